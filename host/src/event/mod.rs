@@ -1,0 +1,30 @@
+//! Events: what happened, and its details, fetched once and kept.
+
+mod details;
+mod kind;
+
+pub use details::{Details, Fetch, FetchError, Keep, Rows};
+pub use kind::Kind;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One event of a source, as it stands in the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Unique and stable, at most 200 bytes: `main/builds/12/finished`.
+    pub id: String,
+    /// What happened.
+    pub kind: Kind,
+    /// The name of the master or inbox.
+    pub source: String,
+    /// When it happened, in seconds since 1970.
+    pub occurred_at: i64,
+    /// Found after an absence instead of being heard as it happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+    /// The object that the event is about, in the REST API's shape: a build (its state and results
+    /// are the event's own, never those of a later read), a build request, a buildset, or a worker
+    /// (with `notify` and `last_connection` where the master said so).
+    pub message: Value,
+}

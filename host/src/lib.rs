@@ -1,0 +1,17 @@
+//! reporter-host tells people and services what a CI's builds did.
+//!
+//! An event's way through the host, module by module: a [`source`] learns of it and writes it to
+//! the [`store`]'s journal; [`dispatch`] runs one [`sandbox`] instance per service entry of a
+//! [`tenant`]; what the component sent through the [`contract`] is committed to the outbox, from
+//! which [`delivery`] takes it lane by lane to a [`transport`].
+//!
+//! Dependencies point one way: `cli → web → tenant, dispatch → source, sandbox, delivery →
+//! contract, transport, store → event, secret`. `sandbox` knows nothing of SMTP, `delivery` nothing
+//! of WebAssembly.
+
+pub mod event;
+pub mod sandbox;
+pub mod secret;
+pub mod store;
+pub mod tenant;
+pub mod transport;

@@ -1,0 +1,3 @@
+//! Service entries: what the operator wrote, checked and ready to run.
+
+pub mod settings;

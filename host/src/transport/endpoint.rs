@@ -1,0 +1,141 @@
+//! Endpoints: where a component said it will send.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A place to send to, from a plan. Credentials are placeholders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its name in sends.
+    pub name: String,
+    /// How it is reached.
+    #[serde(flatten)]
+    pub kind: EndpointKind,
+}
+
+/// How an endpoint is reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum EndpointKind {
+    /// HTTP or HTTPS.
+    Http(HttpEndpoint),
+    /// SMTP.
+    Smtp(SmtpEndpoint),
+}
+
+/// An HTTP endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpEndpoint {
+    /// Requests go below this; no query, no fragment, no user information.
+    pub base_url: Url,
+    /// How the host authenticates.
+    #[serde(default)]
+    pub auth: Auth,
+    /// TLS verification.
+    #[serde(default)]
+    pub verify: Verify,
+    /// Headers of every request.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// The most requests a minute that the service allows.
+    #[serde(default)]
+    pub most_per_minute: Option<u32>,
+    /// The most requests at a time.
+    #[serde(default)]
+    pub most_at_once: Option<u32>,
+}
+
+/// How the host authenticates to an HTTP endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// HTTP Basic (RFC 7617).
+    Basic {
+        /// User name or a placeholder.
+        user: String,
+        /// Password or a placeholder.
+        password: String,
+    },
+    /// HTTP Digest (RFC 7616).
+    Digest {
+        /// User name or a placeholder.
+        user: String,
+        /// Password or a placeholder.
+        password: String,
+    },
+    /// `Authorization: Bearer …` (RFC 6750).
+    Bearer(String),
+    /// Any header: `{"name": "Authorization", "value": "token …"}`.
+    Header {
+        /// The header's name.
+        name: String,
+        /// Its value, placeholders included.
+        value: String,
+    },
+}
+
+/// TLS verification.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Verify {
+    /// Against the system's authorities.
+    #[default]
+    System,
+    /// `true` as `System`; `false`: not at all.
+    Switch(bool),
+    /// Against the authorities in this PEM file.
+    File(PathBuf),
+}
+
+/// An SMTP relay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpEndpoint {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Encryption.
+    #[serde(default)]
+    pub tls: Tls,
+    /// AUTH user, or a placeholder.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// AUTH password, or a placeholder.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// TLS verification.
+    #[serde(default)]
+    pub verify: Verify,
+}
+
+/// Encryption of an SMTP connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// STARTTLS if the server offers it with a certificate that verifies; in the clear otherwise, but never credentials.
+    #[default]
+    Opportunistic,
+    /// Never.
+    None,
+    /// STARTTLS or nothing.
+    Starttls,
+    /// TLS from the first byte (SMTPS).
+    Implicit,
+}
+
+impl Endpoint {
+    /// What throttles and circuit breakers are counted by: `https://api.github.com`, `smtp://mail.example.org:25`.
+    pub fn destination(&self) -> String {
+        match &self.kind {
+            EndpointKind::Http(http) => http.base_url.origin().ascii_serialization(),
+            EndpointKind::Smtp(smtp) => format!("smtp://{}:{}", smtp.host, smtp.port),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Transports: the wire clients. A transport makes one attempt at one payload and says what came
+//! back; what that means is for [`crate::delivery`] to decide.
+
+mod endpoint;
+mod payload;
+
+pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, SmtpEndpoint, Tls, Verify};
+pub use payload::{Attachment, Body, Content, HttpRequest, Mail, Part, Payload};
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::secret::Vault;
+
+/// Makes attempts at payloads of one kind.
+#[async_trait]
+pub trait Transport: Send + Sync {
+    /// One attempt. Never panics, never outlasts `attempt.timeout` by more than a moment.
+    async fn attempt(&self, attempt: Attempt<'_>) -> Answer;
+}
+
+/// What one attempt needs.
+pub struct Attempt<'a> {
+    /// Stable over all attempts of this delivery: goes out as `Idempotency-Key`, `webhook-id` and in `Message-ID`.
+    pub id: &'a str,
+    /// Where to.
+    pub endpoint: &'a Endpoint,
+    /// What.
+    pub payload: &'a Payload,
+    /// Where placeholders are resolved.
+    pub vault: &'a dyn Vault,
+    /// When the attempt is given up.
+    pub timeout: Duration,
+}
+
+/// What came back from an attempt.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// HTTP status or SMTP reply code; 0 if there was none.
+    pub status: u16,
+    /// Headers, names in lower case, secrets scrubbed.
+    pub headers: Vec<(String, String)>,
+    /// The first 256 KiB of the body (SMTP: the reply's text), secrets scrubbed.
+    pub body: Vec<u8>,
+    /// Why there was no answer, in words, secrets scrubbed.
+    pub error: Option<Failed>,
+    /// Results that differ by recipient (SMTP). Empty: the answer holds for all of the payload.
+    pub recipients: Vec<RecipientAnswer>,
+}
+
+/// One recipient's result.
+#[derive(Clone, Debug)]
+pub struct RecipientAnswer {
+    /// The bare address.
+    pub address: String,
+    /// The reply code; 250 if the server took it and then took the message.
+    pub status: u16,
+    /// The reply's text.
+    pub text: String,
+}
+
+/// An attempt that got no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// In words, with what to do if the operator can do something.
+    pub message: String,
+    /// What kind of failure.
+    pub kind: FailedKind,
+}
+
+/// Kinds of failure without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedKind {
+    /// Nothing was sent: refused connection, no such host, TLS. Worth another try.
+    NotSent,
+    /// It may have arrived: the connection broke, or the time was up. Worth another try, with the same id.
+    Unknown,
+    /// It can never work: an address that policy forbids, a secret not granted, a payload that cannot be encoded.
+    Never,
+}

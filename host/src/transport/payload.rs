@@ -1,0 +1,127 @@
+//! What a component sends, as it stands in the outbox. Secrets are placeholders.
+
+use serde::{Deserialize, Serialize};
+
+/// One delivery's content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Payload {
+    /// An HTTP request.
+    Http(HttpRequest),
+    /// A mail.
+    Smtp(Mail),
+}
+
+/// An HTTP request below an endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// `POST` …
+    pub method: String,
+    /// Path segments, not encoded.
+    pub path: Vec<String>,
+    /// Query pairs, not encoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<(String, String)>,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(default)]
+    pub body: Body,
+}
+
+/// A body.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// None.
+    #[default]
+    Empty,
+    /// JSON text.
+    Json(String),
+    /// Form pairs, not encoded.
+    Form(Vec<(String, String)>),
+    /// Text.
+    Text(String),
+    /// Bytes, base64 in the store.
+    Bytes(#[serde(with = "base64_bytes")] Vec<u8>),
+}
+
+/// A mail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mail {
+    /// `From`.
+    pub sender: String,
+    /// `To`.
+    pub to: Vec<String>,
+    /// `Cc`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cc: Vec<String>,
+    /// Envelope only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bcc: Vec<String>,
+    /// `Subject`.
+    pub subject: String,
+    /// Further headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The body's forms, the plainest first.
+    pub body: Vec<Part>,
+    /// Attachments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
+    /// When the mail was made, in seconds since 1970: its `Date`, the same at every attempt.
+    pub date: i64,
+    /// The bare addresses still to be tried, once an attempt has had results that differ by
+    /// recipient. None: all of `to`, `cc` and `bcc`. The headers stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<String>>,
+    /// Whether the whole mail goes to the log before it is sent (`dumpMailsToLog`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dump: bool,
+}
+
+/// One form of a body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// `text/plain` or `text/html`.
+    pub content_type: String,
+    /// The text.
+    pub text: String,
+}
+
+/// An attachment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The file's name.
+    pub filename: String,
+    /// Its type.
+    pub content_type: String,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is in an attachment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Content {
+    /// Bytes, base64 in the store.
+    Bytes(#[serde(with = "base64_bytes")] Vec<u8>),
+    /// A file of the log spool, by its name there.
+    Spooled(String),
+}
+
+mod base64_bytes {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}
