@@ -9,9 +9,14 @@
 //! contract, transport, store → event, secret`. `sandbox` knows nothing of SMTP, `delivery` nothing
 //! of WebAssembly.
 
+pub mod contract;
+pub mod delivery;
+pub mod dispatch;
 pub mod event;
+pub mod host;
 pub mod sandbox;
 pub mod secret;
+pub mod source;
 pub mod store;
 pub mod tenant;
 pub mod transport;

@@ -107,6 +107,12 @@ impl Details {
         Ok(self.get(path).await?.first().cloned().unwrap_or(Value::Null))
     }
 
+    /// A path's rows, if they have been fetched.
+    pub fn kept(&self, path: &str) -> Option<Arc<Rows>> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.get(path).and_then(|cell| cell.get().cloned())
+    }
+
     /// What has been fetched so far, for a recording.
     pub fn fetched(&self) -> Vec<(String, Arc<Rows>)> {
         let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,10 +1,14 @@
 //! Events: what happened, and its details, fetched once and kept.
 
+mod build;
 mod details;
 mod kind;
+mod step;
 
+pub use build::{Build, Want};
 pub use details::{Details, Fetch, FetchError, Keep, Rows};
 pub use kind::Kind;
+pub use step::{Log, Step};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

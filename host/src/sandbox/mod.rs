@@ -1,6 +1,14 @@
 //! Runs components: one fresh instance per call, bounded in time, memory and what it may push
 //! through host calls.
 
+mod engine;
+mod instance;
 mod limits;
+mod load;
+mod snapshot;
 
+pub use engine::{Engines, Profile};
+pub use instance::{ConfigureError, Occasion, Outcome, Ran, Reporter, RunError};
 pub use limits::Limits;
+pub use load::{LoadError, Loaded, Loader};
+pub use snapshot::{SnapshotError, Snapshots};

@@ -5,6 +5,10 @@
 //! group is durable. [`Keep::keep`] only queues, but in order: whatever is
 //! committed after it was committed with or after it.
 
+mod sqlite;
+
+pub use sqlite::{Mode, SqliteStore};
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -246,6 +250,10 @@ pub struct Settled {
 /// A recipient whose result is final while others wait, or differs from theirs.
 #[derive(Clone, Debug)]
 pub struct SplitOff {
+    /// The delivery that it was a part of.
+    pub of: NewDelivery,
+    /// The event's number.
+    pub event: i64,
     /// The payload with this recipient only.
     pub payload: Arc<Payload>,
     /// The title of its line in the log.
@@ -399,8 +407,8 @@ pub trait Store: Keep {
     /// An entry's state.
     async fn state(&self, entry: &str) -> Result<Vec<(String, String)>>;
 
-    /// Ends (or postpones) a unit, in one transaction with what it sent and wrote. Answers with the deliveries
-    /// made, and settles those that they supersede.
+    /// Ends (or postpones) a unit, in one transaction with what it sent and wrote. Answers with the deliveries made.
+    /// Which waiting ones they supersede is the delivery engine's to settle.
     async fn end_unit(&self, end: UnitEnd) -> Result<Vec<Delivery>>;
 
     /// Deliveries that wait, in order, with numbers above `after`.
@@ -424,6 +432,9 @@ pub trait Store: Keep {
 
     /// Makes a waiting delivery a dead letter, dropped by `by`. Answers with an explanation if it does not wait.
     async fn drop_delivery(&self, id: i64, by: &str) -> Result<std::result::Result<(), String>>;
+
+    /// Deliveries that operators changed beside this host since the last call: now waiting (some), or not (none).
+    async fn nudged(&self) -> Result<Vec<(i64, Option<Delivery>)>>;
 
     /// Removes what retention allows. Answers with the number of events and deliveries removed.
     async fn retain(&self, retention: &Retention) -> Result<(u64, u64)>;

@@ -113,6 +113,9 @@ pub struct SmtpEndpoint {
     /// TLS verification.
     #[serde(default)]
     pub verify: Verify,
+    /// Whether each mail goes to the log before it is sent (`dumpMailsToLog`).
+    #[serde(default)]
+    pub dump: bool,
 }
 
 /// Encryption of an SMTP connection.

@@ -1,0 +1,219 @@
+//! The state of one call: what the component may see, what it has used, and what it has done so
+//! far. Dropped whole if the call fails.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::budget::{Budget, Meter};
+use crate::event::{Details, FetchError};
+use crate::secret::Vault;
+use crate::store::NewDelivery;
+use crate::transport::{Answer, Endpoint, HttpRequest};
+
+/// Why the host ended a call. None of these reaches the component.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// A detail or a query cannot be had for now: the same call is made again later.
+    #[error("{0}")]
+    NotNow(String),
+    /// A limit was reached; its name in the settings.
+    #[error("it reached the limit {0:?} of its entry; see `limits` in docs/settings.md")]
+    Limit(&'static str),
+    /// The component did what the contract forbids.
+    #[error("{0}")]
+    Misuse(String),
+}
+
+impl From<FetchError> for Ended {
+    fn from(error: FetchError) -> Self {
+        Self::NotNow(error.to_string())
+    }
+}
+
+/// What part of the contract a call may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// `describe` and `configure`: nothing but `log`.
+    Configure,
+    /// `report` and `answered` of a reporter.
+    Report,
+    /// `format` of a formatter: the event and `log`.
+    Format,
+}
+
+/// Asks a remote now; the HTTP transport does.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    /// One GET or HEAD, from the cache if it may be.
+    async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Answer;
+}
+
+/// Runs the formatter components of an entry; the sandbox does.
+#[async_trait]
+pub trait Subformat: Send + Sync {
+    /// Runs the formatter in `slot` on subjects of the event, in an instance of its own.
+    ///
+    /// # Errors
+    /// [`Ended::NotNow`]. The formatter's own failures are part of the answer, beside its lines of log.
+    async fn format(
+        &self,
+        slot: &str,
+        details: Arc<Details>,
+        subjects: super::formatters::Subjects,
+        context: String,
+    ) -> Result<Formatted, Ended>;
+}
+
+/// Where logs wait that a delivery attaches; the transports read it.
+pub trait Spool: Send + Sync {
+    /// Keeps a file durably under this name, unless it is there already.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn put(&self, name: &str, bytes: &[u8]) -> std::io::Result<()>;
+}
+
+/// A formatter's document or its error, and its lines of log.
+pub type Formatted = (Result<String, String>, Vec<(String, String)>);
+
+/// What a call sees of its service entry.
+pub struct EntryView {
+    /// The entry's name.
+    pub name: String,
+    /// The endpoints of its plan.
+    pub endpoints: BTreeMap<String, Arc<Endpoint>>,
+    /// Its secrets.
+    pub vault: Arc<dyn Vault>,
+    /// How long a delivery is of use unless the component says less.
+    pub expires_after: Duration,
+    /// Whether its plan declares `state`.
+    pub state: bool,
+    /// Its formatters.
+    pub formatters: Arc<dyn Subformat>,
+    /// Its way to ask.
+    pub ask: Arc<dyn Ask>,
+    /// Where attached logs go.
+    pub spool: Arc<dyn Spool>,
+}
+
+/// The state of one call.
+pub struct Call {
+    pub(super) table: ResourceTable,
+    wasi: Option<WasiCtx>,
+    /// Memories and tables.
+    pub meter: Meter,
+    /// The rest of the limits.
+    pub budget: Budget,
+    /// What may be called.
+    pub phase: Phase,
+    /// The entry; none in `describe`.
+    pub entry: Option<Arc<EntryView>>,
+    /// The event.
+    pub details: Option<Arc<Details>>,
+    /// What was sent.
+    pub sends: Vec<NewDelivery>,
+    /// The entry's state at the beginning of the call.
+    pub state: BTreeMap<String, String>,
+    /// Writes on top of it.
+    pub writes: BTreeMap<String, Option<String>>,
+    /// Lines for the operator.
+    pub log: Vec<(String, String)>,
+    /// Lines that were not kept.
+    pub unlogged: u64,
+    /// What distinguishes this unit's deliveries: the unit's stable id.
+    pub unit: String,
+    /// Time spent waiting in host calls.
+    pub waited: Duration,
+    /// When the call began.
+    pub began: Instant,
+    /// Epoch ticks in which the guest was found computing.
+    pub ticks: u32,
+}
+
+impl Call {
+    /// A call with these limits.
+    pub fn new(phase: Phase, meter: Meter, budget: Budget) -> Self {
+        Self {
+            table: ResourceTable::new(),
+            wasi: None,
+            meter,
+            budget,
+            phase,
+            entry: None,
+            details: None,
+            sends: Vec::new(),
+            state: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            log: Vec::new(),
+            unlogged: 0,
+            unit: String::new(),
+            waited: Duration::ZERO,
+            began: Instant::now(),
+            ticks: 0,
+        }
+    }
+
+    /// Gives a component that imports WASI its empty one.
+    pub fn set_wasi(&mut self, wasi: WasiCtx) {
+        self.wasi = Some(wasi);
+    }
+
+    /// Gives a handle to the component.
+    ///
+    /// # Errors
+    /// The table is full.
+    pub fn lend<T: Send + 'static>(&mut self, value: T) -> wasmtime::Result<wasmtime::component::Resource<T>> {
+        Ok(self.table.push(value)?)
+    }
+
+    /// Refuses what this phase may not call.
+    pub(super) fn only(&self, allowed: &[Phase], function: &str) -> Result<(), Ended> {
+        if allowed.contains(&self.phase) {
+            return Ok(());
+        }
+        Err(Ended::Misuse(match self.phase {
+            Phase::Configure => format!("it called {function} in configure, which may call nothing but log.write"),
+            Phase::Report | Phase::Format => format!("a formatter may not call {function}"),
+        }))
+    }
+
+    /// The entry and one of its endpoints.
+    pub(super) fn endpoint(&self, name: &str) -> Result<(Arc<EntryView>, Arc<Endpoint>), Ended> {
+        let entry = self.entry.clone().ok_or_else(|| Ended::Misuse("there is no entry here".into()))?;
+        let found = entry.endpoints.get(name).cloned();
+        let endpoint = found.ok_or_else(|| {
+            let names: Vec<_> = entry.endpoints.keys().map(String::as_str).collect();
+            Ended::Misuse(format!("it sent to endpoint {name:?}, which its plan does not have; it has {}", names.join(", ")))
+        })?;
+        Ok((entry, endpoint))
+    }
+
+    /// Runs what may take a while, counting the time as waiting.
+    pub(super) async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let before = Instant::now();
+        let value = work.await;
+        self.waited += before.elapsed();
+        value
+    }
+
+    /// Hands text to the component, within the budget.
+    pub(super) fn hand(&mut self, text: String) -> wasmtime::Result<String> {
+        self.budget.read(text.len())?;
+        Ok(text)
+    }
+}
+
+impl WasiView for Call {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        // Only components that import WASI come here, and the sandbox has given those an empty one with
+        // their output captured; without it, it is as empty and the output is gone.
+        let ctx = self.wasi.get_or_insert_with(|| WasiCtx::builder().build());
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}

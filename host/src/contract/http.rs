@@ -1,0 +1,91 @@
+//! `http`: requests to the plan's endpoints.
+
+use wasmtime::component::Resource;
+
+use super::call::{Call, Ended, Phase};
+use super::delivery::Terms;
+use super::reporter::reporter_host::reporter::delivery::Answer as Answered;
+use super::reporter::reporter_host::reporter::http::{Body, Host, Request};
+use crate::transport::{self, Endpoint, EndpointKind, HttpRequest, Payload};
+
+/// Methods of a delivery.
+const SENDS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+/// Methods of a query.
+const ASKS: [&str; 2] = ["GET", "HEAD"];
+
+impl Host for Call {
+    fn send(&mut self, request: Request, terms: Resource<Terms>) -> wasmtime::Result<()> {
+        self.only(&[Phase::Report], "http.send")?;
+        let (entry, endpoint) = self.endpoint(&request.endpoint)?;
+        let bytes = size(&request);
+        let request = checked(request, &endpoint, &SENDS)?;
+        self.queue(&entry, &endpoint, Payload::Http(request), bytes, terms)
+    }
+
+    async fn query(&mut self, request: Request) -> wasmtime::Result<Answered> {
+        self.only(&[Phase::Report], "http.query")?;
+        self.budget.query()?;
+        let (entry, endpoint) = self.endpoint(&request.endpoint)?;
+        let request = checked(request, &endpoint, &ASKS)?;
+        let answer = self.wait(entry.ask.ask(&entry.name, &endpoint, &request, entry.vault.as_ref())).await;
+        if let Some(failed) = &answer.error {
+            return Err(match failed.kind {
+                transport::FailedKind::Never => Ended::Misuse(failed.message.clone()),
+                _ => Ended::NotNow(failed.message.clone()),
+            }
+            .into());
+        }
+        if answer.status == 429 || answer.status >= 500 {
+            return Err(Ended::NotNow(format!("{} answered {}", endpoint.destination(), answer.status)).into());
+        }
+        self.budget.read(answer.body.len())?;
+        Ok(Answered { status: answer.status, headers: answer.headers, body: answer.body, ended: "answered".into() })
+    }
+}
+
+/// What a request counts for.
+fn size(request: &Request) -> usize {
+    let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
+    let body = match &request.body {
+        Body::Empty => 0,
+        Body::Json(text) | Body::Text(text) => text.len(),
+        Body::Form(form) => pairs(form),
+        Body::Bytes(bytes) => bytes.len(),
+    };
+    body + request.path.iter().map(String::len).sum::<usize>() + pairs(&request.query) + pairs(&request.headers)
+}
+
+/// The request as it will stand in the outbox, if the contract allows it.
+fn checked(request: Request, endpoint: &Endpoint, methods: &[&str]) -> Result<HttpRequest, Ended> {
+    let misuse = |text: String| Err(Ended::Misuse(text));
+    if !matches!(endpoint.kind, EndpointKind::Http(_)) {
+        return misuse(format!("it sent HTTP to endpoint {:?}, which is of another kind", endpoint.name));
+    }
+    if !methods.contains(&request.method.as_str()) {
+        return misuse(format!("it used the method {:?}; here it may be {}", request.method, methods.join(", ")));
+    }
+    if let Some(bad) = request.path.iter().find(|segment| matches!(segment.as_str(), "" | "." | "..")) {
+        return misuse(format!("it gave the path segment {bad:?}, which leaves the endpoint"));
+    }
+    for (name, value) in &request.headers {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
+            return misuse(format!("it gave a header the name {name:?}"));
+        }
+        if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return misuse(format!("it gave the header {name:?} a value with a line break"));
+        }
+    }
+    let body = match request.body {
+        Body::Empty => transport::Body::Empty,
+        Body::Json(text) => {
+            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+                return misuse(format!("its JSON body is not JSON: {error}"));
+            }
+            transport::Body::Json(text)
+        }
+        Body::Form(form) => transport::Body::Form(form),
+        Body::Text(text) => transport::Body::Text(text),
+        Body::Bytes(bytes) => transport::Body::Bytes(bytes),
+    };
+    Ok(HttpRequest { method: request.method, path: request.path, query: request.query, headers: request.headers, body })
+}

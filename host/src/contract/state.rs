@@ -1,0 +1,52 @@
+//! `state`: what an entry keeps between its events.
+
+use super::call::{Call, Ended, Phase};
+use super::reporter::reporter_host::reporter::state::Host;
+
+impl Call {
+    /// State belongs to entries whose events are handled one after another.
+    fn declared(&self, function: &str) -> Result<(), Ended> {
+        self.only(&[Phase::Report], function)?;
+        if self.entry.as_ref().is_some_and(|entry| entry.state) {
+            return Ok(());
+        }
+        Err(Ended::Misuse(format!("it called {function}, but its plan's `uses` has no \"state\"")))
+    }
+
+    fn value(&self, key: &str) -> Option<&String> {
+        match self.writes.get(key) {
+            Some(written) => written.as_ref(),
+            None => self.state.get(key),
+        }
+    }
+}
+
+impl Host for Call {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        self.declared("state.get")?;
+        let value = self.value(&key).cloned();
+        self.budget.read(value.as_ref().map_or(0, String::len))?;
+        Ok(value)
+    }
+
+    fn set(&mut self, key: String, value: Option<String>) -> wasmtime::Result<()> {
+        self.declared("state.set")?;
+        self.writes.insert(key, value);
+        let kept = self.state.iter().filter(|(key, _)| !self.writes.contains_key(*key));
+        let written = self.writes.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        let bytes: usize = kept.chain(written).map(|(key, value)| key.len() + value.len()).sum();
+        if bytes as u64 > self.budget.state_bytes {
+            return Err(Ended::Limit("state_kib").into());
+        }
+        Ok(())
+    }
+
+    fn keys(&mut self, prefix: String) -> wasmtime::Result<Vec<String>> {
+        self.declared("state.keys")?;
+        let all: std::collections::BTreeSet<&String> = self.state.keys().chain(self.writes.keys()).collect();
+        let keys: Vec<String> =
+            all.into_iter().filter(|key| key.starts_with(&prefix) && self.value(key).is_some()).cloned().collect();
+        self.budget.read(keys.iter().map(String::len).sum())?;
+        Ok(keys)
+    }
+}

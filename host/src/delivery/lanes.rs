@@ -1,0 +1,183 @@
+//! Lanes: what waits, and in which order. In memory; the store has it all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+
+use crate::store::Delivery;
+
+/// Deliveries that are held with their content. Others are read again when their turn comes.
+const HELD: usize = 10_000;
+
+/// A lane: an entry, an endpoint and the component's key; a delivery without a key has a lane of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Lane {
+    Keyed(String, String, String),
+    Alone(i64),
+}
+
+/// One delivery that waits.
+pub(super) struct Waiting {
+    lane: Lane,
+    pub destination: String,
+    pub due_ms: i64,
+    pub expires_ms: i64,
+    pub tagged: bool,
+    supersede: Option<(String, String, String)>,
+    /// The whole of it, unless there are too many.
+    pub held: Option<Box<Delivery>>,
+}
+
+/// What waits.
+#[derive(Default)]
+pub(super) struct Lanes {
+    waiting: HashMap<i64, Waiting>,
+    lanes: HashMap<Lane, VecDeque<i64>>,
+    keys: HashMap<(String, String, String), BTreeSet<i64>>,
+    /// Heads that wait for their time.
+    due: BTreeSet<(i64, i64)>,
+    expiry: BTreeSet<(i64, i64)>,
+    in_flight: HashSet<i64>,
+    held: usize,
+}
+
+impl Lanes {
+    /// Takes a delivery in. Answers with the older ones that it replaces: they wait and are not in flight.
+    pub fn push(&mut self, delivery: Delivery) -> Vec<i64> {
+        let id = delivery.id;
+        if self.waiting.contains_key(&id) {
+            return Vec::new();
+        }
+        let new = &delivery.new;
+        let place = |key: &Option<String>| key.clone().map(|key| (new.entry.clone(), new.endpoint.clone(), key));
+        let supersede = place(&new.supersede);
+        let lane = place(&new.lane).map_or(Lane::Alone(id), |(entry, endpoint, key)| Lane::Keyed(entry, endpoint, key));
+        let mut replaced = Vec::new();
+        if let Some(key) = &supersede {
+            let older = self.keys.entry(key.clone()).or_default();
+            replaced = older.iter().copied().filter(|older| *older < id && !self.in_flight.contains(older)).collect();
+            older.insert(id);
+        }
+        let (due_ms, expires_ms) = (delivery.due_ms, new.expires_ms);
+        let destination = new.destination.clone();
+        let tagged = new.tag.is_some();
+        let held = (self.held < HELD).then(|| Box::new(delivery));
+        self.held += usize::from(held.is_some());
+        self.expiry.insert((expires_ms, id));
+        let queue = self.lanes.entry(lane.clone()).or_default();
+        // Redelivered ones have an old number, and their old place.
+        let at = queue.iter().position(|other| *other > id && !self.in_flight.contains(other)).unwrap_or(queue.len());
+        let head_before = queue.front().copied();
+        queue.insert(at, id);
+        let head = queue.front().copied();
+        self.waiting.insert(id, Waiting { lane, destination, due_ms, expires_ms, tagged, supersede, held });
+        if head != head_before {
+            if let Some(before) = head_before.and_then(|before| self.waiting.get(&before).map(|it| (it.due_ms, before))) {
+                self.due.remove(&before);
+            }
+            self.due.insert((due_ms, id));
+        }
+        replaced
+    }
+
+    /// The newest delivery that replaces this one.
+    pub fn replaced_by(&self, id: i64) -> Option<i64> {
+        let key = self.waiting.get(&id)?.supersede.as_ref()?;
+        self.keys.get(key)?.last().copied().filter(|newest| *newest > id)
+    }
+
+    /// A delivery that waits.
+    pub fn get(&self, id: i64) -> Option<&Waiting> {
+        self.waiting.get(&id)
+    }
+
+    /// Heads whose time has come; they are the caller's from now on.
+    pub fn take_due(&mut self, now: i64) -> Vec<i64> {
+        let later = self.due.split_off(&(now + 1, i64::MIN));
+        std::mem::replace(&mut self.due, later).into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Deliveries that have expired and are not in flight.
+    pub fn take_expired(&mut self, now: i64) -> Vec<i64> {
+        let later = self.expiry.split_off(&(now + 1, i64::MIN));
+        let expired = std::mem::replace(&mut self.expiry, later);
+        expired.into_iter().map(|(_, id)| id).filter(|id| !self.in_flight.contains(id)).collect()
+    }
+
+    /// When something is due or expires next.
+    pub fn next(&self) -> Option<i64> {
+        let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
+        first(&self.due).into_iter().chain(first(&self.expiry)).min()
+    }
+
+    /// An attempt begins. Answers with the delivery, if it is held.
+    pub fn begin(&mut self, id: i64) -> Option<Box<Delivery>> {
+        self.in_flight.insert(id);
+        let waiting = self.waiting.get_mut(&id)?;
+        self.expiry.remove(&(waiting.expires_ms, id));
+        let held = waiting.held.take();
+        self.held -= usize::from(held.is_some());
+        held
+    }
+
+    /// An attempt ended, and the delivery waits for the next.
+    pub fn again(&mut self, id: i64, due_ms: i64) {
+        self.in_flight.remove(&id);
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            waiting.due_ms = due_ms;
+            self.expiry.insert((waiting.expires_ms, id));
+            self.due.insert((due_ms, id));
+        }
+    }
+
+    /// A delivery has ended. The next of its lane is its head.
+    pub fn remove(&mut self, id: i64) -> bool {
+        self.in_flight.remove(&id);
+        let Some(gone) = self.waiting.remove(&id) else { return false };
+        self.held -= usize::from(gone.held.is_some());
+        self.due.remove(&(gone.due_ms, id));
+        self.expiry.remove(&(gone.expires_ms, id));
+        if let Some(key) = &gone.supersede
+            && let Some(all) = self.keys.get_mut(key)
+        {
+            all.remove(&id);
+            if all.is_empty() {
+                self.keys.remove(key);
+            }
+        }
+        if let Some(queue) = self.lanes.get_mut(&gone.lane) {
+            let was_head = queue.front() == Some(&id);
+            queue.retain(|other| *other != id);
+            match queue.front() {
+                None => {
+                    self.lanes.remove(&gone.lane);
+                }
+                Some(head) if was_head => {
+                    if let Some(next) = self.waiting.get(head) {
+                        self.due.insert((next.due_ms, *head));
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        true
+    }
+
+    /// Whether an attempt at it is being made.
+    pub fn in_flight(&self, id: i64) -> bool {
+        self.in_flight.contains(&id)
+    }
+
+    /// How many wait, those in flight included.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Destinations of what waits, for tests and metrics.
+    #[cfg(test)]
+    pub fn queued(&self) -> BTreeMap<String, usize> {
+        let mut all = BTreeMap::new();
+        for waiting in self.waiting.values() {
+            *all.entry(waiting.destination.clone()).or_default() += 1;
+        }
+        all
+    }
+}

@@ -1,0 +1,39 @@
+//! Delivery: takes what the outbox holds lane by lane to the transports, reads the answers, and
+//! settles each delivery as delivered, superseded or dead letter. How, for operators: docs/delivery.md.
+
+mod backoff;
+mod destination;
+mod engine;
+mod lanes;
+mod settle;
+mod verdict;
+
+pub use backoff::Backoff;
+pub use engine::{Engine, Options};
+pub use verdict::{Verdict, verdict};
+
+use std::sync::Arc;
+
+use crate::secret::Vault;
+use crate::store::{Delivery, Settled};
+use crate::transport::{Endpoint, Transport};
+
+/// The transports by kind of payload.
+pub struct Transports {
+    /// HTTP.
+    pub http: Arc<dyn Transport>,
+    /// SMTP.
+    pub smtp: Arc<dyn Transport>,
+}
+
+/// Knows the entries in force.
+pub trait Directory: Send + Sync {
+    /// An entry's endpoint and its secrets; none if the settings do not have it any more.
+    fn endpoint(&self, entry: &str, endpoint: &str) -> Option<(Arc<Endpoint>, Arc<dyn Vault>)>;
+}
+
+/// Hears what came of deliveries.
+pub trait Observer: Send + Sync {
+    /// An attempt was made and what it led to is durable, or a delivery ended without one.
+    fn settled(&self, delivery: &Delivery, settled: &Settled);
+}

@@ -1,0 +1,120 @@
+//! From a verdict to what is written: retries with their time, and recipients whose results differ.
+
+use std::sync::Arc;
+
+use super::backoff::{Backoff, jitter};
+use super::verdict::{Verdict, smtp};
+use crate::store::{AttemptLine, Delivery, Settle, Settled, SplitOff, TaggedAnswer};
+use crate::transport::{Answer, Mail, Payload, RecipientAnswer};
+
+/// Characters of an answer that the log keeps.
+const SHOWN: usize = 2_000;
+/// Bytes of an answer's body that a component is given.
+const BODY: usize = 256 << 10;
+
+/// What one attempt leads to. `now` is in milliseconds since 1970.
+pub(super) fn settle(delivery: &Delivery, answer: &Answer, verdict: Verdict, line: AttemptLine, now: i64) -> Settled {
+    let mut split = Vec::new();
+    let settle = match (delivery.new.payload.as_ref(), answer.recipients.as_slice()) {
+        (Payload::Smtp(mail), results) if differ(results) => apart(delivery, mail, results, &mut split, now),
+        (_, [first, ..]) => again_or_end(delivery, smtp(first.status, format!("{} {}", first.status, first.text)), now),
+        _ => again_or_end(delivery, verdict, now),
+    };
+    let answer = ended(&settle).map(|ended| tagged(answer, ended));
+    Settled { delivery: delivery.id, attempt: Some(line), settle, split, answer: answer.filter(|_| delivery.new.tag.is_some()) }
+}
+
+/// What a delivery that ends without an attempt leads to.
+pub(super) fn without_attempt(delivery: i64, tagged_with: bool, settle: Settle) -> Settled {
+    let answer = ended(&settle).filter(|_| tagged_with).map(|ended| tagged(&Answer::default(), ended));
+    Settled { delivery, attempt: None, settle, split: Vec::new(), answer }
+}
+
+/// The line of an attempt for the log.
+pub(super) fn line(answer: &Answer, at_ms: i64, took_ms: i64) -> AttemptLine {
+    let text = match &answer.error {
+        Some(failed) => failed.message.clone(),
+        None if !answer.recipients.is_empty() => {
+            let one = |it: &RecipientAnswer| format!("{}: {} {}", it.address, it.status, it.text);
+            answer.recipients.iter().map(one).collect::<Vec<_>>().join("\n")
+        }
+        None => String::from_utf8_lossy(&answer.body).into_owned(),
+    };
+    let cut = text.floor_char_boundary(SHOWN);
+    AttemptLine { at_ms, took_ms, status: answer.status, text: text[..cut].to_owned() }
+}
+
+fn ended(settle: &Settle) -> Option<&'static str> {
+    match settle {
+        Settle::Delivered => Some("delivered"),
+        Settle::Superseded(_) => Some("superseded"),
+        Settle::Dead(_) => Some("dead"),
+        Settle::Retry { .. } => None,
+    }
+}
+
+fn tagged(answer: &Answer, ended: &str) -> TaggedAnswer {
+    let body = &answer.body[..answer.body.len().min(BODY)];
+    TaggedAnswer {
+        status: answer.status,
+        headers: answer.headers.clone(),
+        body: String::from_utf8_lossy(body).into_owned(),
+        ended: ended.to_owned(),
+    }
+}
+
+fn again_or_end(delivery: &Delivery, verdict: Verdict, now: i64) -> Settle {
+    let usual = Backoff::of(&delivery.new.payload).pause(delivery.attempts + 1, jitter());
+    match verdict {
+        Verdict::Done => Settle::Delivered,
+        Verdict::Dead(why) => Settle::Dead(why),
+        Verdict::Throttle { pause, why } => again(delivery, pause, why, None, now),
+        Verdict::Retry { after, why } => again(delivery, after.unwrap_or(usual), why, None, now),
+    }
+}
+
+fn again(delivery: &Delivery, pause: std::time::Duration, why: String, payload: Option<Arc<Payload>>, now: i64) -> Settle {
+    let due_ms = now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+    if due_ms >= delivery.new.expires_ms {
+        return Settle::Dead(format!("expired before another try could be made: {why}"));
+    }
+    Settle::Retry { due_ms, why, payload }
+}
+
+fn class(status: u16) -> u16 {
+    status / 100
+}
+
+fn differ(results: &[RecipientAnswer]) -> bool {
+    results.windows(2).any(|pair| class(pair[0].status) != class(pair[1].status))
+}
+
+/// Some recipients were accepted, others not: each refused one becomes a dead letter of its own, and what may be
+/// tried again stays with the delivery.
+fn apart(delivery: &Delivery, mail: &Mail, results: &[RecipientAnswer], split: &mut Vec<SplitOff>, now: i64) -> Settle {
+    let only = |addresses: Vec<String>| Arc::new(Payload::Smtp(Mail { only: Some(addresses), ..mail.clone() }));
+    let mut part = |of: &[&RecipientAnswer], dead: Option<String>| {
+        let addresses: Vec<String> = of.iter().map(|it| it.address.clone()).collect();
+        split.push(SplitOff {
+            of: delivery.new.clone(),
+            event: delivery.event,
+            title: format!("{} (to {})", delivery.new.title, addresses.join(", ")),
+            payload: only(addresses),
+            dead,
+        });
+    };
+    let of = |wanted: u16| results.iter().filter(|it| class(it.status) == wanted).collect::<Vec<_>>();
+    let (taken, later) = (of(2), of(4));
+    for refused in results.iter().filter(|it| !matches!(class(it.status), 2 | 4)) {
+        part(&[refused], Some(format!("{}: {} {}", refused.address, refused.status, refused.text)));
+    }
+    if later.is_empty() {
+        return Settle::Delivered;
+    }
+    if !taken.is_empty() {
+        part(&taken, None);
+    }
+    let why = later.iter().map(|it| format!("{}: {} {}", it.address, it.status, it.text)).collect::<Vec<_>>().join("; ");
+    let pause = Backoff::SMTP.pause(delivery.attempts + 1, jitter());
+    again(delivery, pause, why, Some(only(later.iter().map(|it| it.address.clone()).collect())), now)
+}

@@ -1,0 +1,333 @@
+//! Fan-out: shows each journalled event to the entries that follow it, and commits what came of it.
+//!
+//! A unit of work is one entry and one event. Units of one entry with the same order key run one
+//! after another; everything else runs side by side, within a bound for all and a bound for each
+//! entry, so that a slow entry delays nobody else.
+
+mod fallback;
+mod journal;
+mod lanes;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
+
+use crate::delivery::{Directory, Engine};
+use crate::event::{Details, Event, Fetch, FetchError, Rows};
+use crate::sandbox::{Loader, Occasion, Outcome, Ran, RunError, Snapshots};
+use crate::secret::Vault;
+use crate::store::{End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
+use crate::tenant::Entry;
+use crate::transport::Endpoint;
+
+pub use journal::Intake;
+pub use lanes::OrderKey;
+
+/// Calls at a time, for all entries.
+const CALLS: usize = 64;
+/// Calls at a time of one entry.
+const CALLS_OF_ENTRY: usize = 8;
+/// Events whose details stay at hand.
+const AT_HAND: usize = 512;
+/// The call after which a snapshot of the entry is made.
+const SNAPSHOT_AFTER: u32 = 3;
+/// Tries of a call that failed but may go better later.
+const TRIES: u32 = 10;
+/// Tries of a call that ran out of time waiting.
+const TRIES_WAITING: u32 = 3;
+
+/// The entries of the settings in force, by name.
+pub type Entries = BTreeMap<String, Arc<Entry>>;
+
+/// Hears what came of units of work.
+pub trait Observer: Send + Sync {
+    /// A unit ended, or was put off.
+    fn unit(&self, event: &Event, entry: &str, end: &End, log: &[(String, String)]);
+}
+
+/// Shows events to entries.
+pub struct Dispatch {
+    store: Arc<dyn Store>,
+    loader: Arc<Loader>,
+    snapshots: Arc<Snapshots>,
+    entries: Arc<ArcSwap<Entries>>,
+    sources: Mutex<HashMap<String, Arc<dyn Fetch>>>,
+    engine: Engine,
+    observer: Arc<dyn Observer>,
+    lanes: lanes::Lanes,
+    calls: Semaphore,
+    calls_of: Mutex<HashMap<String, Arc<Semaphore>>>,
+    at_hand: Mutex<AtHand>,
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct AtHand {
+    live: HashMap<i64, Weak<Details>>,
+    recent: VecDeque<Arc<Details>>,
+}
+
+/// The entries in force, as the delivery engine sees them.
+pub struct EntryDirectory(pub Arc<ArcSwap<Entries>>);
+
+impl Directory for EntryDirectory {
+    fn endpoint(&self, entry: &str, endpoint: &str) -> Option<(Arc<Endpoint>, Arc<dyn Vault>)> {
+        let entries = self.0.load();
+        let entry = entries.get(entry)?;
+        Some((entry.plan.endpoints.get(endpoint)?.clone(), entry.service.vault.clone()))
+    }
+}
+
+impl Dispatch {
+    /// Begins without sources and without work; see [`Dispatch::add_source`] and [`Dispatch::resume`].
+    pub fn new(
+        store: Arc<dyn Store>,
+        loader: Arc<Loader>,
+        entries: Arc<ArcSwap<Entries>>,
+        engine: Engine,
+        observer: Arc<dyn Observer>,
+    ) -> Arc<Self> {
+        let this = Arc::new(Self {
+            store,
+            loader,
+            snapshots: Arc::default(),
+            entries,
+            sources: Mutex::default(),
+            engine,
+            observer,
+            lanes: lanes::Lanes::default(),
+            calls: Semaphore::new(CALLS),
+            calls_of: Mutex::default(),
+            at_hand: Mutex::default(),
+            stop: watch::Sender::new(false),
+        });
+        let answered = Arc::downgrade(&this);
+        this.engine.on_answered(Arc::new(move |unit| {
+            if let Some(this) = answered.upgrade() {
+                this.push(vec![unit]);
+            }
+        }));
+        this
+    }
+
+    /// Where the details of a source's events come from.
+    pub fn add_source(&self, name: &str, source: Arc<dyn Fetch>) {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
+    }
+
+    /// Takes up the work that the store still has. Sources are to be added before.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn resume(self: &Arc<Self>) -> Result<(), StoreError> {
+        const PAGE: u32 = 1_000;
+        let mut after = 0;
+        loop {
+            let units = self.store.units(after, PAGE).await?;
+            let Some(last) = units.last() else { return Ok(()) };
+            after = last.id;
+            self.push(units);
+        }
+    }
+
+    /// Takes up units of work.
+    pub fn push(self: &Arc<Self>, units: Vec<Unit>) {
+        for unit in units {
+            let key = (unit.entry.clone(), unit.order.clone());
+            if self.lanes.push(key.clone(), unit) {
+                let this = self.clone();
+                tokio::spawn(async move { this.work(key).await });
+            }
+        }
+    }
+
+    /// Waits until there is no unit of work and no delivery left.
+    pub async fn idle(&self) {
+        loop {
+            self.lanes.idle().await;
+            self.engine.idle().await;
+            if self.lanes.is_idle() {
+                return;
+            }
+        }
+    }
+
+    /// Lets calls under way end and starts no others; then the same for deliveries.
+    pub async fn drain(&self) {
+        self.stop.send_replace(true);
+        let all = u32::try_from(CALLS).unwrap_or(u32::MAX);
+        // Held until the process ends: nothing is called any more.
+        if let Ok(permits) = self.calls.acquire_many(all).await {
+            permits.forget();
+        }
+        self.engine.drain().await;
+    }
+
+    /// Works off one lane.
+    async fn work(self: Arc<Self>, key: OrderKey) {
+        let mut stop = self.stop.subscribe();
+        let mut next = self.lanes.front(&key);
+        while let Some(unit) = next {
+            let wait = u64::try_from(unit.due_ms - now_ms()).unwrap_or_default();
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            let of_entry = self.permits_of(&unit.entry);
+            let (Ok(_own), Ok(_one)) = (of_entry.acquire().await, self.calls.acquire().await) else { return };
+            next = match self.unit(&unit).await {
+                Some(due_ms) => self.lanes.put_off(&key, due_ms),
+                None => self.lanes.pop(&key),
+            };
+        }
+    }
+
+    fn permits_of(&self, entry: &str) -> Arc<Semaphore> {
+        let mut all = self.calls_of.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get(entry) {
+            Some(permits) => permits.clone(),
+            None => all.entry(entry.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(CALLS_OF_ENTRY))).clone(),
+        }
+    }
+
+    /// Does one unit of work. Answers with the time of the next try, if there is to be one.
+    async fn unit(self: &Arc<Self>, unit: &Unit) -> Option<i64> {
+        let ended = match self.details(unit.event).await {
+            Ok(Some(details)) => {
+                let ended = self.call(unit, &details).await;
+                self.observer.unit(&details.event, &unit.entry, &ended.end, &ended.log);
+                ended
+            }
+            Ok(None) => ended(unit, End::Failed("its event is no longer in the journal".into())),
+            Err(error) => ended(unit, put_off(unit, error.to_string())),
+        };
+        let again = match ended.end {
+            End::Again { due_ms, .. } => Some(due_ms),
+            _ => None,
+        };
+        // What a call did is only in memory until here: a store that is full or busy is tried until it takes it.
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match self.store.end_unit(ended.clone()).await {
+                Ok(deliveries) => {
+                    self.engine.push(deliveries);
+                    return again;
+                }
+                Err(error) => {
+                    tracing::error!(entry = unit.entry, "what it sent cannot be stored yet: {error}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(30));
+                    if *self.stop.borrow() {
+                        return Some(now_ms());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn call(self: &Arc<Self>, unit: &Unit, details: &Arc<Details>) -> UnitEnd {
+        let Some(entry) = self.entries.load().get(&unit.entry).cloned() else {
+            return ended(unit, End::Failed(format!("the settings have no entry {:?} any more", unit.entry)));
+        };
+        let state = if entry.plan.state {
+            match self.store.state(&unit.entry).await {
+                Ok(state) => state.into_iter().collect(),
+                Err(error) => return ended(unit, put_off(unit, error.to_string())),
+            }
+        } else {
+            BTreeMap::new()
+        };
+        let id = match &unit.job {
+            Job::Report => details.event.id.clone(),
+            Job::Answered { .. } => format!("{}/answered/{}", details.event.id, unit.id),
+        };
+        let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: id };
+        let ran = match &unit.job {
+            Job::Report => entry.reporter.report(occasion).await,
+            Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone()).await,
+        };
+        if entry.called() == SNAPSHOT_AFTER {
+            self.freeze(entry.clone());
+        }
+        conclude(unit, &entry, details, ran)
+    }
+
+    fn freeze(&self, entry: Arc<Entry>) {
+        let (snapshots, loader) = (self.snapshots.clone(), self.loader.clone());
+        tokio::spawn(async move {
+            if let Err(error) = snapshots.make(loader, entry.reporter.clone()).await {
+                tracing::debug!(entry = entry.service.name, "goes on without a snapshot: {error}");
+            }
+        });
+    }
+
+    /// An event with its details; the same object for all its entries.
+    async fn details(&self, seq: i64) -> Result<Option<Arc<Details>>, StoreError> {
+        let found = |at_hand: &AtHand| at_hand.live.get(&seq).and_then(Weak::upgrade);
+        if let Some(details) = found(&self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(Some(details));
+        }
+        let Some((event, kept)) = self.store.event(seq).await? else { return Ok(None) };
+        Ok(Some(self.remember(seq, Arc::new(event), kept)))
+    }
+
+    fn remember(&self, seq: i64, event: Arc<Event>, kept: Vec<(String, Rows)>) -> Arc<Details> {
+        let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(details) = at_hand.live.get(&seq).and_then(Weak::upgrade) {
+            return details;
+        }
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = sources.get(&event.source).cloned().unwrap_or_else(|| Arc::new(Gone));
+        drop(sources);
+        let details = Arc::new(Details::new(event, seq, kept, source, self.store.clone()));
+        at_hand.live.insert(seq, Arc::downgrade(&details));
+        at_hand.recent.push_back(details.clone());
+        if at_hand.recent.len() > AT_HAND {
+            at_hand.recent.pop_front();
+            at_hand.live.retain(|_, details| details.strong_count() > 0);
+        }
+        details
+    }
+}
+
+/// What is left to ask of a source that the settings do not have any more.
+struct Gone;
+
+#[async_trait::async_trait]
+impl Fetch for Gone {
+    async fn fetch(&self, _: &str) -> Result<Rows, FetchError> {
+        Err(FetchError::Missing("the settings do not have its source any more".into()))
+    }
+}
+
+fn ended(unit: &Unit, end: End) -> UnitEnd {
+    UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new() }
+}
+
+/// When a unit is tried again: after 1 s, 2 s, 4 s … 5 min.
+fn put_off(unit: &Unit, why: String) -> End {
+    let pause = 1_000_i64 << unit.attempts.min(9);
+    End::Again { due_ms: now_ms() + pause.min(300_000), why }
+}
+
+/// What a call leads to.
+fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) -> UnitEnd {
+    let tries = unit.attempts + 1;
+    let (end, failed) = match ran.answer {
+        Ok(Outcome::Sent) if ran.sends.is_empty() => (End::Skipped("it sent nothing".into()), false),
+        Ok(Outcome::Sent) => (End::Sent, false),
+        Ok(Outcome::Skipped(why)) => (End::Skipped(why), false),
+        Err(RunError::NotNow(why)) => (put_off(unit, why), false),
+        Err(RunError::Failed { message, again: true }) if tries < TRIES => (put_off(unit, message), false),
+        Err(RunError::Limit("wait_ms")) if tries < TRIES_WAITING => (put_off(unit, RunError::Limit("wait_ms").to_string()), false),
+        Err(error) => (End::Failed(error.to_string()), true),
+    };
+    let sends = match &end {
+        End::Failed(why) if failed => fallback::message(entry, details, why).into_iter().collect(),
+        _ => ran.sends,
+    };
+    UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log }
+}

@@ -1,0 +1,135 @@
+//! Steps and logs.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::build::{int, log_of, text};
+use super::details::{Details, FetchError};
+
+/// A step of a build.
+#[derive(Clone)]
+pub struct Step {
+    pub(super) details: Arc<Details>,
+    /// The step in the REST API's shape.
+    pub object: Arc<Value>,
+    /// The build's page, or empty.
+    pub(super) build: String,
+}
+
+impl Step {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        text(&self.object, "name")
+    }
+
+    /// Its position.
+    pub fn number(&self) -> u64 {
+        int(&self.object, "number").unwrap_or_default()
+    }
+
+    /// Its logs.
+    ///
+    /// # Errors
+    /// [`FetchError::NotNow`].
+    pub async fn logs(&self) -> Result<Vec<Log>, FetchError> {
+        let Some(id) = int(&self.object, "stepid") else { return Ok(Vec::new()) };
+        let rows = self.details.get(&format!("steps/{id}/logs")).await?;
+        Ok(rows.iter().map(|log| log_of(self, log)).collect())
+    }
+
+    /// The step as a JSON object in Buildbot's shape, with `logs` and their contents if wanted.
+    ///
+    /// # Errors
+    /// [`FetchError::NotNow`].
+    pub async fn document(&self, logs: bool, contents: bool) -> Result<Value, FetchError> {
+        let mut step = self.object.as_ref().clone();
+        if logs && let Some(step) = step.as_object_mut() {
+            let mut all = Vec::new();
+            for log in self.logs().await? {
+                all.push(log.document(contents).await?);
+            }
+            step.insert("logs".into(), all.into());
+        }
+        Ok(step)
+    }
+}
+
+/// A log of a step.
+#[derive(Clone)]
+pub struct Log {
+    pub(super) details: Arc<Details>,
+    /// The log in the REST API's shape.
+    pub object: Arc<Value>,
+    pub(super) step: Step,
+}
+
+impl Log {
+    /// The name of its step.
+    pub fn step(&self) -> &str {
+        self.step.name()
+    }
+
+    /// Its page: `{build}/steps/N/logs/SLUG`, or empty.
+    pub fn url(&self) -> String {
+        if self.step.build.is_empty() {
+            return String::new();
+        }
+        format!("{}/steps/{}/logs/{}", self.step.build, self.step.number(), text(&self.object, "slug"))
+    }
+
+    /// The name under which its text waits to be attached: letters, digits and dashes.
+    pub fn spool_name(&self) -> String {
+        format!("{}-{}", self.details.seq, int(&self.object, "logid").unwrap_or_default())
+    }
+
+    /// The contents as the REST API has them, stream prefixes included.
+    ///
+    /// # Errors
+    /// [`FetchError::NotNow`].
+    pub async fn contents(&self) -> Result<Value, FetchError> {
+        let id = int(&self.object, "logid").unwrap_or_default();
+        self.details.one(&format!("logs/{id}/contents")).await
+    }
+
+    /// The text without the stream prefixes that a log of kind `s` has on each line.
+    ///
+    /// # Errors
+    /// [`FetchError::NotNow`].
+    pub async fn text(&self) -> Result<String, FetchError> {
+        let contents = self.contents().await?;
+        let raw = text(&contents, "content");
+        if text(&self.object, "type") != "s" {
+            return Ok(raw.to_owned());
+        }
+        let mut plain = String::with_capacity(raw.len());
+        for line in raw.split_inclusive('\n') {
+            let mut characters = line.chars();
+            if line != "\n" {
+                characters.next();
+            }
+            plain.push_str(characters.as_str());
+        }
+        Ok(plain)
+    }
+
+    async fn document(&self, contents: bool) -> Result<Value, FetchError> {
+        let mut log = self.object.as_ref().clone();
+        let page = self.url();
+        let content = if contents { Some(self.contents().await?) } else { None };
+        if let Some(log) = log.as_object_mut() {
+            log.insert("stepname".into(), self.step().into());
+            log.insert("url".into(), page.into());
+            let id = int(&self.object, "logid").unwrap_or_default();
+            let api = self.step.build.split_once("#/").map_or("", |(base, _)| base);
+            if !api.is_empty() {
+                log.insert("url_raw".into(), format!("{api}api/v2/logs/{id}/raw").into());
+                log.insert("url_raw_inline".into(), format!("{api}api/v2/logs/{id}/raw_inline").into());
+            }
+            if let Some(content) = content {
+                log.insert("content".into(), if content.is_null() { json!({"logid": id, "firstline": 0, "content": ""}) } else { content });
+            }
+        }
+        Ok(log)
+    }
+}

@@ -1,0 +1,371 @@
+//! The host put together: settings in force, sources running, events dispatched, deliveries made.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::contract::{Ask, Spool};
+use crate::delivery::{self, Engine, Transports};
+use crate::dispatch::{self, Dispatch, Entries, EntryDirectory, Intake};
+use crate::event::Fetch;
+use crate::sandbox::{ConfigureError, Engines, Loader};
+use crate::secret::Vault;
+use crate::source::buildbot::Master;
+use crate::source::inbox::Inbox;
+use crate::source::recording::Recording;
+use crate::source::{Journal, Reveal, SourceError};
+use crate::store::{Mode, SqliteStore, Store, StoreError};
+use crate::tenant::settings::{self, Diagnostic, Report, Settings, SourceKind, SourceSettings};
+use crate::tenant::{Components, Entry, EntryError, Shared};
+use crate::transport::policy::{CidrError, Policy};
+use crate::transport::{Answer, Endpoint, HttpRequest, HttpTransport, SmtpTransport};
+
+/// How long a query may take.
+const QUERY: Duration = Duration::from_secs(20);
+/// How often retention is looked after.
+const RETAIN_EVERY: Duration = Duration::from_secs(600);
+
+/// Why a host cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings are wrong.
+    #[error("{0}")]
+    Settings(Report),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The state folder or the cache.
+    #[error("{path}: {cause}", path = path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The engines.
+    #[error("the WebAssembly engine does not start: {0}; it reserves address space, so look at `ulimit -v`")]
+    Engine(String),
+    /// `[network]`.
+    #[error("[network]: {0}")]
+    Network(#[from] CidrError),
+}
+
+/// What every command needs that looks at components.
+pub struct Workbench {
+    /// Loads components.
+    pub loader: Arc<Loader>,
+}
+
+impl Workbench {
+    /// Engines, and the cache of compiled code in the user's cache folder.
+    ///
+    /// # Errors
+    /// [`StartError::Engine`], [`StartError::Folder`].
+    pub fn new() -> Result<Self, StartError> {
+        crate::transport::install_crypto();
+        let engines = Engines::start().map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let path = cache_folder();
+        let loader = Loader::new(engines, path.clone()).map_err(|cause| StartError::Folder { path, cause })?;
+        Ok(Self { loader: Arc::new(loader) })
+    }
+
+    /// Reads settings, with the components that they name. With `to_run`, the state folder is made.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`].
+    pub fn read(&self, file: &Path, to_run: bool) -> Result<Settings, StartError> {
+        let components = Components::new(self.loader.clone());
+        let read = if to_run { settings::load_to_run(file, &components) } else { settings::load(file, &components) };
+        read.map_err(StartError::Settings)
+    }
+
+    /// Configures every entry of the settings.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`], with everything that is wrong.
+    pub async fn entries(&self, settings: &mut Settings, wires: &Wires) -> Result<Entries, StartError> {
+        let shared = Shared { loader: self.loader.clone(), ask: wires.clone_ask(), spool: wires.spool.clone() };
+        let (mut entries, mut wrong) = (Entries::new(), Vec::new());
+        for service in std::mem::take(&mut settings.services) {
+            let name = service.name.clone();
+            match Entry::new(service, &shared).await {
+                Ok(entry) => {
+                    entries.insert(name, Arc::new(entry));
+                }
+                Err(error) => wrong.extend(diagnostics(settings, &name, &error)),
+            }
+        }
+        if wrong.is_empty() { Ok(entries) } else { Err(StartError::Settings(Report::new(wrong))) }
+    }
+}
+
+fn diagnostics(settings: &Settings, service: &str, error: &EntryError) -> Vec<Diagnostic> {
+    match error {
+        EntryError::Configure(ConfigureError::Problems(problems)) => {
+            problems.iter().map(|problem| settings.locate(service, &problem.at, &problem.message)).collect()
+        }
+        other => vec![settings.locate(service, "", other.to_string())],
+    }
+}
+
+/// `$XDG_CACHE_HOME/reporter-host/compiled`, or below `~/.cache`, or in the temporary folder of this user.
+fn cache_folder() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    base.unwrap_or_else(std::env::temp_dir).join("reporter-host").join("compiled")
+}
+
+/// The transports, as the settings' network policy allows.
+#[derive(Clone)]
+pub struct Wires {
+    /// HTTP.
+    pub http: Arc<HttpTransport>,
+    /// SMTP.
+    pub smtp: Arc<SmtpTransport>,
+    /// Attached logs.
+    pub spool: Arc<Files>,
+}
+
+impl Wires {
+    /// Transports for these settings.
+    ///
+    /// # Errors
+    /// [`StartError::Network`].
+    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+        let policy = Arc::new(Policy::operator().with_lists(&settings.network.allow, &settings.network.deny)?);
+        let folder = settings.state_dir.join("spool");
+        Ok(Self {
+            http: Arc::new(HttpTransport::new(policy.clone())),
+            smtp: Arc::new(SmtpTransport::new(policy, folder.clone())),
+            spool: Arc::new(Files(folder)),
+        })
+    }
+
+    fn clone_ask(&self) -> Arc<dyn Ask> {
+        Arc::new(Asking(self.http.clone()))
+    }
+}
+
+struct Asking(Arc<HttpTransport>);
+
+#[async_trait]
+impl Ask for Asking {
+    async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Answer {
+        self.0.query(entry, endpoint, request, vault, QUERY).await
+    }
+}
+
+/// Attached logs, in a folder of the state folder.
+pub struct Files(PathBuf);
+
+impl Spool for Files {
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.0.join(name);
+        if path.exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.0)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.as_file().sync_data()?;
+        file.persist(&path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+impl Files {
+    /// Removes files older than `age`.
+    fn sweep(&self, age: Duration) -> io::Result<()> {
+        for file in std::fs::read_dir(&self.0)? {
+            let file = file?;
+            let old = file.metadata()?.modified()?.elapsed().is_ok_and(|elapsed| elapsed > age);
+            if old {
+                std::fs::remove_file(file.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who hears what happens.
+pub trait Observer: dispatch::Observer + delivery::Observer {}
+impl<T: dispatch::Observer + delivery::Observer> Observer for T {}
+
+/// A running host.
+pub struct Host {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    workbench: Workbench,
+    dispatch: Arc<Dispatch>,
+    entries: Arc<ArcSwap<Entries>>,
+    running: Mutex<Running>,
+    wires: Wires,
+}
+
+struct Running {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<Result<(), SourceError>>,
+    /// What the sources were made from, to tell whether a reload changes them.
+    made_from: String,
+    /// Whether every source is a recording: then the host ends with them.
+    ends: bool,
+}
+
+impl Host {
+    /// Starts everything that the settings say.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub async fn start(file: &Path, observer: Arc<impl Observer + 'static>) -> Result<Self, StartError> {
+        let workbench = Workbench::new()?;
+        let mut settings = workbench.read(file, true)?;
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        let wires = Wires::new(&settings)?;
+        let entries = Arc::new(ArcSwap::from_pointee(workbench.entries(&mut settings, &wires).await?));
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&store_file(&settings), Mode::Host).await?);
+        let transports = Transports { http: wires.http.clone(), smtp: wires.smtp.clone() };
+        let directory = Arc::new(EntryDirectory(entries.clone()));
+        let engine = Engine::start(store.clone(), transports, directory, observer.clone(), delivery::Options::default()).await?;
+        let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), entries.clone(), engine, observer);
+        let running = Self::sources(&dispatch, &settings).await?;
+        dispatch.resume().await?;
+        let host = Self { store, workbench, dispatch, entries, running: Mutex::new(running), wires };
+        host.look_after(&settings);
+        Ok(host)
+    }
+
+    /// Makes and starts the sources.
+    async fn sources(dispatch: &Arc<Dispatch>, settings: &Settings) -> Result<Running, SourceError> {
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let secrets = settings.secrets.clone();
+        let reveal: Reveal = Arc::new(move |value| secrets.reveal(value));
+        let journal: Arc<dyn Journal> = Arc::new(Intake(dispatch.clone()));
+        for source in &settings.sources {
+            let name = source.name.clone();
+            let (journal, stopped) = (journal.clone(), stopped.clone());
+            match &source.kind {
+                SourceKind::Master(master) => {
+                    let login = master.login.clone();
+                    let reveal = reveal.clone();
+                    let login = Arc::new(move || match &login {
+                        Some((user, password)) => Ok(Some((reveal(user)?, reveal(password)?))),
+                        None => Ok(None),
+                    });
+                    let master = Master::new(&name, master.clone(), login)?;
+                    dispatch.add_source(&name, master.fetcher());
+                    tasks.spawn(async move {
+                        master.run(journal, stopped).await;
+                        Ok(())
+                    });
+                }
+                SourceKind::Inbox(inbox) => {
+                    let inbox = Inbox::new(&name, inbox.clone(), reveal.clone());
+                    dispatch.add_source(&name, inbox.clone() as Arc<dyn Fetch>);
+                    tasks.spawn(async move { inbox.run(journal, stopped).await });
+                }
+                SourceKind::Recording { file } => {
+                    let recording = Arc::new(Recording::open(&name, file)?);
+                    dispatch.add_source(&name, recording.clone() as Arc<dyn Fetch>);
+                    tasks.spawn(async move { recording.run(journal, stopped).await });
+                }
+            }
+        }
+        let ends = settings.sources.iter().all(|source| matches!(source.kind, SourceKind::Recording { .. }));
+        Ok(Running { stop, tasks, made_from: made_from(&settings.sources), ends })
+    }
+
+    /// Retention, as long as the host lives.
+    fn look_after(&self, settings: &Settings) {
+        let (store, retention, spool) = (Arc::downgrade(&self.store), settings.retention.clone(), self.wires.spool.clone());
+        tokio::spawn(async move {
+            loop {
+                let Some(store) = store.upgrade() else { return };
+                match store.retain(&retention).await {
+                    Ok((0, 0)) => {}
+                    Ok((events, deliveries)) => tracing::info!(events, deliveries, "retention removed what had ended"),
+                    Err(error) => tracing::warn!("retention: {error}"),
+                }
+                drop(store);
+                // A delivery can be redelivered as long as it is kept, and needs its logs then.
+                spool.sweep(Duration::from_secs(retention.age.saturating_mul(2))).ok();
+                tokio::time::sleep(RETAIN_EVERY).await;
+            }
+        });
+    }
+
+    /// Waits until recordings have been played to the end and everything is delivered. Never, if there is a source
+    /// that goes on.
+    ///
+    /// # Errors
+    /// A source's.
+    pub async fn finished(&self) -> Result<(), SourceError> {
+        let (mut tasks, ends) = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            (std::mem::take(&mut running.tasks), running.ends)
+        };
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap_or_else(|error| {
+                tracing::error!("a source broke off: {error}");
+                Ok(())
+            })?;
+        }
+        if !ends {
+            std::future::pending::<()>().await;
+        }
+        self.dispatch.idle().await;
+        Ok(())
+    }
+
+    /// Takes new settings whole or not at all. Deliveries under way finish.
+    ///
+    /// # Errors
+    /// What is wrong with them; the old ones stay in force.
+    pub async fn reload(&self, file: &Path) -> Result<(), StartError> {
+        let mut settings = self.workbench.read(file, true)?;
+        let entries = self.workbench.entries(&mut settings, &self.wires).await?;
+        let changed = self.running.lock().unwrap_or_else(PoisonError::into_inner).made_from != made_from(&settings.sources);
+        if changed {
+            // New ones first: if one cannot be made, the old ones have never stopped.
+            let running = Self::sources(&self.dispatch, &settings).await?;
+            let old = std::mem::replace(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner), running);
+            old.stop.send_replace(true);
+        }
+        self.entries.store(Arc::new(entries));
+        Ok(())
+    }
+
+    /// Stops: sources first, then calls and attempts under way end, then the store is closed.
+    pub async fn stop(self) {
+        let tasks = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.stop.send_replace(true);
+            std::mem::take(&mut running.tasks)
+        };
+        tasks.join_all().await;
+        self.dispatch.drain().await;
+        self.store.close().await;
+    }
+}
+
+/// Where the store is.
+pub fn store_file(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("store.sqlite")
+}
+
+fn made_from(sources: &[SourceSettings]) -> String {
+    let all: BTreeMap<&str, String> = sources.iter().map(|source| (source.name.as_str(), format!("{:?}", source.kind))).collect();
+    format!("{all:?}")
+}

@@ -1,0 +1,382 @@
+//! One call of a component, in an instance of its own.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Resource;
+use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+
+use super::engine::TICK;
+use super::limits::Limits;
+use super::load::{Kind, Loaded};
+use crate::contract::reporter::exports::reporter_host::reporter::reporting;
+use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter};
+use crate::event::Details;
+use crate::store::{NewDelivery, TaggedAnswer};
+
+/// Bytes kept of what a component writes to stdout and stderr.
+const OUTPUT: usize = 64 << 10;
+
+/// What a reporter made of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It sent.
+    Sent,
+    /// It kept silent, because of this.
+    Skipped(String),
+}
+
+/// Why a call failed. Nothing of it is kept but its lines of log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// A detail or a query cannot be had for now.
+    #[error("{0}")]
+    NotNow(String),
+    /// The component said so.
+    #[error("{message}")]
+    Failed {
+        /// Its words.
+        message: String,
+        /// Whether the same call may go better later.
+        again: bool,
+    },
+    /// It ran into a limit; its name in the settings.
+    #[error("the component reached its limit {0:?}; see `limits` in docs/settings.md")]
+    Limit(&'static str),
+    /// It trapped.
+    #[error("the component trapped: {0}")]
+    Trap(String),
+    /// It did what the contract forbids.
+    #[error("the component broke the contract: {0}")]
+    Misuse(String),
+}
+
+/// Why `configure` gave no plan.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ConfigureError {
+    /// The settings are wrong.
+    #[error("{}", .0.iter().map(|problem| format!("{}: {}", problem.at, problem.message)).collect::<Vec<_>>().join("; "))]
+    Problems(Vec<Problem>),
+    /// The component failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Its plan is wrong.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// What a call did.
+#[derive(Debug)]
+pub struct Ran<T> {
+    /// Its answer.
+    pub answer: Result<T, RunError>,
+    /// What it sent; empty if it failed.
+    pub sends: Vec<NewDelivery>,
+    /// Its state writes; empty if it failed.
+    pub writes: BTreeMap<String, Option<String>>,
+    /// Its lines for the operator.
+    pub log: Vec<(String, String)>,
+    /// How long it took, waiting included.
+    pub took: Duration,
+}
+
+/// A component with its settings, ready for events.
+pub struct Reporter {
+    loaded: Loaded,
+    settings: Arc<str>,
+    limits: Limits,
+    snapshot: arc_swap::ArcSwapOption<reporter::ReporterPre<Call>>,
+}
+
+/// What one call is about.
+pub struct Occasion {
+    /// The service entry.
+    pub entry: Arc<EntryView>,
+    /// The event.
+    pub details: Arc<Details>,
+    /// The entry's state.
+    pub state: BTreeMap<String, String>,
+    /// The unit of work's stable id, from which the ids of its deliveries are made.
+    pub unit: String,
+}
+
+impl Reporter {
+    /// A reporter component with its settings as JSON.
+    ///
+    /// # Errors
+    /// It is a formatter.
+    pub fn new(loaded: Loaded, settings: &serde_json::Value, limits: Limits) -> Result<Self, RunError> {
+        if matches!(loaded.kind, Kind::Formatter(_)) {
+            return Err(RunError::Misuse("it is a formatter, which reports nothing by itself; plug it into a reporter's setting, messageFormatter = { component = … }".into()));
+        }
+        Ok(Self { loaded, settings: settings.to_string().into(), limits, snapshot: arc_swap::ArcSwapOption::empty() })
+    }
+
+    pub(super) fn parts(&self) -> (&Loaded, &str, &Limits) {
+        (&self.loaded, &self.settings, &self.limits)
+    }
+
+    /// Whether it starts from a snapshot.
+    pub fn has_snapshot(&self) -> bool {
+        self.snapshot.load().is_some()
+    }
+
+    /// Starts from this snapshot from now on (none: from `configure`).
+    pub fn set_snapshot(&self, snapshot: Option<reporter::ReporterPre<Call>>) {
+        self.snapshot.store(snapshot.map(Arc::new));
+    }
+
+    /// Shows it an event.
+    pub async fn report(&self, occasion: Occasion) -> Ran<Outcome> {
+        self.call(occasion, async |instance, store, event| instance.call_report(store, event).await).await
+    }
+
+    /// Gives it the answer to a delivery that it sent with a tag.
+    pub async fn answered(&self, occasion: Occasion, tag: &str, answer: TaggedAnswer) -> Ran<Outcome> {
+        let answer = reporter::reporter_host::reporter::delivery::Answer {
+            status: answer.status,
+            headers: answer.headers,
+            body: answer.body.into_bytes(),
+            ended: answer.ended,
+        };
+        self.call(occasion, async |instance, store, _| instance.call_answered(store, tag, &answer).await).await
+    }
+
+    async fn call<F>(&self, occasion: Occasion, export: F) -> Ran<Outcome>
+    where
+        F: AsyncFnOnce(&reporting::Guest, &mut Store<Call>, Resource<EventHandle>) -> wasmtime::Result<Result<reporting::Outcome, reporting::Failure>>,
+    {
+        let snapshot = self.snapshot.load_full();
+        let Kind::Reporter(plain) = &self.loaded.kind else {
+            return Ran::refused(RunError::Misuse("it is a formatter".into()));
+        };
+        let pre = snapshot.as_deref().unwrap_or(plain);
+        let phase = if snapshot.is_some() { Phase::Report } else { Phase::Configure };
+        let mut store = store(&self.loaded, &self.limits, phase);
+        let call = store.data_mut();
+        call.entry = Some(occasion.entry);
+        call.details = Some(occasion.details.clone());
+        call.state = occasion.state;
+        call.unit = occasion.unit;
+        let settings = self.settings.clone();
+        let work = async |store: &mut Store<Call>| {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            if store.data().phase == Phase::Configure {
+                let configured = instance.reporter_host_reporter_component().call_configure(&mut *store, &settings).await?;
+                if let Err(problems) = configured {
+                    let said: Vec<String> = problems.into_iter().map(|it| format!("{}: {}", it.at, it.message)).collect();
+                    return Ok(Err(reporting::Failure { message: said.join("; "), again: false }));
+                }
+                store.data_mut().phase = Phase::Report;
+            }
+            let event = store.data_mut().lend(EventHandle(occasion.details))?;
+            export(instance.reporter_host_reporter_reporting(), store, event).await
+        };
+        let answer = bounded(&mut store, self.loaded.wasi, &self.limits, work).await;
+        let answer = answer.and_then(|answer| match answer {
+            Ok(reporting::Outcome::Sent) => Ok(Outcome::Sent),
+            Ok(reporting::Outcome::Skipped(why)) => Ok(Outcome::Skipped(why)),
+            Err(failure) => Err(RunError::Failed { message: failure.message, again: failure.again }),
+        });
+        Ran::of(store, answer)
+    }
+}
+
+impl Loaded {
+    /// What the component says of itself: a JSON object.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn describe(&self, limits: &Limits) -> Result<String, RunError> {
+        let mut store = store(self, limits, Phase::Configure);
+        bounded(&mut store, self.wasi, limits, async |store: &mut Store<Call>| match &self.kind {
+            Kind::Reporter(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.reporter_host_reporter_component().call_describe(store).await
+            }
+            Kind::Formatter(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                instance.reporter_host_reporter_component().call_describe(store).await
+            }
+        })
+        .await
+    }
+
+    /// The plan for these settings, and the component's lines of log.
+    ///
+    /// # Errors
+    /// [`ConfigureError`].
+    pub async fn configure(&self, settings: &serde_json::Value, limits: &Limits) -> Result<Plan, ConfigureError> {
+        let mut store = store(self, limits, Phase::Configure);
+        let settings = settings.to_string();
+        let problem = |at, message| Problem { at, message };
+        let answer = bounded(&mut store, self.wasi, limits, async |store: &mut Store<Call>| match &self.kind {
+            Kind::Reporter(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let answer = instance.reporter_host_reporter_component().call_configure(store, &settings).await?;
+                Ok(match answer {
+                    Ok(plan) => Ok(Some(plan)),
+                    Err(problems) => Err(problems.into_iter().map(|it| problem(it.at, it.message)).collect()),
+                })
+            }
+            Kind::Formatter(pre) => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let answer = instance.reporter_host_reporter_component().call_configure(store, &settings).await?;
+                Ok(match answer {
+                    Ok(_) => Ok(None),
+                    Err(problems) => Err(problems.into_iter().map(|it| problem(it.at, it.message)).collect()),
+                })
+            }
+        })
+        .await?;
+        match answer {
+            Ok(Some(plan)) => Ok(Plan::check(plan)?),
+            Ok(None) => Ok(Plan::default()),
+            Err(problems) => Err(ConfigureError::Problems(problems)),
+        }
+    }
+
+    /// Formats, if the component is a formatter.
+    pub async fn format(
+        &self,
+        settings: &serde_json::Value,
+        limits: &Limits,
+        details: Arc<Details>,
+        slot: &str,
+        subjects: Subjects,
+        context: &str,
+    ) -> Ran<String> {
+        let Kind::Formatter(pre) = &self.kind else {
+            return Ran::refused(RunError::Misuse("it is a reporter, not a formatter".into()));
+        };
+        let mut store = store(self, limits, Phase::Configure);
+        store.data_mut().details = Some(details);
+        let settings = settings.to_string();
+        let answer = bounded(&mut store, self.wasi, limits, async |store: &mut Store<Call>| {
+            let instance = pre.instantiate_async(&mut *store).await?;
+            let configured = instance.reporter_host_reporter_component().call_configure(&mut *store, &settings).await?;
+            if let Err(problems) = configured {
+                let said: Vec<String> = problems.into_iter().map(|it| format!("{}: {}", it.at, it.message)).collect();
+                return Ok(Err(said.join("; ")));
+            }
+            store.data_mut().phase = Phase::Format;
+            let subjects = subjects.lend(store.data_mut())?;
+            instance.reporter_host_reporter_formatting().call_format(store, slot, &subjects, context).await
+        })
+        .await;
+        let answer = answer.and_then(|answer| answer.map_err(|message| RunError::Failed { message, again: false }));
+        Ran::of(store, answer)
+    }
+}
+
+impl<T> Ran<T> {
+    fn of(store: Store<Call>, answer: Result<T, RunError>) -> Self {
+        let mut call = store.into_data();
+        if call.unlogged > 0 {
+            call.log.push(("warn".into(), format!("{} more lines were not kept (limits.log_lines)", call.unlogged)));
+        }
+        let kept = answer.is_ok();
+        Self {
+            answer,
+            sends: if kept { call.sends } else { Vec::new() },
+            writes: if kept { call.writes } else { BTreeMap::new() },
+            log: call.log,
+            took: call.began.elapsed(),
+        }
+    }
+
+    fn refused(error: RunError) -> Self {
+        Self { answer: Err(error), sends: Vec::new(), writes: BTreeMap::new(), log: Vec::new(), took: Duration::ZERO }
+    }
+}
+
+/// A store for one call.
+pub(super) fn store(loaded: &Loaded, limits: &Limits, phase: Phase) -> Store<Call> {
+    let engine = match &loaded.kind {
+        Kind::Reporter(pre) => pre.engine(),
+        Kind::Formatter(pre) => pre.engine(),
+    };
+    let mut store = Store::new(engine, call(limits, phase));
+    guard(&mut store, limits.compute);
+    store
+}
+
+pub(super) fn call(limits: &Limits, phase: Phase) -> Call {
+    let budget = Budget {
+        sends: limits.sends,
+        send_bytes: limits.send_bytes,
+        read_bytes: limits.read_bytes,
+        queries: limits.queries,
+        log_lines: limits.log_lines,
+        state_bytes: limits.state_bytes,
+    };
+    Call::new(phase, Meter::new(limits.memory), budget)
+}
+
+/// Puts the limits on memory and on time computing on a store.
+///
+/// Epochs are counted, because a callback that only yields never kills; and the time between the
+/// call's start and now, less what was spent waiting in host calls, is looked at too, because the
+/// first check after a wait counts as a tick though nothing was computed.
+pub(super) fn guard(store: &mut Store<Call>, compute: Duration) {
+    store.limiter(|call| &mut call.meter);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |mut context| {
+        let call = context.data_mut();
+        call.ticks += 1;
+        let computing = call.began.elapsed().saturating_sub(call.waited);
+        if TICK * call.ticks > compute && computing > compute {
+            return Err(Ended::Limit("compute_ms").into());
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+}
+
+/// Runs a call within its time, and says what ended it if it did not end by itself.
+async fn bounded<T, F>(store: &mut Store<Call>, wasi: bool, limits: &Limits, work: F) -> Result<T, RunError>
+where
+    F: AsyncFnOnce(&mut Store<Call>) -> wasmtime::Result<T>,
+{
+    store.data_mut().began = Instant::now();
+    // Making a WASI context is not free, and few components need one.
+    let output = wasi.then(|| MemoryOutputPipe::new(OUTPUT));
+    if let Some(output) = &output {
+        store.data_mut().set_wasi(WasiCtx::builder().stdout(output.clone()).stderr(output.clone()).build());
+    }
+    let ended = within(limits.wait, work(store)).await;
+    if let Some(output) = &output {
+        for line in String::from_utf8_lossy(&output.contents()).lines() {
+            store.data_mut().note("stdout", line);
+        }
+    }
+    match ended {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(cause(&error, store.data())),
+        None => Err(RunError::Limit("wait_ms")),
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()
+}
+
+fn cause(error: &wasmtime::Error, call: &Call) -> RunError {
+    if let Some(ended) = error.downcast_ref::<Ended>() {
+        return match ended.clone() {
+            Ended::NotNow(why) => RunError::NotNow(why),
+            Ended::Limit(limit) => RunError::Limit(limit),
+            Ended::Misuse(what) => RunError::Misuse(what),
+        };
+    }
+    if call.meter.refused {
+        return RunError::Limit("memory_mib");
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => RunError::Trap(trap.to_string()),
+        None => RunError::Trap(format!("{error:#}")),
+    }
+}

@@ -1,0 +1,253 @@
+//! Loading components: checked, compiled once, and kept as native code in a private folder.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use super::engine::{Engines, Profile};
+use crate::contract::{Call, formatter, reporter};
+
+/// Interface that both worlds export.
+const COMPONENT: &str = "reporter-host:reporter/component@0.1.0";
+/// Interface that reporters export.
+const REPORTING: &str = "reporter-host:reporter/reporting@0.1.0";
+/// Interface that formatters export.
+const FORMATTING: &str = "reporter-host:reporter/formatting@0.1.0";
+
+/// Why a component cannot be used. Each says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// Over `component_mib`.
+    #[error("it has {size} bytes, more than the {most} that `limits.component_mib` allows")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// The limit.
+        most: u64,
+    },
+    /// Not WebAssembly at all.
+    #[error("it is not WebAssembly (it begins with {0:?}); give the .wasm file of a component")]
+    NotWasm(String),
+    /// A core module.
+    #[error(
+        "it is a core module, not a component; build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// A component that does not export what the contract asks for.
+    #[error("it is a component for another world: it lacks the export {missing:?} of reporter-host:reporter@0.1.0 (it exports {exports})")]
+    OtherWorld {
+        /// What it lacks.
+        missing: &'static str,
+        /// What it has.
+        exports: String,
+    },
+    /// It does not compile, or imports what the host does not give.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A compiled component, ready to be instantiated.
+#[derive(Clone)]
+pub struct Loaded {
+    /// SHA-256 of its bytes, in hex.
+    pub hash: String,
+    /// Its bytes, for snapshots.
+    pub bytes: Arc<[u8]>,
+    /// What it is run with.
+    pub profile: Profile,
+    /// Whether it imports WASI.
+    pub wasi: bool,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What a component is.
+#[derive(Clone)]
+pub enum Kind {
+    /// A reporter.
+    Reporter(reporter::ReporterPre<Call>),
+    /// A formatter.
+    Formatter(formatter::FormatterPre<Call>),
+}
+
+/// Loads components.
+pub struct Loader {
+    engines: Engines,
+    cache: PathBuf,
+    /// Compiling takes half a second and both cores: one at a time.
+    compiling: Mutex<()>,
+    loaded: Mutex<HashMap<(String, Profile), Loaded>>,
+}
+
+impl Loader {
+    /// A loader that keeps compiled code below `cache`, a folder that only this user may enter:
+    /// what is in it is run as native code.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(engines: Engines, cache: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&cache)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(&cache, fs::Permissions::from_mode(0o700))?;
+        }
+        Ok(Self { engines, cache, compiling: Mutex::default(), loaded: Mutex::default() })
+    }
+
+    /// The engines.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// Reads and loads a file.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn file(&self, path: &Path, most: u64, profile: Profile) -> Result<Loaded, LoadError> {
+        let unreadable = |error: io::Error| LoadError::Unreadable(error.to_string());
+        let size = fs::metadata(path).map_err(unreadable)?.len();
+        if size > most {
+            return Err(LoadError::TooLarge { size, most });
+        }
+        self.bytes(&fs::read(path).map_err(unreadable)?, most, profile)
+    }
+
+    /// Loads a component from its bytes. Blocks while it compiles.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn bytes(&self, bytes: &[u8], most: u64, profile: Profile) -> Result<Loaded, LoadError> {
+        if bytes.len() as u64 > most {
+            return Err(LoadError::TooLarge { size: bytes.len() as u64, most });
+        }
+        let hash = hex(&Sha256::digest(bytes));
+        let key = (hash.clone(), profile);
+        if let Some(found) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(found.clone());
+        }
+        let component = self.component(bytes, &hash, profile)?;
+        let wasi = imports_wasi(&component, self.engines.of(profile));
+        let loaded = Loaded { hash, bytes: bytes.into(), profile, wasi, kind: self.link(&component, profile)? };
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(key, loaded.clone());
+        Ok(loaded)
+    }
+
+    /// Compiles, or takes what was compiled before.
+    pub(super) fn component(&self, bytes: &[u8], hash: &str, profile: Profile) -> Result<Component, LoadError> {
+        check_header(bytes)?;
+        let engine = self.engines.of(profile);
+        let version = wasmtime_version(engine);
+        let path = self.cache.join(format!("{hash}-{version}.cwasm"));
+        if let Some(component) = from_cache(engine, &path) {
+            return Ok(component);
+        }
+        let _one = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(component) = from_cache(engine, &path) {
+            return Ok(component);
+        }
+        let code = engine.precompile_component(bytes).map_err(|error| LoadError::Refused(format!("it does not compile: {error:#}")))?;
+        // A cache that cannot be written costs time at the next start and nothing else.
+        if let Err(error) = write_whole(&self.cache, &path, &code) {
+            tracing::warn!("compiled code cannot be kept in {}: {error}", self.cache.display());
+        }
+        if let Some(component) = from_cache(engine, &path) {
+            return Ok(component);
+        }
+        Component::from_binary(engine, bytes).map_err(|error| LoadError::Refused(format!("it does not compile: {error:#}")))
+    }
+
+    /// Links a compiled component into what it can be run as.
+    pub(super) fn link(&self, component: &Component, profile: Profile) -> Result<Kind, LoadError> {
+        let engine = self.engines.of(profile);
+        let refused = |error: wasmtime::Error| LoadError::Refused(format!("it does not fit the contract: {error:#}"));
+        let exports: Vec<String> = component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let has = |name: &str| exports.iter().any(|export| export == name);
+        let missing = if !has(COMPONENT) {
+            Some(COMPONENT)
+        } else if !has(REPORTING) && !has(FORMATTING) {
+            Some(REPORTING)
+        } else {
+            None
+        };
+        if let Some(missing) = missing {
+            let exports = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
+            return Err(LoadError::OtherWorld { missing, exports });
+        }
+        let mut linker = Linker::<Call>::new(engine);
+        if imports_wasi(component, engine) {
+            wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(refused)?;
+        }
+        reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call).map_err(refused)?;
+        let pre = linker.instantiate_pre(component).map_err(refused)?;
+        Ok(if has(REPORTING) {
+            Kind::Reporter(reporter::ReporterPre::new(pre).map_err(refused)?)
+        } else {
+            Kind::Formatter(formatter::FormatterPre::new(pre).map_err(refused)?)
+        })
+    }
+}
+
+fn imports_wasi(component: &Component, engine: &wasmtime::Engine) -> bool {
+    let component_type = component.component_type();
+    component_type.imports(engine).any(|(name, item)| {
+        name.starts_with("wasi:") && matches!(item.ty, ComponentItem::ComponentInstance(_))
+    })
+}
+
+/// Tells a text file and a core module from a component by the first eight bytes.
+fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', ..]) => Err(LoadError::CoreModule),
+        _ => {
+            let beginning = &bytes[..bytes.len().min(20)];
+            Err(LoadError::NotWasm(String::from_utf8_lossy(beginning).into_owned()))
+        }
+    }
+}
+
+fn wasmtime_version(engine: &wasmtime::Engine) -> String {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+#[allow(unsafe_code)]
+fn from_cache(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
+    if !path.exists() {
+        return None;
+    }
+    // SAFETY: the folder is this user's alone, files in it are written by `write_whole` and nobody else, and are
+    // named by the hash of what they were compiled from and of the engine that did it.
+    match unsafe { Component::deserialize_file(engine, path) } {
+        Ok(component) => Some(component),
+        Err(error) => {
+            tracing::warn!("compiled code in {} is left aside: {error:#}", path.display());
+            None
+        }
+    }
+}
+
+/// Writes a file so that a reader sees all of it or none.
+fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,153 @@
+//! Snapshots: the state that `configure` leaves, frozen into a component of its own, so that the
+//! next call need not configure again. An optimisation that may fail: then the entry runs without.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, HasSelf, Linker, Val};
+use wasmtime::{Engine, Store};
+use wasmtime_wizer::Wizer;
+
+use super::engine::{TICK, base};
+use super::instance::{Reporter, call, guard};
+use super::load::{Kind, Loader, hex};
+use crate::contract::{Call, Meter, Phase, reporter};
+
+/// The function that a snapshot is taken after.
+const CONFIGURE: &str = "reporter-host:reporter/component.configure@0.1.0";
+/// Snapshots that one host keeps: each is a component of its own, about 2.5 MB of mapped code.
+const MOST: usize = 256;
+/// Wizer needs room for what it adds to a memory.
+const EXTRA_PAGE: u64 = 64 << 10;
+
+/// Makes snapshots, a bounded number of them.
+#[derive(Default)]
+pub struct Snapshots {
+    made: AtomicUsize,
+}
+
+/// Why there is no snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// There are as many as the host keeps.
+    #[error("{MOST} snapshots are kept already")]
+    Full,
+    /// `configure` answered with an error; that is never frozen.
+    #[error("configure answered with an error")]
+    NotConfigured,
+    /// The component cannot be frozen.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Snapshots {
+    /// Makes a snapshot of a reporter and lets it start from there. Takes about a second, on a thread of its own.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; the reporter goes on as it was.
+    pub async fn make(self: &Arc<Self>, loader: Arc<Loader>, reporter: Arc<Reporter>) -> Result<(), SnapshotError> {
+        if self.made.fetch_add(1, Ordering::Relaxed) >= MOST {
+            self.made.fetch_sub(1, Ordering::Relaxed);
+            return Err(SnapshotError::Full);
+        }
+        let (answer, made) = tokio::sync::oneshot::channel();
+        let target = reporter.clone();
+        std::thread::Builder::new()
+            .name("snapshot".into())
+            .spawn(move || {
+                // It panics when a guest has filled its memory to the cap.
+                let frozen = std::panic::catch_unwind(AssertUnwindSafe(|| freeze(&loader, &target)));
+                let frozen = frozen.unwrap_or_else(|_| Err(SnapshotError::Refused("freezing it failed".into())));
+                answer.send(frozen).ok();
+            })
+            .map_err(|error| SnapshotError::Refused(error.to_string()))?;
+        let frozen = made.await.unwrap_or_else(|_| Err(SnapshotError::Refused("freezing it was given up".into())));
+        match frozen {
+            Ok(pre) => {
+                reporter.set_snapshot(Some(pre));
+                Ok(())
+            }
+            Err(error) => {
+                self.made.fetch_sub(1, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn freeze(loader: &Loader, reporter: &Reporter) -> Result<reporter::ReporterPre<Call>, SnapshotError> {
+    let refused = |error: &dyn std::fmt::Display| SnapshotError::Refused(error.to_string());
+    let (loaded, settings, limits) = reporter.parts();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| refused(&error))?;
+    // Not the pool's engine: an instance that is frozen is instrumented, and outlives the usual time.
+    let engine = Engine::new(&base()).map_err(|error| refused(&format!("{error:#}")))?;
+    let weak = engine.weak();
+    std::thread::Builder::new()
+        .name("snapshot epoch".into())
+        .spawn(move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })
+        .map_err(|error| refused(&error))?;
+    let mut linker = Linker::<Call>::new(&engine);
+    let linked = if loaded.wasi { wasmtime_wasi::p2::add_to_linker_async(&mut linker) } else { Ok(()) };
+    linked
+        .and_then(|()| reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call))
+        .map_err(|error| refused(&format!("{error:#}")))?;
+    let mut state = call(limits, Phase::Configure);
+    state.meter = Meter::new(limits.memory + EXTRA_PAGE);
+    state.began = Instant::now();
+    let mut store = Store::new(&engine, state);
+    guard(&mut store, limits.compute);
+    let mut wizer = Wizer::new();
+    wizer.init_func(format!("{CONFIGURE}({})", wave(settings))).keep_init_func(true);
+    let frozen = runtime.block_on(async {
+        let work = wizer.run_component(&mut store, &loaded.bytes, async |store: &mut Store<Call>, component: &Component| {
+            linker.instantiate_async(store, component).await
+        });
+        tokio::time::timeout(limits.wait, work).await
+    });
+    let (bytes, answer) = frozen.map_err(|error| refused(&error))?.map_err(|error| refused(&format!("{error:#}")))?;
+    if !matches!(answer.first(), Some(Val::Result(Ok(_)))) {
+        return Err(SnapshotError::NotConfigured);
+    }
+    let hash = hex(&Sha256::digest(&bytes));
+    let component = loader.component(&bytes, &hash, loaded.profile).map_err(|error| refused(&error))?;
+    match loader.link(&component, loaded.profile).map_err(|error| refused(&error))? {
+        Kind::Reporter(pre) => Ok(pre),
+        Kind::Formatter(_) => Err(SnapshotError::Refused("it is a formatter".into())),
+    }
+}
+
+/// A text as a literal of WAVE, the language of calls.
+fn wave(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len() + 2);
+    literal.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => literal.push_str("\\\""),
+            '\\' => literal.push_str("\\\\"),
+            '\n' => literal.push_str("\\n"),
+            '\r' => literal.push_str("\\r"),
+            '\t' => literal.push_str("\\t"),
+            control if control.is_control() => literal.push_str(&format!("\\u{{{:x}}}", u32::from(control))),
+            other => literal.push(other),
+        }
+    }
+    literal.push('"');
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn settings_survive_as_a_literal() {
+        assert_eq!(super::wave("{\"a\":\"\\n\u{1}ü\"}"), "\"{\\\"a\\\":\\\"\\\\n\\u{1}ü\\\"}\"");
+    }
+}

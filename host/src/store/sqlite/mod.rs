@@ -1,0 +1,176 @@
+//! SQLite, the embedded store: WAL with `synchronous=FULL`, one writer that commits in groups with
+//! one statement per table and group, and a few readers beside it.
+
+mod open;
+mod read;
+mod rows;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::SqlitePool;
+
+use super::{
+    Delivery, DeliveryRow, DeliveryStory, Filter, Journalled, NewEvent, Result, Retention, Settled, Store, StoreError, Unit,
+    UnitEnd, UnitRow,
+};
+use crate::event::{Event, Keep, Rows};
+use writer::Writer;
+
+/// Who opens a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A host: one at a time, for as long as it runs.
+    Host,
+    /// A command of an operator, also beside a running host.
+    Operator,
+}
+
+/// A store in one SQLite file.
+pub struct SqliteStore {
+    readers: SqlitePool,
+    writer: Writer,
+    mode: Mode,
+    /// Held by the host.
+    _lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the store, and makes it if it is not there.
+    ///
+    /// # Errors
+    /// Another host has it, the file is not a store or of a newer version, or what the disk says.
+    pub async fn open(path: &Path, mode: Mode) -> Result<Self> {
+        let lock = match mode {
+            Mode::Host => Some(open::lock(path)?),
+            Mode::Operator => None,
+        };
+        let connection = open::writer(path).await?;
+        let readers = open::readers(path).await?;
+        let writer = Writer::start(connection, mode).await?;
+        Ok(Self { readers, writer, mode, _lock: lock })
+    }
+}
+
+impl Keep for SqliteStore {
+    fn keep(&self, event: i64, path: &str, rows: &Arc<Rows>) {
+        self.writer.keep(event, path.to_owned(), rows.clone());
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn cursor(&self, source: &str) -> Result<Option<String>> {
+        read::cursor(&self.readers, source).await
+    }
+
+    async fn journal(&self, source: &str, cursor: Option<String>, events: Vec<NewEvent>) -> Result<Vec<Journalled>> {
+        self.writer.journal(source.to_owned(), cursor, events).await
+    }
+
+    async fn known(&self, ids: Vec<String>) -> Result<Vec<String>> {
+        read::known(&self.readers, &ids).await
+    }
+
+    async fn event(&self, seq: i64) -> Result<Option<(Event, Vec<(String, Rows)>)>> {
+        read::event(&self.readers, seq).await
+    }
+
+    async fn events(&self, text: Option<&str>, before: Option<i64>, limit: u32) -> Result<Vec<(i64, Event)>> {
+        read::events(&self.readers, text, before, limit).await
+    }
+
+    async fn units(&self, after: i64, limit: u32) -> Result<Vec<Unit>> {
+        read::units(&self.readers, after, limit).await
+    }
+
+    async fn state(&self, entry: &str) -> Result<Vec<(String, String)>> {
+        read::state(&self.readers, entry).await
+    }
+
+    async fn end_unit(&self, end: UnitEnd) -> Result<Vec<Delivery>> {
+        self.writer.end_unit(end).await
+    }
+
+    async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<Delivery>> {
+        read::waiting(&self.readers, after, limit).await
+    }
+
+    async fn settle(&self, settled: Settled) -> Result<Option<Unit>> {
+        self.writer.settle(settled).await
+    }
+
+    async fn deliveries(&self, filter: Filter) -> Result<Vec<DeliveryRow>> {
+        read::deliveries(&self.readers, &filter).await
+    }
+
+    async fn delivery(&self, id: i64) -> Result<Option<DeliveryStory>> {
+        read::story(&self.readers, id).await
+    }
+
+    async fn explain(&self, event: &str, entry: Option<&str>, limit: u32) -> Result<Vec<UnitRow>> {
+        read::explain(&self.readers, event, entry, limit).await
+    }
+
+    async fn redeliver(&self, id: i64, insist: bool, expires_ms: i64, by: &str) -> Result<std::result::Result<Delivery, String>> {
+        let Some(story) = read::story(&self.readers, id).await? else {
+            return Ok(Err(format!("there is no delivery {id}")));
+        };
+        let refused = match story.row.state.as_str() {
+            "waiting" => Some("it waits for its turn already".to_owned()),
+            "superseded" if !insist => {
+                Some(format!("{}; a receiver would take it for the newest. Insist with --insist", story.row.why.unwrap_or_default()))
+            }
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            return Ok(Err(format!("delivery {id} is not sent again: {refused}")));
+        }
+        self.writer.operate(id, Some(expires_ms), format!("sent again by {by}")).await?;
+        match read::by_id(&self.readers, id).await? {
+            Some(delivery) => Ok(Ok(delivery)),
+            None => Ok(Err(format!("delivery {id} has been removed meanwhile"))),
+        }
+    }
+
+    async fn drop_delivery(&self, id: i64, by: &str) -> Result<std::result::Result<(), String>> {
+        match read::by_id(&self.readers, id).await? {
+            Some(_) => {
+                self.writer.operate(id, None, format!("dropped by {by}")).await?;
+                Ok(Ok(()))
+            }
+            None => Ok(Err(format!("delivery {id} does not wait; `deliveries show {id}` tells what came of it"))),
+        }
+    }
+
+    async fn nudged(&self) -> Result<Vec<(i64, Option<Delivery>)>> {
+        let mut changed = Vec::new();
+        if self.mode == Mode::Host && read::has_nudges(&self.readers).await? {
+            for id in self.writer.take_nudges().await? {
+                changed.push((id, read::by_id(&self.readers, id).await?));
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn retain(&self, retention: &Retention) -> Result<(u64, u64)> {
+        self.writer.retain(retention.clone()).await
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}
+
+fn failed(error: sqlx::Error) -> StoreError {
+    /// <https://www.sqlite.org/rescode.html#full>
+    const FULL: &str = "13";
+    match &error {
+        sqlx::Error::Database(database) if database.code().as_deref() == Some(FULL) => StoreError::Full(database.to_string()),
+        _ => StoreError::Failed(error.to_string()),
+    }
+}

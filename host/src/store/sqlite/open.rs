@@ -1,0 +1,74 @@
+//! Opening: the lock, the connections, the schema.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, Executor as _, Row as _, SqliteConnection, SqlitePool};
+
+use super::failed;
+use crate::store::{Result, StoreError};
+
+/// The version of the schema, as `PRAGMA user_version`. A new one is a new step in [`migrate`].
+const VERSION: i64 = 1;
+/// How long a connection waits for another process's transaction.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The lock that keeps a second host out.
+pub(super) fn lock(path: &Path) -> Result<File> {
+    let lock = path.with_extension("lock");
+    let said = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", lock.display()));
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(said)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Failed(format!(
+            "another reporter-host runs on {}; stop it, or give this one a `state_dir` of its own",
+            path.display()
+        ))),
+        Err(std::fs::TryLockError::Error(error)) => Err(said(error)),
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY)
+}
+
+/// The writer's connection, with the schema in place.
+pub(super) async fn writer(path: &Path) -> Result<SqliteConnection> {
+    let options = options(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // The log is copied back between groups, when the writer has nothing to do, and not in the middle of one.
+        .pragma("wal_autocheckpoint", "20000");
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+    migrate(&mut connection, path).await?;
+    Ok(connection)
+}
+
+/// Connections that only read.
+pub(super) async fn readers(path: &Path) -> Result<SqlitePool> {
+    let options = options(path).read_only(true);
+    SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(failed)
+}
+
+async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let row = transaction.fetch_one("PRAGMA user_version").await.map_err(failed)?;
+    let version: i64 = row.try_get(0).map_err(failed)?;
+    match version {
+        0 => {
+            transaction.execute(include_str!("schema.sql")).await.map_err(failed)?;
+            transaction.execute("PRAGMA user_version = 1").await.map_err(failed)?;
+        }
+        VERSION => {}
+        newer => {
+            return Err(StoreError::Failed(format!(
+                "{} was written by a newer reporter-host (schema {newer}, this one knows {VERSION}); run that one",
+                path.display()
+            )));
+        }
+    }
+    transaction.commit().await.map_err(failed)
+}

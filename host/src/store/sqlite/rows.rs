@@ -1,0 +1,80 @@
+//! Rows to values.
+
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::failed;
+use crate::store::{Delivery, DeliveryRow, Job, NewDelivery, Result, StoreError, Unit};
+
+pub(super) const DELIVERY: &str = "id, uid, event, entry, endpoint, destination, lane, supersede, tag, title, attempts, due_ms, expires_ms, payload, rules";
+
+pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| StoreError::Failed(format!("a row does not read: {error}")))
+}
+
+pub(super) fn text<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed(format!("a value cannot be written: {error}")))
+}
+
+pub(super) fn get<'r, T>(row: &'r SqliteRow, column: &str) -> Result<T>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get(column).map_err(failed)
+}
+
+pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
+    Ok(Delivery {
+        id: get(row, "id")?,
+        event: get(row, "event")?,
+        attempts: get(row, "attempts")?,
+        due_ms: get(row, "due_ms")?,
+        new: NewDelivery {
+            uid: get(row, "uid")?,
+            entry: get(row, "entry")?,
+            endpoint: get(row, "endpoint")?,
+            destination: get(row, "destination")?,
+            lane: get(row, "lane")?,
+            supersede: get(row, "supersede")?,
+            tag: get(row, "tag")?,
+            title: get(row, "title")?,
+            expires_ms: get(row, "expires_ms")?,
+            payload: Arc::new(json(get(row, "payload")?)?),
+            rules: json(get(row, "rules")?)?,
+        },
+    })
+}
+
+pub(super) fn unit(row: &SqliteRow) -> Result<Unit> {
+    Ok(Unit {
+        id: get(row, "id")?,
+        event: get(row, "event")?,
+        entry: get(row, "entry")?,
+        order: get(row, "ordering")?,
+        job: json::<Job>(get(row, "job")?)?,
+        attempts: get(row, "attempts")?,
+        due_ms: get(row, "due_ms")?,
+    })
+}
+
+pub(super) fn delivery_row(row: &SqliteRow) -> Result<DeliveryRow> {
+    let state: String = get(row, "state")?;
+    Ok(DeliveryRow {
+        id: get(row, "id")?,
+        entry: get(row, "entry")?,
+        event: get::<Option<String>>(row, "event_id")?.unwrap_or_default(),
+        endpoint: get(row, "endpoint")?,
+        destination: get(row, "destination")?,
+        title: get(row, "title")?,
+        uid: get(row, "uid")?,
+        lane: get(row, "lane")?,
+        attempts: get(row, "attempts")?,
+        queued_ms: get(row, "queued_ms")?,
+        due_ms: if state == "waiting" { Some(get(row, "due_ms")?) } else { None },
+        ended_ms: get(row, "ended_ms")?,
+        why: get(row, "why")?,
+        state,
+    })
+}

@@ -1,0 +1,199 @@
+//! A service entry, ready to run: its component, its plan, its formatters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::settings::{ComponentRef, Formatter, Service};
+use crate::contract::{Ask, Ended, EntryView, Formatted, Plan, Spool, Subformat, Subjects};
+use crate::event::{Details, Event};
+use crate::sandbox::{ConfigureError, Limits, LoadError, Loaded, Loader, Profile, Reporter, RunError};
+use crate::transport::{Endpoint, EndpointKind};
+
+/// A service entry that can be shown events.
+pub struct Entry {
+    /// What the operator wrote.
+    pub service: Service,
+    /// Its component.
+    pub reporter: Arc<Reporter>,
+    /// What the component will do.
+    pub plan: Plan,
+    /// What a call of it sees.
+    pub view: Arc<EntryView>,
+    calls: AtomicU32,
+}
+
+/// Why an entry cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// A component cannot be loaded.
+    #[error("{component}: {cause}")]
+    Load {
+        /// Which.
+        component: String,
+        /// Why.
+        cause: LoadError,
+    },
+    /// The component does not take the settings.
+    #[error(transparent)]
+    Configure(#[from] ConfigureError),
+    /// A formatter does not take its settings.
+    #[error("the formatter in slot {slot:?}: {cause}")]
+    Formatter {
+        /// The slot.
+        slot: String,
+        /// Why.
+        cause: ConfigureError,
+    },
+    /// The plan goes where the operator did not allow it to.
+    #[error("its endpoint {endpoint:?} goes to {destination}, which `allow` does not list; add {destination:?} to `allow` if it may")]
+    NotGranted {
+        /// The endpoint.
+        endpoint: String,
+        /// Where it goes.
+        destination: String,
+    },
+    /// The component cannot be used as it is.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// What entries share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Loads components.
+    pub loader: Arc<Loader>,
+    /// Asks remotes.
+    pub ask: Arc<dyn Ask>,
+    /// Keeps attached logs.
+    pub spool: Arc<dyn Spool>,
+}
+
+impl Entry {
+    /// Loads and configures an entry.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub async fn new(service: Service, shared: &Shared) -> Result<Self, EntryError> {
+        let loaded = load(&shared.loader, &service.component, &service.limits).await?;
+        let plan = loaded.configure(&service.settings, &service.limits).await?;
+        grant(&plan, service.allow.as_deref())?;
+        let mut formatters = BTreeMap::new();
+        for (slot, formatter) in &service.formatters {
+            let loaded = load(&shared.loader, &formatter.component, &formatter.limits).await?;
+            loaded
+                .configure(&formatter.settings, &formatter.limits)
+                .await
+                .map_err(|cause| EntryError::Formatter { slot: slot.clone(), cause })?;
+            formatters.insert(slot.clone(), (loaded, formatter.clone()));
+        }
+        let view = Arc::new(EntryView {
+            name: service.name.clone(),
+            endpoints: plan.endpoints.clone(),
+            vault: service.vault.clone(),
+            expires_after: service.expires_after,
+            state: plan.state,
+            formatters: Arc::new(Formatters { formatters }),
+            ask: shared.ask.clone(),
+            spool: shared.spool.clone(),
+        });
+        let reporter = Arc::new(Reporter::new(loaded, &service.settings, service.limits.clone())?);
+        Ok(Self { service, reporter, plan, view, calls: AtomicU32::new(0) })
+    }
+
+    /// Whether it is to see an event.
+    pub fn follows(&self, event: &Event) -> bool {
+        let sources = &self.service.follows;
+        self.plan.events.contains(&event.kind) && (sources.is_empty() || sources.contains(&event.source))
+    }
+
+    /// The key by which its units of work are ordered: one build after another, or all of them.
+    pub fn order(&self, event: &Event) -> String {
+        if self.plan.state {
+            return String::new();
+        }
+        let id = |key: &str| event.message[key].as_u64();
+        match (id("buildrequestid"), id("bsid"), id("workerid")) {
+            (Some(request), ..) => format!("{}/buildrequests/{request}", event.source),
+            (_, Some(set), _) => format!("{}/buildsets/{set}", event.source),
+            (.., Some(worker)) => format!("{}/workers/{worker}", event.source),
+            _ => event.id.clone(),
+        }
+    }
+
+    /// Counts a call, and tells its number, from 1.
+    pub fn called(&self) -> u32 {
+        self.calls.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Loads a built-in reporter or a file. Compiling blocks, so it happens on a thread of its own.
+///
+/// # Errors
+/// [`EntryError::Load`].
+pub async fn load(loader: &Arc<Loader>, component: &ComponentRef, limits: &Limits) -> Result<Loaded, EntryError> {
+    let (loader, component, limits) = (loader.clone(), component.clone(), limits.clone());
+    let name = match &component {
+        ComponentRef::BuiltIn(name) => name.clone(),
+        ComponentRef::File(path) => path.display().to_string(),
+    };
+    let work = tokio::task::spawn_blocking(move || {
+        let profile = Profile::of(limits.memory);
+        match component {
+            ComponentRef::BuiltIn(name) => match reporter_bundle::find(&name) {
+                Some(built_in) => loader.bytes(built_in.component, u64::MAX, profile),
+                None => Err(LoadError::Unreadable("there is no built-in reporter of this name".into())),
+            },
+            ComponentRef::File(path) => loader.file(&path, limits.component_bytes, profile),
+        }
+    });
+    let loaded = work.await.unwrap_or_else(|error| Err(LoadError::Refused(error.to_string())));
+    loaded.map_err(|cause| EntryError::Load { component: name, cause })
+}
+
+/// Holds the plan against what the operator allows: `https://host/path` allows what is below it,
+/// `smtp://host:port` a relay.
+fn grant(plan: &Plan, allow: Option<&[String]>) -> Result<(), EntryError> {
+    let Some(allow) = allow else { return Ok(()) };
+    for endpoint in plan.endpoints.values() {
+        let target = target(endpoint);
+        let below = |granted: &String| {
+            let granted = granted.trim_end_matches('/');
+            target.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if !allow.iter().any(below) {
+            return Err(EntryError::NotGranted { endpoint: endpoint.name.clone(), destination: endpoint.destination() });
+        }
+    }
+    Ok(())
+}
+
+fn target(endpoint: &Endpoint) -> String {
+    match &endpoint.kind {
+        EndpointKind::Http(http) => format!("{}{}", endpoint.destination(), http.base_url.path().trim_end_matches('/')),
+        EndpointKind::Smtp(_) => endpoint.destination(),
+    }
+}
+
+struct Formatters {
+    formatters: BTreeMap<String, (Loaded, Formatter)>,
+}
+
+#[async_trait]
+impl Subformat for Formatters {
+    async fn format(&self, slot: &str, details: Arc<Details>, subjects: Subjects, context: String) -> Result<Formatted, Ended> {
+        let Some((loaded, formatter)) = self.formatters.get(slot) else {
+            return Err(Ended::Misuse(format!("the settings plug no formatter into slot {slot:?}")));
+        };
+        let settings: &Value = &formatter.settings;
+        let ran = loaded.format(settings, &formatter.limits, details, slot, subjects, &context).await;
+        match ran.answer {
+            Ok(document) => Ok((Ok(document), ran.log)),
+            Err(RunError::NotNow(why)) => Err(Ended::NotNow(why)),
+            Err(error) => Ok((Err(error.to_string()), ran.log)),
+        }
+    }
+}
