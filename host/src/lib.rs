@@ -12,6 +12,7 @@
 pub mod event;
 pub mod sandbox;
 pub mod secret;
+pub mod source;
 pub mod store;
 pub mod tenant;
 pub mod transport;
