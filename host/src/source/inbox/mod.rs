@@ -73,11 +73,11 @@ impl Inbox {
     pub async fn serve(self: Arc<Self>, listener: TcpListener, journal: Arc<dyn Journal>, mut shutdown: watch::Receiver<bool>) {
         let path = format!("/{}", self.settings.path.trim_matches('/'));
         let schema = format!("{}/schema.json", path.trim_end_matches('/'));
-        let validator = match serde_json::from_str(SCHEMA).map(|schema: Value| jsonschema::validator_for(&schema)) {
-            Ok(Ok(validator)) => Arc::new(validator),
-            _ => return tracing::error!(source = self.name, "the schema of the inbox is broken"),
+        let document: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
+        let Ok(validator) = jsonschema::validator_for(&document) else {
+            return tracing::error!(source = self.name, "the schema of the inbox is broken");
         };
-        let posts = Posts { inbox: self.clone(), journal, validator };
+        let posts = Posts { inbox: self.clone(), journal, schema: Arc::new((document, validator)) };
         let routes = Router::new()
             .route(&path, post(take))
             .route(&schema, get(|| async { ([(CONTENT_TYPE, "application/schema+json")], SCHEMA) }))
@@ -108,7 +108,7 @@ impl Fetch for Inbox {
 struct Posts {
     inbox: Arc<Inbox>,
     journal: Arc<dyn Journal>,
-    validator: Arc<Validator>,
+    schema: Arc<(Value, Validator)>,
 }
 
 async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
@@ -156,9 +156,14 @@ impl Posts {
 
     fn arrived(&self, headers: &HeaderMap, document: &Value) -> Result<Arrived, Box<Response>> {
         let wrong = |why: &str, member: &str| Box::new(refused(StatusCode::BAD_REQUEST, why, Some(member)));
-        if let Some(error) = self.validator.iter_errors(document).next() {
+        let (schema, validator) = self.schema.as_ref();
+        if let Some(error) = validator.iter_errors(document).next() {
             let member = error.instance_path().to_string();
-            return Err(wrong(&error.masked().to_string(), &member));
+            // The description of what was expected stands beside the keyword that failed.
+            let expected = error.schema_path().to_string();
+            let expected = expected.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent)?["description"].as_str());
+            let why = error.masked().to_string();
+            return Err(wrong(&expected.map_or(why.clone(), |expected| format!("{why}. {expected}")), &member));
         }
         let key = match headers.get(KEY).map(|key| key.to_str()) {
             Some(Ok(key)) => Some(key),

@@ -121,14 +121,15 @@ async fn refusals_name_what_is_wrong() {
 
     let cases = [
         (json!({"id": "x", "builder": "b", "number": "1", "results": 0}), "/number", "integer"),
-        (json!({"id": "x", "builder": "b", "number": 1, "results": 9}), "/results", "9"),
-        (json!({"id": "x", "builder": 3, "number": 1, "results": 0}), "/builder", ""),
+        (json!({"id": "x", "builder": "b", "number": 1, "results": 9}), "/results", "maximum"),
+        (json!({"id": "x", "builder": 3, "number": 1, "results": 0}), "/builder", "its name, or Buildbot"),
         (json!({"id": "x", "number": 1, "results": 0}), "", "builder"),
         (json!({"builder": "b", "number": 1, "results": 0}), "/id", "Idempotency-Key"),
         (json!({"id": "\u{7}", "builder": "b", "number": 1, "results": 0}), "/id", "control"),
         (json!({"id": "x", "builder": "b", "number": 1, "complete": true}), "/results", "missing"),
         (json!({"id": "x", "builder": "b", "number": 1, "state": "green"}), "/state", ""),
         (json!({"id": "x", "builder": "b", "number": 1, "results": 0, "steps": [{"name": "s", "logs": [{"name": 1}]}]}), "/steps/0/logs/0/name", "string"),
+        (json!({"id": "x", "builder": "b", "number": 1}), "", "one of `state` and `results`"),
         (json!([]), "", "object"),
     ];
     for (body, member, why) in cases {
