@@ -1,0 +1,327 @@
+//! Buildbot's REST API: session, login, pages.
+//!
+//! A master of 4.2 to 4.3.0 can break for good when a client goes away while it writes an answer.
+//! So every request runs in a task of its own, which reads the answer to its end whoever still
+//! waits for it; there is no time-out on a whole answer, only on a connection that has gone silent; large
+//! things are asked for in pages; and only a few requests are under way at a time.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
+use serde_json::Value;
+use tokio::sync::{Mutex, Semaphore};
+use url::Url;
+
+use crate::event::{FetchError, Rows};
+use crate::secret::{Plain, VaultError};
+use crate::transport::Verify;
+
+/// Requests under way at a time.
+const MOST_AT_ONCE: u32 = 4;
+/// A connection that says nothing for so long is dead. Masters have been seen to need minutes for an answer.
+const SILENCE: Duration = Duration::from_secs(300);
+/// An answer larger than this is read to its end and thrown away.
+const MOST_BYTES: usize = 128 << 20;
+/// Rows in a page.
+pub(super) const PAGE: usize = 200;
+
+/// Gives user and password, read anew at each login. None: no login.
+pub type Login = Arc<dyn Fn() -> Result<Option<(Plain, Plain)>, VaultError> + Send + Sync>;
+
+/// What can go wrong in reading from a master.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RestError {
+    /// No connection, or 5xx: for now.
+    #[error("{0}")]
+    Away(String),
+    /// 403 or a failed login: until an operator does something.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    Missing(String),
+}
+
+impl From<RestError> for FetchError {
+    fn from(error: RestError) -> Self {
+        match error {
+            RestError::Away(why) | RestError::Refused(why) => Self::NotNow(why),
+            RestError::Missing(why) => Self::Missing(why),
+        }
+    }
+}
+
+/// A client of one master.
+pub struct Rest {
+    base: Url,
+    client: Client,
+    /// Upgrades need HTTP/1.1.
+    upgrading: Client,
+    login: Login,
+    cookie: RwLock<Option<String>>,
+    logging_in: Mutex<()>,
+    gate: Arc<Semaphore>,
+}
+
+impl Rest {
+    /// A client of the master at `base` (its `buildbotURL`).
+    ///
+    /// # Errors
+    /// A certificate file that cannot be read, or a base that is no HTTP URL: in words.
+    pub fn new(base: &Url, verify: &Verify, login: Login) -> Result<Self, String> {
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(format!("{base} is no HTTP address; write url = \"https://…/\""));
+        }
+        let mut base = base.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        base.set_query(None);
+        base.set_fragment(None);
+        // Fails if a provider is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let made = |error: reqwest::Error| format!("cannot make an HTTP client: {}", chain(&error));
+        Ok(Self {
+            client: builder(verify)?.read_timeout(SILENCE).build().map_err(made)?,
+            upgrading: builder(verify)?.http1_only().build().map_err(made)?,
+            base,
+            login,
+            cookie: RwLock::new(None),
+            logging_in: Mutex::new(()),
+            gate: Arc::new(Semaphore::new(MOST_AT_ONCE as usize)),
+        })
+    }
+
+    /// The master's address.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The rows of one path below `api/v2/`, in one answer.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub async fn rows(&self, path: &str) -> Result<Rows, RestError> {
+        let body = self.get(&format!("api/v2/{path}")).await?;
+        let mut answer: Value = serde_json::from_slice(&body)
+            .map_err(|error| RestError::Away(format!("{path}: the answer is no JSON ({error}); is {} a Buildbot master?", self.base)))?;
+        let plural = answer
+            .as_object_mut()
+            .and_then(|object| object.iter_mut().find(|(key, value)| *key != "meta" && value.is_array()));
+        match plural {
+            Some((_, Value::Array(rows))) => Ok(std::mem::take(rows)),
+            _ => Err(RestError::Away(format!("{path}: the answer holds no list; is {} a Buildbot master?", self.base))),
+        }
+    }
+
+    /// All rows of a collection that satisfy `filter` (`complete=false&field=…`, or empty), by ascending `id`, page by
+    /// page until a short one: `meta.total` cannot be trusted. What is inserted meanwhile does no harm.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub async fn all(&self, path: &str, id: &str, after: i64, filter: &str) -> Result<Rows, RestError> {
+        let mut rows = Rows::new();
+        let mut after = after;
+        loop {
+            let amp = if filter.is_empty() { "" } else { "&" };
+            let page = self.rows(&format!("{path}?{filter}{amp}{id}__gt={after}&order={id}&limit={PAGE}")).await?;
+            let short = page.len() < PAGE;
+            let last = page.iter().filter_map(|row| row[id].as_i64()).max();
+            rows.extend(page);
+            match last {
+                Some(last) if !short && last > after => after = last,
+                _ => return Ok(rows),
+            }
+        }
+    }
+
+    /// The body at a path below the master's address. Logs in (again) where that is needed.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub async fn get(&self, path: &str) -> Result<Vec<u8>, RestError> {
+        let url = Url::parse(&format!("{}{path}", self.base)).map_err(|error| RestError::Missing(format!("{path}: {error}")))?;
+        let mut again = true;
+        loop {
+            let cookie = self.session().await?;
+            let (status, body) = self.read(url.clone(), cookie.clone()).await?;
+            match status {
+                200..=299 => return Ok(body),
+                // An expired session turns silently into an anonymous one, which may be allowed less.
+                401 | 403 if again && self.log_in(cookie.as_deref()).await? => again = false,
+                401 | 403 => {
+                    return Err(RestError::Refused(format!(
+                        "{url}: the master refuses ({}); give `user` and `password` of somebody whose role may read",
+                        said(&body)
+                    )));
+                }
+                300..=399 => {
+                    return Err(RestError::Away(format!("{url} answers {status}, leading to {}; write that as `url`", said(&body))));
+                }
+                400..=499 => return Err(RestError::Missing(format!("{path}: {status}, {}", said(&body)))),
+                _ => return Err(RestError::Away(format!("{url} answers {status}: {}", said(&body)))),
+            }
+        }
+    }
+
+    /// Waits until no request is under way (and lets no new one begin), or until the time is up.
+    pub async fn settle(&self, most: Duration) {
+        let _ = tokio::time::timeout(most, self.gate.acquire_many(MOST_AT_ONCE)).await;
+    }
+
+    /// Sends a WebSocket handshake; the answer is for the caller to check.
+    pub(super) async fn handshake(&self, key: &str) -> Result<Response, RestError> {
+        let url = Url::parse(&format!("{}ws", self.base)).map_err(|error| RestError::Missing(error.to_string()))?;
+        let mut again = true;
+        loop {
+            let cookie = self.session().await?;
+            let mut request = self
+                .upgrading
+                .get(url.clone())
+                .header("connection", "Upgrade")
+                .header("upgrade", "websocket")
+                .header("sec-websocket-version", "13")
+                .header("sec-websocket-key", key);
+            if let Some(cookie) = &cookie {
+                request = request.header(COOKIE, cookie);
+            }
+            let answer = tokio::time::timeout(Duration::from_secs(60), request.send())
+                .await
+                .map_err(|_| RestError::Away(format!("{url}: no answer to the WebSocket handshake within a minute")))?
+                .map_err(|error| RestError::Away(format!("{url}: {}", chain(&error))))?;
+            match answer.status() {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if again && self.log_in(cookie.as_deref()).await? => again = false,
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    return Err(RestError::Refused(format!("{url}: the master refuses the WebSocket; give `user` and `password` of somebody who may read `masters`")));
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// The session's cookie, after a login if there was none yet.
+    async fn session(&self) -> Result<Option<String>, RestError> {
+        let cookie = self.cookie.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if cookie.is_none() && self.log_in(None).await? {
+            return Ok(self.cookie.read().unwrap_or_else(PoisonError::into_inner).clone());
+        }
+        Ok(cookie)
+    }
+
+    /// Logs in, unless somebody else did since `stale` was the cookie. False: no login is configured.
+    async fn log_in(&self, stale: Option<&str>) -> Result<bool, RestError> {
+        let _one = self.logging_in.lock().await;
+        if self.cookie.read().unwrap_or_else(PoisonError::into_inner).as_deref() != stale {
+            return Ok(true);
+        }
+        let Some((user, password)) = (self.login)().map_err(|error| RestError::Refused(error.to_string()))? else {
+            return Ok(false);
+        };
+        let url = format!("{}auth/login", self.base);
+        let request = self.client.get(&url).basic_auth(user.expose(), Some(password.expose()));
+        let answer = request.send().await.map_err(|error| RestError::Away(format!("{url}: {}", chain(&error))))?;
+        let status = answer.status();
+        // The first cookie is an anonymous session's, the last one is ours.
+        let cookie = answer
+            .headers()
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok()?.split(';').next())
+            .filter(|pair| pair.trim_start().starts_with("TWISTED_"))
+            .next_back()
+            .map(|pair| pair.trim().to_owned());
+        let leads = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let _ = answer.bytes().await;
+        match (status.as_u16(), cookie) {
+            (200..=399, Some(cookie)) if !foreign(&self.base, &leads) => {
+                *self.cookie.write().unwrap_or_else(PoisonError::into_inner) = Some(cookie);
+                Ok(true)
+            }
+            (401 | 403, _) => Err(RestError::Refused(format!("{url}: the master does not accept this `user` and `password`"))),
+            (500.., _) => Err(RestError::Away(format!("{url} answers {status}"))),
+            _ => Err(RestError::Refused(format!(
+                "{url} answers {status} and opens no session: this master has no login by user and password (docs/sources.md says what to do with OAuth)"
+            ))),
+        }
+    }
+
+    async fn read(&self, url: Url, cookie: Option<String>) -> Result<(u16, Vec<u8>), RestError> {
+        let permit = self.gate.clone().acquire_owned().await.map_err(|_| RestError::Away("shutting down".to_owned()))?;
+        let mut request = self.client.get(url.clone()).header(ACCEPT, "application/json");
+        if let Some(cookie) = cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        let reading = tokio::spawn(async move {
+            let _permit = permit;
+            to_its_end(request.send().await?).await
+        });
+        match reading.await {
+            Ok(Ok((status, Some(body)))) => Ok((status, body)),
+            Ok(Ok((_, None))) => Err(RestError::Missing(format!("{url}: the answer is larger than {MOST_BYTES} bytes"))),
+            Ok(Err(error)) => Err(RestError::Away(format!("{url}: {}", chain(&error)))),
+            Err(error) => Err(RestError::Away(format!("{url}: {error}"))),
+        }
+    }
+}
+
+async fn to_its_end(mut answer: Response) -> Result<(u16, Option<Vec<u8>>), reqwest::Error> {
+    let status = answer.status().as_u16();
+    let leads = answer.headers().get(LOCATION).map(|value| value.as_bytes().to_vec());
+    let mut body = Some(Vec::new());
+    while let Some(chunk) = answer.chunk().await? {
+        body = body.filter(|body| body.len() + chunk.len() <= MOST_BYTES);
+        if let Some(body) = &mut body {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    match leads {
+        Some(leads) if (300..400).contains(&status) => Ok((status, Some(leads))),
+        _ => Ok((status, body)),
+    }
+}
+
+fn builder(verify: &Verify) -> Result<ClientBuilder, String> {
+    let builder = Client::builder()
+        .user_agent(concat!("reporter-host/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(30));
+    Ok(match verify {
+        Verify::System | Verify::Switch(true) => builder,
+        Verify::Switch(false) => builder.tls_danger_accept_invalid_certs(true),
+        Verify::File(file) => {
+            let unreadable = |why: String| format!("verify = {:?}: {why}; name a PEM file with the authorities' certificates", file.display());
+            let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(chain(&error)))?;
+            builder.tls_certs_only(certificates)
+        }
+    })
+}
+
+/// Whether a login leads to another server, an OAuth provider.
+fn foreign(base: &Url, leads: &str) -> bool {
+    base.join(leads).is_ok_and(|url| url.origin() != base.origin())
+        && base.join(leads).is_ok_and(|url| url.query().is_some_and(|query| query.contains("client_id")))
+}
+
+/// What an error answer says: its `error`, or its beginning.
+fn said(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_slice::<Value>(body).ok().and_then(|answer| Some(answer["error"].as_str()?.to_owned())) {
+        Some(error) => error,
+        None => text.chars().take(200).collect(),
+    }
+}
+
+/// An error with its causes, which reqwest does not show by itself.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,333 @@
+//! Edge cases that a real master does not show on demand, against one that is made up: no WebSocket, a session that
+//! expires, a database that is replaced. What a real master does is tested in tests/master.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::*;
+use crate::event::{Fetch, FetchError};
+use crate::secret::Plain;
+use crate::source::memory::Memory;
+use crate::source::now;
+use crate::transport::Verify;
+
+#[derive(Default)]
+struct Made {
+    builds: Vec<Value>,
+    requests: Vec<Value>,
+    sets: Vec<Value>,
+    workers: Vec<Value>,
+    /// The session that is valid; none: everybody may read.
+    session: Option<u32>,
+    logins: u32,
+    asked: Vec<String>,
+    late_owners: u32,
+}
+
+type Shared = Arc<Mutex<Made>>;
+
+async fn serve(made: Shared) -> url::Url {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let routes = Router::new().route("/auth/login", get(login)).route("/api/v2/{*path}", get(api)).with_state(made);
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    url
+}
+
+async fn login(State(made): State<Shared>, headers: HeaderMap) -> Response {
+    if headers.get("authorization").is_none_or(|given| given != "Basic YWRtaW46c2VjcmV0") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let mut made = made.lock().unwrap();
+    made.logins += 1;
+    made.session = Some(made.logins);
+    let mut answer = (StatusCode::FOUND, [("location", "/#/")], "").into_response();
+    for cookie in ["TWISTED_SESSION=anonymous; Path=/".to_owned(), format!("TWISTED_SESSION=s{}; Path=/", made.logins)] {
+        answer.headers_mut().append("set-cookie", cookie.parse().unwrap());
+    }
+    answer
+}
+
+async fn api(State(made): State<Shared>, uri: Uri, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let mut made = made.lock().unwrap();
+    let path = uri.path().trim_start_matches("/api/v2/").to_owned();
+    let query = query.unwrap_or_default();
+    made.asked.push(format!("{path}?{query}"));
+    let cookie = headers.get("cookie").and_then(|cookie| cookie.to_str().ok()).unwrap_or_default();
+    if made.session.is_some_and(|session| cookie != format!("TWISTED_SESSION=s{session}")) {
+        return (StatusCode::FORBIDDEN, "{\"error\": \"you need to have role 'admins'\"}").into_response();
+    }
+    let rows = |plural: &str, rows: Vec<Value>| axum::response::Response::new(axum::body::Body::from(json!({plural: rows, "meta": {"total": rows.len()}}).to_string()));
+    match path.split('/').collect::<Vec<_>>()[..] {
+        ["builds"] => rows("builds", select(&made.builds, &query)),
+        ["buildrequests"] => rows("buildrequests", select(&made.requests, &query)),
+        ["buildsets"] => rows("buildsets", select(&made.sets, &query)),
+        ["workers"] => rows("workers", made.workers.clone()),
+        ["builders"] => rows("builders", vec![json!({"builderid": 1, "name": "b"})]),
+        ["buildrequests", id, "builds"] => rows("builds", select(&made.builds, &format!("buildrequestid={id}"))),
+        ["builds", id] => match &select(&made.builds, &format!("buildid={id}"))[..] {
+            [] => StatusCode::NOT_FOUND.into_response(),
+            found => rows("builds", found.to_vec()),
+        },
+        ["buildrequests", _] | ["buildsets", _] => StatusCode::NOT_FOUND.into_response(),
+        ["builds", id, "properties"] => {
+            made.late_owners = made.late_owners.saturating_sub(1);
+            if made.late_owners == 0 {
+                made.builds.iter_mut().filter(|build| build["buildid"].to_string() == id).for_each(|build| build["state_string"] = json!("preparing worker"));
+            }
+            let written = made.late_owners == 0;
+            rows("properties", vec![if written { json!({"owners": [["alice"], "Build"]}) } else { json!({}) }])
+        }
+        ["logs", "9", "contents"] => {
+            let number = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)).unwrap().parse::<usize>().unwrap();
+            let lines = (number("offset=")..3000.min(number("offset=") + number("limit="))).map(|n| format!("oline {n} é\n")).collect::<String>();
+            rows("logchunks", vec![json!({"logid": 9, "firstline": number("offset="), "content": lines})])
+        }
+        _ => (StatusCode::NOT_FOUND, "{\"error\": \"Invalid path\"}").into_response(),
+    }
+}
+
+/// As the master filters, orders and limits.
+fn select(rows: &[Value], query: &str) -> Vec<Value> {
+    let mut rows = rows.to_vec();
+    let mut limit = usize::MAX;
+    let mut equal: Vec<(&str, &str)> = Vec::new();
+    for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let number: i64 = value.parse().unwrap_or_default();
+        match key.split_once("__") {
+            None if key == "limit" => limit = value.parse().unwrap(),
+            None if key == "order" => {
+                let field = value.trim_start_matches('-');
+                rows.sort_by_key(|row| row[field].as_i64());
+                if value.starts_with('-') {
+                    rows.reverse();
+                }
+            }
+            None if key == "field" => {}
+            None => equal.push((key, value)),
+            Some((field, op)) => rows.retain(|row| {
+                row[field].as_i64().is_some_and(|have| match op {
+                    "gt" => have > number,
+                    "ge" => have >= number,
+                    "lt" => have < number,
+                    "le" => have <= number,
+                    _ => true,
+                })
+            }),
+        }
+    }
+    rows.retain(|row| equal.iter().all(|(key, _)| equal.iter().any(|(other, value)| other == key && row[*key].to_string() == *value)));
+    rows.truncate(limit);
+    rows
+}
+
+fn build(id: i64, started: i64, results: Option<i64>) -> Value {
+    json!({"buildid": id, "number": id, "builderid": 1, "buildrequestid": id, "started_at": started, "complete_at": results.map(|_| started + 5),
+        "complete": results.is_some(), "results": results, "state_string": "building", "properties": {}})
+}
+
+fn master(url: &url::Url, with_login: bool) -> Arc<Master> {
+    let settings = MasterSettings {
+        url: url.clone(),
+        login: None,
+        catch_up_from: None,
+        catch_up_max: Duration::from_secs(86_400),
+        poll_every: Duration::from_millis(20),
+        worker_missing_after: Duration::ZERO,
+        most_log_bytes: 20_000,
+        verify: Verify::System,
+    };
+    Master::new("main", settings, Arc::new(move || Ok(with_login.then(|| (Plain::new("admin"), Plain::new("secret")))))).unwrap()
+}
+
+/// Runs the source until the journal is as it should be; then until a round later.
+async fn until(master: &Arc<Master>, made: &Shared, journal: &Arc<Memory>, ids: &[&str]) {
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(master.clone().run(journal.clone(), shutdown));
+    let mut rounds = 0;
+    for _ in 0..1000 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let polls = |made: &Shared| made.lock().unwrap().asked.iter().filter(|path| *path == "workers?").count();
+        if journal.ids() == ids {
+            if rounds > 0 && polls(made) > rounds + 1 {
+                break;
+            }
+            rounds = if rounds == 0 { polls(made) } else { rounds };
+        }
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    assert_eq!(journal.ids(), ids);
+}
+
+#[tokio::test]
+async fn the_last_cookie_of_a_login_wins_and_a_lost_session_is_opened_again() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    made.lock().unwrap().session = Some(0);
+    let anonymous = master(&url, false);
+    let FetchError::NotNow(why) = anonymous.fetch("builders/1/builds").await.unwrap_err() else { panic!("a refusal is for now") };
+    assert!(why.contains("you need to have role 'admins'") && why.contains("`user`"), "{why}");
+
+    let master = master(&url, true);
+    master.fetch("workers").await.unwrap();
+    assert_eq!(made.lock().unwrap().logins, 1);
+    made.lock().unwrap().session = Some(77);
+    let both = tokio::join!(master.fetch("workers"), master.fetch("workers"));
+    assert!(both.0.is_ok() && both.1.is_ok());
+    assert_eq!(made.lock().unwrap().logins, 2);
+    assert!(matches!(master.fetch("nosuch").await, Err(FetchError::Missing(_))));
+}
+
+#[tokio::test]
+async fn first_start_begins_now_and_later_ones_where_the_last_ended() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let journal = Arc::new(Memory::default());
+    let t = now() - 100;
+    made.lock().unwrap().builds = vec![build(1, t, Some(0)), build(2, t, None)];
+    until(&master(&url, false), &made, &journal, &[]).await;
+
+    // More than a page, one of them open all the while, one not announced yet.
+    {
+        let mut made = made.lock().unwrap();
+        made.builds[1] = build(2, t, Some(5));
+        made.builds.extend((3..=452).map(|id| build(id, t + 10, Some(0))));
+        made.builds.push(build(453, t + 10, None));
+        let mut unannounced = build(454, t + 10, None);
+        unannounced["state_string"] = json!("created");
+        made.builds.push(unannounced);
+        made.requests = vec![json!({"buildrequestid": 900, "buildsetid": 1, "builderid": 1, "submitted_at": t + 30, "complete": true, "complete_at": t + 31, "results": 6})];
+        made.sets = vec![json!({"bsid": 1, "submitted_at": t + 30, "complete": true, "complete_at": t + 31, "results": 6})];
+    }
+    let mut ids = vec!["main/builds/2/finished".to_owned()];
+    ids.extend((3..=453).map(|id| format!("main/builds/{id}/new")));
+    ids.extend((3..=452).map(|id| format!("main/builds/{id}/finished")));
+    ids.extend(["main/buildrequests/900/new", "main/buildrequests/900/cancel", "main/buildsets/1/complete"].map(str::to_owned));
+    let expected: Vec<&str> = ids.iter().map(String::as_str).collect();
+    until(&master(&url, false), &made, &journal, &expected).await;
+    let events = journal.events();
+    let started = &events.iter().find(|(event, _)| event.id == "main/builds/3/new").unwrap();
+    assert_eq!((&started.0.message["complete"], &started.0.message["results"], &started.0.message["complete_at"]), (&json!(false), &json!(null), &json!(null)));
+    assert!(started.0.late);
+    assert_eq!(started.1, [("builders/1".to_owned(), vec![json!({"builderid": 1, "name": "b"})])]);
+
+    {
+        let mut made = made.lock().unwrap();
+        made.builds[453] = build(454, t + 10, Some(2));
+    }
+    ids.extend(["main/builds/454/new", "main/builds/454/finished"].map(str::to_owned));
+    let expected: Vec<&str> = ids.iter().map(String::as_str).collect();
+    until(&master(&url, false), &made, &journal, &expected).await;
+}
+
+#[tokio::test]
+async fn a_replaced_database_does_not_silence_the_master() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let journal = Arc::new(Memory::default());
+    let t = now() - 50;
+    made.lock().unwrap().builds = vec![build(1, t, Some(0)), build(2, t, Some(0))];
+    until(&master(&url, false), &made, &journal, &[]).await;
+    made.lock().unwrap().builds.push(build(3, t + 1, Some(0)));
+    until(&master(&url, false), &made, &journal, &["main/builds/3/new", "main/builds/3/finished"]).await;
+
+    // Fewer builds than before, then more: both times others than those that had these ids.
+    let t = now() + 1;
+    made.lock().unwrap().builds = vec![build(1, t, Some(0))];
+    let mut expected = vec!["main/builds/3/new", "main/builds/3/finished", "main/generation-2/builds/1/new", "main/generation-2/builds/1/finished"];
+    until(&master(&url, false), &made, &journal, &expected).await;
+    made.lock().unwrap().builds = vec![build(1, t + 7, Some(0)), build(2, t + 8, None)];
+    expected.extend(["main/generation-3/builds/1/new", "main/generation-3/builds/2/new", "main/generation-3/builds/1/finished"]);
+    until(&master(&url, false), &made, &journal, &expected).await;
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_longest_absence_is_left_out() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let journal = Arc::new(Memory::default());
+    let old = now() - 3 * 86_400;
+    made.lock().unwrap().builds = vec![build(1, old, None), build(2, old, None)];
+    until(&master(&url, false), &made, &journal, &[]).await;
+    // As if the host had been away since then.
+    let cursor = crate::source::Journal::cursor(journal.as_ref(), "main").await.unwrap().unwrap();
+    let mut cursor: Value = serde_json::from_str(&cursor).unwrap();
+    cursor["time"] = json!(old);
+    crate::source::Journal::journal(journal.as_ref(), "main", Some(cursor.to_string()), Vec::new()).await.unwrap();
+    {
+        let mut made = made.lock().unwrap();
+        made.builds[0] = build(1, old, Some(0));
+        made.builds[1]["complete"] = json!(true);
+        made.builds[1]["complete_at"] = json!(now() - 10);
+        made.builds.push(build(3, old + 60, Some(0)));
+        made.builds.push(build(4, now() - 20, Some(0)));
+    }
+    until(&master(&url, false), &made, &journal, &["main/builds/4/new", "main/builds/4/finished", "main/builds/2/finished"]).await;
+}
+
+#[tokio::test]
+async fn catch_up_from_says_where_the_first_start_begins() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let journal = Arc::new(Memory::default());
+    let t = now() - 10 * 86_400;
+    made.lock().unwrap().builds = vec![build(1, t - 100, Some(0)), build(2, t - 3, Some(1)), build(3, t + 9, Some(0))];
+    let mut settings = master(&url, false).settings.clone();
+    settings.catch_up_from = Some(t);
+    let master = Master::new("main", settings, Arc::new(|| Ok(None))).unwrap();
+    until(&master, &made, &journal, &["main/builds/2/finished", "main/builds/3/new", "main/builds/3/finished"]).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_left_while_nobody_listened_is_missing_once_and_back_once() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let journal = Arc::new(Memory::default());
+    let worker = |id: i64, there: bool| json!({"workerid": id, "name": "w", "configured_on": [{"builderid": 1}], "connected_to": if there { json!([1]) } else { json!([]) }});
+    made.lock().unwrap().workers = vec![worker(1, true), worker(2, false)];
+    until(&master(&url, false), &made, &journal, &[]).await;
+    made.lock().unwrap().workers = vec![worker(1, false), worker(2, false)];
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(master(&url, false).run(journal.clone(), shutdown));
+    while journal.ids().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    let missing = journal.ids()[0].clone();
+    assert!(missing.starts_with("main/workers/1/missing/"), "{missing}");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    until(&master(&url, false), &made, &journal, &[&missing]).await;
+    made.lock().unwrap().workers = vec![worker(1, true), worker(2, true)];
+    until(&master(&url, false), &made, &journal, &[&missing, &missing.replace("missing", "connected")]).await;
+}
+
+#[tokio::test]
+async fn owners_are_waited_for_and_logs_are_read_in_pages() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let mut starting = build(1, now(), None);
+    starting["state_string"] = json!("starting");
+    made.lock().unwrap().builds = vec![starting];
+    made.lock().unwrap().late_owners = 3;
+    let master = master(&url, false);
+    assert_eq!(master.fetch("builds/1/properties").await.unwrap()[0]["owners"], json!([["alice"], "Build"]));
+
+    let log = master.fetch("logs/9/contents").await.unwrap();
+    let content = log[0]["content"].as_str().unwrap();
+    assert!(log[0]["cut"] == json!(true) && content.len() <= 20_000 && content.ends_with(" é\n"));
+    let mut settings = master.settings.clone();
+    settings.most_log_bytes = 1 << 20;
+    let whole = Master::new("main", settings, Arc::new(|| Ok(None))).unwrap().fetch("logs/9/contents").await.unwrap();
+    assert!(whole[0].get("cut").is_none());
+    assert_eq!(whole[0]["content"].as_str().unwrap(), (0..3000).map(|n| format!("oline {n} é\n")).collect::<String>());
+}

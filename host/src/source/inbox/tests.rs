@@ -1,0 +1,146 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::secret::Plain;
+use crate::source::memory::Memory;
+use crate::tenant::settings::SecretRef;
+
+struct Running {
+    url: String,
+    journal: Arc<Memory>,
+    inbox: Arc<Inbox>,
+    client: reqwest::Client,
+    _stop: watch::Sender<bool>,
+}
+
+async fn running() -> Running {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = InboxSettings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        path: "/events".to_owned(),
+        token: SecretRef::Named("inbox".to_owned()),
+        most_bytes: 10_000,
+        title: "Other CI".to_owned(),
+        url: "https://ci.example/".to_owned(),
+    };
+    let inbox = Inbox::new("ci", settings, Arc::new(|_| Ok(Plain::new("right"))));
+    let (listener, address) = inbox.listen().await.unwrap();
+    let journal = Arc::new(Memory::default());
+    let (stop, shutdown) = watch::channel(false);
+    tokio::spawn(inbox.clone().serve(listener, journal.clone(), shutdown));
+    Running { url: format!("http://{address}/events"), journal, inbox, client: reqwest::Client::new(), _stop: stop }
+}
+
+impl Running {
+    async fn post(&self, token: &str, key: Option<&str>, body: &str) -> (u16, Value) {
+        let mut request = self.client.post(&self.url).header("authorization", token).body(body.to_owned());
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    async fn take(&self, body: Value) -> (u16, Value) {
+        self.post("Bearer right", None, &body.to_string()).await
+    }
+}
+
+fn details(arrived: &Arrived, path: &str) -> Value {
+    json!(arrived.1.iter().find(|(have, _)| have == path).unwrap_or_else(|| panic!("no {path} in {:?}", arrived.1)).1)
+}
+
+#[tokio::test]
+async fn builder_number_results_and_id_suffice_and_an_id_counts_once() {
+    let inbox = running().await;
+    let least = json!({"id": "run-7", "builder": "linux", "number": 7, "results": 2});
+    assert_eq!(inbox.take(least.clone()).await, (202, json!({"id": "ci/run-7/finished", "known": false})));
+    assert_eq!(inbox.take(least).await, (200, json!({"id": "ci/run-7/finished", "known": true})));
+    let started = json!({"builder": "linux", "number": 7, "state": "started"});
+    assert_eq!(inbox.post("bearer right", Some("run-7"), &started.to_string()).await, (202, json!({"id": "ci/run-7/new", "known": false})));
+
+    let events = inbox.journal.events();
+    assert_eq!(events.len(), 2);
+    let (end, start) = (&events[0].0.message, &events[1].0.message);
+    assert_eq!((&end["results"], &end["complete"], &end["number"]), (&json!(2), &json!(true), &json!(7)));
+    assert_eq!((&start["results"], &start["complete"], &start["complete_at"]), (&json!(null), &json!(false), &json!(null)));
+    assert_eq!(end["buildid"], start["buildid"]);
+    let builder = details(&events[0], &paths::builder(end["builderid"].as_i64().unwrap()));
+    assert_eq!(builder[0]["name"], "linux");
+    let request = details(&events[0], &paths::buildrequest(end["buildrequestid"].as_i64().unwrap()));
+    let set = details(&events[0], &paths::buildset(request[0]["buildsetid"].as_i64().unwrap()));
+    assert_eq!(set[0]["sourcestamps"], json!([]));
+    assert_eq!(inbox.inbox.fetch("config").await.unwrap()[0]["title"], "Other CI");
+    assert!(matches!(inbox.inbox.fetch("builds/1/steps").await, Err(FetchError::Missing(_))));
+}
+
+#[tokio::test]
+async fn what_http_status_push_sends_is_taken_apart_by_path() {
+    let inbox = running().await;
+    let post = json!({
+        "buildid": 36, "number": 1, "builderid": 5, "buildrequestid": 38, "workerid": 2, "masterid": 1, "started_at": 1_795_387_974, "complete_at": 1_795_387_976,
+        "complete": true, "state_string": "build successful", "results": 0, "properties": {"branch": ["main", "Build"], "n": [[1, 2], "Change"]},
+        "buildrequest": {"buildrequestid": 38, "buildsetid": 39, "builderid": 5, "results": -1},
+        "buildset": {"bsid": 39, "reason": "why", "parent_buildid": 35, "sourcestamps": [{"ssid": 24, "branch": "main", "revision": "e7", "codebase": "", "patch": null}]},
+        "parentbuild": {"buildid": 35, "number": 1, "builderid": 17}, "parentbuilder": {"builderid": 17, "name": "parent"},
+        "builder": {"builderid": 5, "name": "child-a", "tags": ["child"], "description": null, "masterids": [1]},
+        "url": "http://b/#/builders/5/builds/1",
+        "prev_build": {"buildid": 30, "number": 0, "results": 2},
+        "steps": [{"stepid": 2, "number": 1, "name": "compile", "results": 0, "urls": [], "hidden": false,
+            "logs": [{"logid": 9, "name": "stdio", "slug": "stdio", "type": "s", "num_lines": 1, "content": {"logid": 9, "firstline": 0, "content": "ohi\n"}}]}],
+    });
+    assert_eq!(inbox.take(post).await.1["id"], "ci/builds/36/finished");
+    let events = inbox.journal.events();
+    let arrived = &events[0];
+    assert_eq!(arrived.0.occurred_at, 1_795_387_976);
+    assert_eq!(details(arrived, "builders/5")[0]["tags"], json!(["child"]));
+    assert_eq!(details(arrived, "builders/17")[0]["name"], "parent");
+    assert_eq!(details(arrived, "builds/35")[0]["builderid"], 17);
+    assert_eq!(details(arrived, "builds/36/properties")[0]["n"], json!([[1, 2], "Change"]));
+    assert_eq!(details(arrived, "buildrequests/38")[0]["buildsetid"], 39);
+    assert_eq!(details(arrived, "buildsets/39")[0]["sourcestamps"][0]["revision"], "e7");
+    assert_eq!(details(arrived, "builders/5/builds?number__lt=1&order=-number&limit=10")[0]["results"], 2);
+    assert_eq!(details(arrived, "builds/36/steps")[0]["name"], "compile");
+    assert_eq!(details(arrived, "steps/2/logs")[0]["logid"], 9);
+    assert_eq!(details(arrived, "logs/9/contents")[0]["content"], "ohi\n");
+}
+
+#[tokio::test]
+async fn refusals_name_what_is_wrong() {
+    let inbox = running().await;
+    let least = json!({"id": "x", "builder": "b", "number": 1, "results": 0}).to_string();
+    for token in ["", "Bearer", "Bearer ", "Bearer wrong", "Bearer righ", "Bearer right1", "Basic right"] {
+        assert_eq!(inbox.post(token, None, &least).await.0, 401, "{token}");
+    }
+    assert_eq!(inbox.post("Bearer right", None, &"x".repeat(10_001)).await.0, 413);
+    let streamed = reqwest::Body::wrap_stream(futures_util::stream::iter((0..2000).map(|_| Ok::<_, std::io::Error>("0123456789"))));
+    let answer = inbox.client.post(&inbox.url).bearer_auth("right").body(streamed).send().await.unwrap();
+    assert_eq!(answer.status(), 413);
+    assert_eq!(inbox.post("Bearer right", None, "{\"id\":").await.0, 400);
+    assert_eq!(inbox.post("Bearer right", None, &"[".repeat(9000)).await.0, 400);
+
+    let cases = [
+        (json!({"id": "x", "builder": "b", "number": "1", "results": 0}), "/number", "integer"),
+        (json!({"id": "x", "builder": "b", "number": 1, "results": 9}), "/results", "maximum"),
+        (json!({"id": "x", "builder": 3, "number": 1, "results": 0}), "/builder", "its name, or Buildbot"),
+        (json!({"id": "x", "number": 1, "results": 0}), "", "builder"),
+        (json!({"builder": "b", "number": 1, "results": 0}), "/id", "Idempotency-Key"),
+        (json!({"id": "\u{7}", "builder": "b", "number": 1, "results": 0}), "/id", "control"),
+        (json!({"id": "x", "builder": "b", "number": 1, "complete": true}), "/results", "missing"),
+        (json!({"id": "x", "builder": "b", "number": 1, "state": "green"}), "/state", ""),
+        (json!({"id": "x", "builder": "b", "number": 1, "results": 0, "steps": [{"name": "s", "logs": [{"name": 1}]}]}), "/steps/0/logs/0/name", "string"),
+        (json!({"id": "x", "builder": "b", "number": 1}), "", "one of `state` and `results`"),
+        (json!([]), "", "object"),
+    ];
+    for (body, member, why) in cases {
+        let (status, answer) = inbox.take(body.clone()).await;
+        assert_eq!((status, &answer["member"]), (400, &json!(member)), "{body}: {answer}");
+        assert!(answer["error"].as_str().unwrap().contains(why), "{body}: {answer}");
+    }
+    assert!(inbox.journal.events().is_empty());
+
+    let schema: Value = inbox.client.get(format!("{}/schema.json", inbox.url)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(schema["required"], json!(["builder", "number"]));
+    let other = inbox.client.get(&inbox.url).send().await.unwrap();
+    assert_eq!(other.status(), 405);
+}
