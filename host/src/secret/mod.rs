@@ -1,5 +1,11 @@
 //! Secrets, and the placeholders that stand for them wherever a component can look.
 
+mod entry;
+mod keyring;
+
+pub use entry::{EntryVault, PlaceholderKey};
+pub use keyring::{Keyring, SecretSource};
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,0 +1,1 @@
+//! Notices that the settings may have changed, and reads them again.
