@@ -1,10 +1,19 @@
 //! Secrets, and the placeholders that stand for them wherever a component can look.
+//!
+//! The [`Keyring`] knows where the operator keeps each secret and reads it anew every time. An
+//! [`EntryVault`] is one service entry's view of it: placeholders of its own, and for which endpoints
+//! each secret may be used. Transports put values in place of placeholders with [`substitute`] and
+//! take them out of whatever comes back with a [`Scrubber`].
 
 mod entry;
 mod keyring;
+mod scrub;
+mod substitute;
 
 pub use entry::{EntryVault, PlaceholderKey};
 pub use keyring::{Keyring, SecretSource};
+pub use scrub::Scrubber;
+pub use substitute::{Encode, SubstituteError, encode, substitute};
 
 use std::fmt;
 use std::sync::Arc;

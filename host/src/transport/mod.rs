@@ -2,7 +2,10 @@
 //! back; what that means is for [`crate::delivery`] to decide.
 
 mod endpoint;
+pub mod http;
 mod payload;
+pub mod policy;
+pub mod smtp;
 
 pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, SmtpEndpoint, Tls, Verify};
 pub use payload::{Attachment, Body, Content, HttpRequest, Mail, Part, Payload};
@@ -11,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::secret::Vault;
+use crate::secret::{Scrubber, SubstituteError, Vault, VaultError};
 
 /// Makes attempts at payloads of one kind.
 #[async_trait]
@@ -78,4 +81,47 @@ pub enum FailedKind {
     Unknown,
     /// It can never work: an address that policy forbids, a secret not granted, a payload that cannot be encoded.
     Never,
+}
+
+/// How much of an answer's body is kept, in bytes.
+pub const MOST_BODY: usize = 256 << 10;
+
+/// Gives rustls its cryptography (ring), once for the process. `main` and each test that uses TLS
+/// call it before anything connects; more calls do nothing.
+pub fn install_crypto() {
+    // An error says that there is one already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+impl Answer {
+    /// An attempt that got no answer.
+    pub fn failed(kind: FailedKind, message: impl Into<String>) -> Self {
+        Self { error: Some(Failed { message: message.into(), kind }), ..Self::default() }
+    }
+
+    /// The same answer without any secret in it.
+    fn scrubbed(mut self, scrubber: &Scrubber) -> Self {
+        self.body = scrubber.bytes(&self.body);
+        self.body.truncate(MOST_BODY);
+        for (_, value) in &mut self.headers {
+            *value = scrubber.text(value);
+        }
+        if let Some(failed) = &mut self.error {
+            failed.message = scrubber.text(&failed.message);
+        }
+        for recipient in &mut self.recipients {
+            recipient.text = scrubber.text(&recipient.text);
+        }
+        self
+    }
+}
+
+impl From<&SubstituteError> for FailedKind {
+    fn from(error: &SubstituteError) -> Self {
+        match error {
+            // Whoever rotates the file may be about to write it.
+            SubstituteError::Vault(VaultError::Unreadable { .. }) => Self::NotSent,
+            SubstituteError::Vault(VaultError::NotGranted { .. }) | SubstituteError::LineBreak => Self::Never,
+        }
+    }
 }

@@ -1,0 +1,341 @@
+//! From a mail as a component wrote it to the message on the wire.
+//!
+//! Everything is ASCII, whatever the server offers: headers by RFC 2047 and 2231, texts in quoted-printable unless they are short lines of
+//! ASCII, attachments in base64. Nobody on the way has a reason to convert anything, so DKIM signatures hold. Only
+//! an international user name (`jörg@…`) has no ASCII form; it needs SMTPUTF8.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment as Attached, Body, Mailbox, Message, MultiPart, SinglePart};
+use lettre::{Address, address::Envelope};
+
+use super::super::{Attachment, Content, FailedKind, Mail, Part};
+use super::address::{AddressError, mailbox};
+
+/// What the host writes into a mail itself.
+const HOST_OWNED: &[&str] = &[
+    "from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "content-type",
+    "content-transfer-encoding", "content-disposition", "auto-submitted", "return-path", "received",
+];
+
+/// Lines up to this are left as they are: below RFC 5322's 78 with a line end.
+const LONGEST_PLAIN: usize = 76;
+
+/// Why a mail can never go out as it stands.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MailError {
+    /// A sender or a recipient.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Nobody to send it to.
+    #[error("the mail has no recipients")]
+    NoRecipients,
+    /// No text at all.
+    #[error("the mail has no body; give at least one part")]
+    NoBody,
+    /// A header that the host writes.
+    #[error("header {0:?} is written by the host; leave it out")]
+    HostOwned(String),
+    /// A header's name or value that mail does not allow.
+    #[error("header {0:?} has a name or a value that mail does not allow (line breaks, control characters, a colon)")]
+    Header(String),
+    /// A part's type.
+    #[error("a body of type {0:?}: use text/plain or text/html")]
+    PartType(String),
+    /// The name of a spooled log.
+    #[error("{0:?} is no name in the log spool")]
+    SpoolName(String),
+    /// A spooled log that cannot be read, for now.
+    #[error("an attached log cannot be read: {0}")]
+    Spool(String),
+    /// The library refused what was checked above.
+    #[error("the mail cannot be put together: {0}")]
+    Library(String),
+}
+
+impl MailError {
+    /// What becomes of the delivery.
+    pub fn kind(&self) -> FailedKind {
+        match self {
+            Self::Spool(_) => FailedKind::NotSent,
+            _ => FailedKind::Never,
+        }
+    }
+}
+
+/// Everything that is wrong with a mail: for when it is sent, to trap, and again at each attempt.
+///
+/// # Errors
+/// The first thing wrong.
+pub fn check_mail(mail: &Mail) -> Result<(), MailError> {
+    mailbox(&mail.sender)?;
+    if recipients(mail)?.is_empty() {
+        return Err(MailError::NoRecipients);
+    }
+    if mail.body.is_empty() {
+        return Err(MailError::NoBody);
+    }
+    for part in &mail.body {
+        text_type(part)?;
+    }
+    for (name, value) in &mail.headers {
+        header(name, value)?;
+    }
+    if mail.subject.contains(['\r', '\n', '\0']) {
+        return Err(MailError::Header("Subject".to_owned()));
+    }
+    Ok(())
+}
+
+/// The bare addresses of everybody, each once, in the order To, Cc, Bcc.
+///
+/// # Errors
+/// One of them is no address.
+pub(super) fn recipients(mail: &Mail) -> Result<Vec<Address>, AddressError> {
+    let mut all: Vec<Address> = Vec::new();
+    for text in mail.to.iter().chain(&mail.cc).chain(&mail.bcc) {
+        let address = mailbox(text)?.email;
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    // The very texts of an earlier answer.
+    Ok(match &mail.only {
+        Some(only) => all.into_iter().filter(|address| only.iter().any(|bare| bare == AsRef::<str>::as_ref(address))).collect(),
+        None => all,
+    })
+}
+
+/// The message, with `id` in its `Message-ID` and its boundaries: every attempt makes the same bytes.
+pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Vec<u8>, MailError> {
+    check_mail(mail)?;
+    let sender = mailbox(&mail.sender)?;
+    let mut attachments = Vec::with_capacity(mail.attachments.len());
+    for attachment in &mail.attachments {
+        attachments.push(attached(attachment, spool).await?);
+    }
+    let date = UNIX_EPOCH + Duration::from_secs(u64::try_from(mail.date).unwrap_or(0));
+    let mut builder = Message::builder()
+        .message_id(Some(format!("<{}@{}>", token(id), sender.email.domain().trim_matches(['[', ']']))))
+        .date(date)
+        .subject(mail.subject.clone())
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()));
+    // Lettre wants an envelope to build a message; ours is made of commands, so any will do.
+    let envelope = Envelope::new(None, vec![sender.email.clone()]).map_err(|e| MailError::Library(e.to_string()))?;
+    builder = builder.envelope(envelope).from(sender);
+    for (list, add) in [(&mail.to, add_to as fn(_, _) -> _), (&mail.cc, add_cc)] {
+        for text in list {
+            builder = add(builder, mailbox(text)?);
+        }
+    }
+    for (name, value) in &mail.headers {
+        builder = builder.raw_header(header(name, value)?);
+    }
+    let boundary = |n: u8| format!("=_rh_{}_{n}", token(id));
+    let text = match mail.body.as_slice() {
+        [one] => Text::One(text(one)?),
+        many => {
+            let mut parts = MultiPart::alternative().boundary(boundary(1)).build();
+            for part in many {
+                parts = parts.singlepart(text(part)?);
+            }
+            Text::Many(parts)
+        }
+    };
+    let built = match (text, attachments.is_empty()) {
+        (Text::One(one), true) => builder.singlepart(one),
+        (Text::Many(many), true) => builder.multipart(many),
+        (text, false) => {
+            let mixed = MultiPart::mixed().boundary(boundary(0)).build();
+            let mixed = match text {
+                Text::One(one) => mixed.singlepart(one),
+                Text::Many(many) => mixed.multipart(many),
+            };
+            builder.multipart(attachments.into_iter().fold(mixed, MultiPart::singlepart))
+        }
+    };
+    built.map(|message| message.formatted()).map_err(|e| MailError::Library(e.to_string()))
+}
+
+enum Text {
+    One(SinglePart),
+    Many(MultiPart),
+}
+
+type Builder = lettre::message::MessageBuilder;
+
+fn add_to(builder: Builder, mailbox: Mailbox) -> Builder {
+    builder.to(mailbox)
+}
+
+fn add_cc(builder: Builder, mailbox: Mailbox) -> Builder {
+    builder.cc(mailbox)
+}
+
+/// An id as it may stand in a Message-ID and a boundary.
+fn token(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).take(60).collect()
+}
+
+fn header(name: &str, value: &str) -> Result<HeaderValue, MailError> {
+    let wrong = || MailError::Header(name.to_owned());
+    let allowed = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    if !allowed || value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(wrong());
+    }
+    if HOST_OWNED.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(MailError::HostOwned(name.to_owned()));
+    }
+    let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| wrong())?;
+    Ok(HeaderValue::new(name, value.to_owned()))
+}
+
+fn text_type(part: &Part) -> Result<ContentType, MailError> {
+    match part.content_type.split(';').next().map(|t| t.trim().to_ascii_lowercase()).as_deref() {
+        Some("text/plain") => Ok(ContentType::TEXT_PLAIN),
+        Some("text/html") => Ok(ContentType::TEXT_HTML),
+        _ => Err(MailError::PartType(part.content_type.clone())),
+    }
+}
+
+fn text(part: &Part) -> Result<SinglePart, MailError> {
+    let plain = part.text.lines().all(|line| {
+        line.len() <= LONGEST_PLAIN && !line.ends_with([' ', '\t']) && line.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
+    });
+    let encoding = if plain { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::QuotedPrintable };
+    let body = Body::new_with_encoding(part.text.clone(), encoding)
+        .map_err(|_| MailError::Library("a text that was found to be ASCII is not".to_owned()))?;
+    Ok(SinglePart::builder().content_type(text_type(part)?).body(body))
+}
+
+async fn attached(attachment: &Attachment, spool: &Path) -> Result<SinglePart, MailError> {
+    let bytes = match &attachment.content {
+        Content::Bytes(bytes) => bytes.clone(),
+        Content::Spooled(name) => spooled(name, spool).await?,
+    };
+    let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64)
+        .map_err(|_| MailError::Library("an attachment does not encode".to_owned()))?;
+    // An odd type must not cost the mail.
+    let content_type = match ContentType::parse(&attachment.content_type) {
+        Ok(content_type) => content_type,
+        Err(_) => ContentType::parse("application/octet-stream").map_err(|e| MailError::Library(e.to_string()))?,
+    };
+    let filename: String = attachment.filename.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+    Ok(Attached::new(filename).body(body, content_type))
+}
+
+/// A log's bytes. One that retention has removed must not cost the mail either.
+async fn spooled(name: &str, spool: &Path) -> Result<Vec<u8>, MailError> {
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+        return Err(MailError::SpoolName(name.to_owned()));
+    }
+    let path: PathBuf = spool.join(name);
+    match tokio::fs::read(&path).await {
+        Ok(bytes) => Ok(bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(b"reporter-host no longer has this log.\n".to_vec()),
+        Err(e) => Err(MailError::Spool(format!("{}: {e}", path.display()))),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in super::super) fn mail() -> Mail {
+        Mail {
+            sender: "Büro, CI <ci@example.org>".into(),
+            to: vec!["Jörg <j@example.org>".into(), "k@example.org".into()],
+            cc: vec!["c@example.org".into()],
+            bcc: vec!["b@example.org".into(), "k@example.org".into()],
+            subject: "Größe".into(),
+            headers: vec![("X-Build".into(), "12 ä".into())],
+            body: vec![Part { content_type: "text/plain".into(), text: "Größe\n.\nFrom me".into() }],
+            attachments: Vec::new(),
+            date: 1_700_000_000,
+            only: None,
+            dump: false,
+        }
+    }
+
+    async fn text_of(mail: &Mail) -> String {
+        let spool = tempfile::tempdir().unwrap();
+        std::fs::write(spool.path().join("log-1"), "spooled").unwrap();
+        String::from_utf8(message("uid/1", mail, spool.path()).await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn headers() {
+        let text = text_of(&mail()).await;
+        assert!(text.is_ascii());
+        for line in [
+            "Message-ID: <uid-1@example.org>\r\n",
+            "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n",
+            "Auto-Submitted: auto-generated\r\n",
+            "MIME-Version: 1.0\r\n",
+            "<ci@example.org>\r\n",
+            "Cc: c@example.org\r\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in {text}");
+        }
+        assert!(!text.contains("b@example.org"));
+        assert_eq!(text.matches("Subject:").count(), 1);
+        assert_eq!(text, text_of(&mail()).await, "two attempts differ");
+    }
+
+    #[tokio::test]
+    async fn long_lines_are_folded_and_attachments_encoded() {
+        let mut long = mail();
+        long.subject = "é".repeat(500);
+        long.body.push(Part { content_type: "text/html; charset=utf-8".into(), text: "x".repeat(5000) });
+        long.attachments = vec![
+            Attachment { filename: "größe \"1\"\r\n.txt".into(), content_type: "nonsense".into(), content: Content::Bytes(vec![0xff; 3000]) },
+            Attachment { filename: "log.txt".into(), content_type: "text/plain".into(), content: Content::Spooled("log-1".into()) },
+            Attachment { filename: "gone.txt".into(), content_type: "text/plain".into(), content: Content::Spooled("log-2".into()) },
+        ];
+        let text = text_of(&long).await;
+        assert!(text.is_ascii());
+        assert!(text.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n'])));
+        assert!(text.contains("c3Bvb2xlZA==") && text.contains("multipart/alternative") && text.contains("multipart/mixed"));
+    }
+
+    #[tokio::test]
+    async fn what_can_never_go_out() {
+        let message_of = |change: &dyn Fn(&mut Mail)| {
+            let mut changed = mail();
+            change(&mut changed);
+            check_mail(&changed).map_err(|e| e.to_string())
+        };
+        assert_eq!(message_of(&|_| ()), Ok(()));
+        for (hint, change) in [
+            ("no mail address", &(|m: &mut Mail| m.sender = "ci".into()) as &dyn Fn(&mut Mail)),
+            ("no mail address", &|m| m.to.push("a@b\r\nBcc: c@d".into())),
+            ("no recipients", &|m| (m.to, m.cc, m.bcc) = Default::default()),
+            ("no recipients", &|m| m.only = Some(vec!["somebody@else.org".into()])),
+            ("no body", &|m| m.body.clear()),
+            ("use text/plain or text/html", &|m| m.body[0].content_type = "application/x".into()),
+            ("Subject", &|m| m.subject = "a\r\nBcc: c@d".into()),
+            ("does not allow", &|m| m.headers.push(("X-A".into(), "a\nBcc: b".into()))),
+            ("does not allow", &|m| m.headers.push(("X-A: b\r\nBcc".into(), "a".into()))),
+            ("written by the host", &|m| m.headers.push(("subject".into(), "a".into()))),
+        ] {
+            let text = message_of(change).unwrap_err();
+            assert!(text.contains(hint), "{text} lacks {hint}");
+        }
+        let mut outside = mail();
+        outside.attachments = vec![Attachment { filename: "x".into(), content_type: "text/plain".into(), content: Content::Spooled("../x".into()) }];
+        let refused = message("1", &outside, Path::new("/tmp")).await;
+        assert!(matches!(refused, Err(MailError::SpoolName(_))));
+    }
+
+    #[test]
+    fn everybody_once_and_only_those_that_are_left() {
+        let mut left = mail();
+        let addresses = |mail: &Mail| recipients(mail).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(addresses(&left), ["j@example.org", "k@example.org", "c@example.org", "b@example.org"]);
+        left.only = Some(vec!["c@example.org".into(), "k@example.org".into()]);
+        assert_eq!(addresses(&left), ["k@example.org", "c@example.org"]);
+    }
+}

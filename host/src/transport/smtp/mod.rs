@@ -1,0 +1,143 @@
+//! SMTP: mail, with a result for each recipient.
+//!
+//! Addresses are checked at the connection, encryption and authentication follow the endpoint ([`connect`]), the
+//! message is the same bytes at every attempt ([`message`]), and sessions are kept for a burst ([`pool`]).
+
+mod address;
+mod connect;
+mod message;
+mod pool;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod transaction;
+
+pub use address::{AddressError, mailbox};
+pub use message::{MailError, check_mail};
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt as _;
+
+use super::policy::Policy;
+use super::{Answer, Attempt, Endpoint, EndpointKind, FailedKind, Mail, Payload, SmtpEndpoint, Transport};
+use crate::secret::{Scrubber, Vault};
+use pool::{Key, Pool};
+use transaction::Envelope;
+
+/// Sends mail under one address policy.
+pub struct SmtpTransport {
+    policy: Arc<Policy>,
+    spool: PathBuf,
+    pool: Pool,
+}
+
+impl SmtpTransport {
+    /// Reaches what the policy permits, and finds spooled logs in the folder `spool`.
+    pub fn new(policy: Arc<Policy>, spool: PathBuf) -> Self {
+        Self { policy, spool, pool: Pool::default() }
+    }
+
+    async fn deliver(&self, attempt: &Attempt<'_>, endpoint: &SmtpEndpoint, mail: &Mail, scrubber: &Scrubber, sent: &AtomicBool) -> Answer {
+        let wrong = |e: MailError| Answer::failed(e.kind(), e.to_string());
+        let message = match message::message(attempt.id, mail, &self.spool).await {
+            Ok(message) => message,
+            Err(e) => return wrong(e),
+        };
+        let (sender, recipients) = match (mailbox(&mail.sender), message::recipients(mail)) {
+            (Ok(sender), Ok(recipients)) => (sender.email, recipients),
+            (Err(e), _) | (_, Err(e)) => return wrong(e.into()),
+        };
+        if mail.dump {
+            let to = recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            tracing::info!(target: "reporter_host::mail", id = attempt.id, to, "{}", scrubber.text(&String::from_utf8_lossy(&message)));
+        }
+        let login = match connect::login(&attempt.endpoint.name, endpoint, attempt.vault) {
+            Ok(login) => login,
+            Err(answer) => return answer,
+        };
+        let key = Key::new(endpoint, login.as_ref());
+        let mut session = match self.pool.take(&key).await {
+            Some(session) => session,
+            None => match connect::connect(endpoint, login.as_ref(), &self.policy).await {
+                Ok(session) => session,
+                Err(answer) => return answer,
+            },
+        };
+        let answer = transaction::send(&mut session, &Envelope { sender: &sender, recipients: &recipients, message: &message }, sent).await;
+        // A refused MAIL FROM or DATA may leave a transaction open, and 421 ends the session.
+        if answer.error.is_none() && (answer.status == 250 || !answer.recipients.is_empty()) {
+            self.pool.put(key, session);
+        } else {
+            tokio::spawn(connect::bye(session));
+        }
+        answer
+    }
+
+    /// Connects, encrypts, logs in, says NOOP and goodbye.
+    ///
+    /// # Errors
+    /// In words, scrubbed: what fails.
+    pub async fn check_connect(&self, endpoint: &Endpoint, vault: &dyn Vault, timeout: Duration) -> Result<String, String> {
+        let EndpointKind::Smtp(smtp) = &endpoint.kind else {
+            return Err(format!("endpoint {:?} is not of kind smtp", endpoint.name));
+        };
+        let scrubber = Scrubber::new(&vault.values());
+        let checked = unpanicked(tokio::time::timeout(timeout, self.checked(endpoint, smtp, vault))).await?;
+        match checked.unwrap_or_else(|_| Err(Answer::failed(FailedKind::NotSent, timed_out(timeout)))) {
+            Ok(text) => Ok(text),
+            Err(answer) => {
+                let answer = answer.scrubbed(&scrubber);
+                Err(match answer.error {
+                    Some(failed) => failed.message,
+                    None => format!("{}: {} {}", endpoint.destination(), answer.status, String::from_utf8_lossy(&answer.body)),
+                })
+            }
+        }
+    }
+
+    async fn checked(&self, endpoint: &Endpoint, smtp: &SmtpEndpoint, vault: &dyn Vault) -> Result<String, Answer> {
+        let login = connect::login(&endpoint.name, smtp, vault)?;
+        let mut session = connect::connect(smtp, login.as_ref(), &self.policy).await?;
+        let encrypted = if session.is_encrypted() { "encrypted" } else { "in the clear" };
+        let who = if login.is_some() { "logged in" } else { "without login" };
+        if !session.test_connected().await {
+            return Err(Answer::failed(FailedKind::NotSent, "the server refuses NOOP".to_owned()));
+        }
+        connect::bye(session).await;
+        Ok(format!("{}: {encrypted}, {who}", endpoint.destination()))
+    }
+}
+
+#[async_trait]
+impl Transport for SmtpTransport {
+    async fn attempt(&self, attempt: Attempt<'_>) -> Answer {
+        let (EndpointKind::Smtp(endpoint), Payload::Smtp(mail)) = (&attempt.endpoint.kind, attempt.payload) else {
+            return Answer::failed(FailedKind::Never, format!("endpoint {:?} is not of the kind of this delivery", attempt.endpoint.name));
+        };
+        let scrubber = Scrubber::new(&attempt.vault.values());
+        let sent = AtomicBool::new(false);
+        let delivery = self.deliver(&attempt, endpoint, mail, &scrubber, &sent);
+        let answer = unpanicked(tokio::time::timeout(attempt.timeout, delivery)).await;
+        let answer = answer.and_then(|answer| answer.map_err(|_| timed_out(attempt.timeout))).unwrap_or_else(|why| {
+            let kind = if sent.load(Ordering::Relaxed) { FailedKind::Unknown } else { FailedKind::NotSent };
+            Answer::failed(kind, why)
+        });
+        answer.scrubbed(&scrubber)
+    }
+}
+
+/// Lettre 0.11.23 panics on an EHLO reply with a line of blanks (`ServerInfo::from_response`); no server may end a task of ours.
+async fn unpanicked<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let caught = AssertUnwindSafe(future).catch_unwind().await;
+    caught.map_err(|_| "the server's replies are not SMTP".to_owned())
+}
+
+fn timed_out(timeout: Duration) -> String {
+    format!("the server did not finish within {} seconds", timeout.as_secs_f32())
+}

@@ -1,0 +1,239 @@
+//! The client against scripted servers; real ones are in tests/smtp.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
+use super::super::{Tls, Verify};
+use super::*;
+use crate::secret::{Plain, VaultError};
+
+struct NoSecrets;
+
+impl Vault for NoSecrets {
+    fn reveal(&self, _: &str, _: &str) -> Result<Option<Plain>, VaultError> {
+        Ok(None)
+    }
+    fn values(&self) -> Vec<Plain> {
+        vec![Plain::new("swordfish")]
+    }
+}
+
+/// Answers each line with the first reply whose prefix fits, `250 ok` otherwise; an empty reply closes. Counts sessions.
+struct Server {
+    port: u16,
+    lines: Arc<Mutex<Vec<String>>>,
+    sessions: Arc<Mutex<usize>>,
+}
+
+async fn server(greeting: &'static str, script: &'static [(&'static str, &'static str)]) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (lines, sessions) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(0)));
+    let (kept, counted) = (Arc::clone(&lines), Arc::clone(&sessions));
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            *counted.lock().unwrap() += 1;
+            let kept = Arc::clone(&kept);
+            tokio::spawn(async move {
+                let (read, mut write) = tcp.split();
+                let mut read = BufReader::new(read).lines();
+                write.write_all(greeting.as_bytes()).await.unwrap();
+                let mut data = false;
+                while let Ok(Some(line)) = read.next_line().await {
+                    kept.lock().unwrap().push(line.clone());
+                    if data && line != "." {
+                        continue;
+                    }
+                    let reply = script.iter().find(|(prefix, _)| line.starts_with(prefix)).map(|(_, reply)| *reply);
+                    let reply = match (reply, line.as_str()) {
+                        (Some(""), _) => return,
+                        (Some(reply), _) => reply,
+                        (None, "DATA") => "354 go\r\n",
+                        (None, _) => "250 ok\r\n",
+                    };
+                    data = line == "DATA" && reply.starts_with("354");
+                    if write.write_all(reply.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Server { port, lines, sessions }
+}
+
+fn relay(port: u16, tls: Tls) -> Endpoint {
+    let smtp = SmtpEndpoint { host: "127.0.0.1".into(), port, tls, user: None, password: None, verify: Verify::System };
+    Endpoint { name: "relay".into(), kind: EndpointKind::Smtp(smtp) }
+}
+
+fn with_login(mut endpoint: Endpoint) -> Endpoint {
+    if let EndpointKind::Smtp(smtp) = &mut endpoint.kind {
+        (smtp.user, smtp.password) = (Some("ci".into()), Some("swordfish".into()));
+    }
+    endpoint
+}
+
+fn transport() -> SmtpTransport {
+    SmtpTransport::new(Arc::new(Policy::operator()), PathBuf::from("/nonexistent"))
+}
+
+async fn send(transport: &SmtpTransport, endpoint: &Endpoint, mail: Mail) -> Answer {
+    let payload = Payload::Smtp(mail);
+    transport.attempt(Attempt { id: "uid", endpoint, payload: &payload, vault: &NoSecrets, timeout: Duration::from_secs(20) }).await
+}
+
+fn to(addresses: &[&str]) -> Mail {
+    let all = addresses.iter().map(|a| (*a).to_owned()).collect();
+    Mail { to: all, cc: vec![], bcc: vec![], ..message::tests::mail() }
+}
+
+#[tokio::test]
+async fn sessions_are_used_again_and_dots_are_stuffed() {
+    let server = server("220 hi\r\n", &[]).await;
+    let transport = transport();
+    for _ in 0..3 {
+        let answer = send(&transport, &relay(server.port, Tls::None), to(&["a@example.org"])).await;
+        assert_eq!((answer.status, answer.error), (250, None));
+    }
+    assert_eq!(*server.sessions.lock().unwrap(), 1);
+    assert!(server.lines.lock().unwrap().iter().any(|line| line == ".."));
+}
+
+#[tokio::test]
+async fn a_session_that_was_closed_meanwhile_is_replaced() {
+    let server = server("220 hi\r\n", &[("NOOP", "")]).await;
+    let transport = transport();
+    for _ in 0..2 {
+        assert_eq!(send(&transport, &relay(server.port, Tls::None), to(&["a@example.org"])).await.status, 250);
+    }
+    assert_eq!(*server.sessions.lock().unwrap(), 2);
+}
+
+#[tokio::test]
+async fn results_by_recipient() {
+    let server = server(
+        "220 hi\r\n",
+        &[("RCPT TO:<no@", "550-5.1.1 nobody\r\n550 5.1.1 here\r\n"), ("RCPT TO:<later@", "450 4.2.0 later\r\n"), ("RCPT TO:<busy@", "452 4.2.0 later\r\n")],
+    )
+    .await;
+    let at = relay(server.port, Tls::None);
+    let answer = send(&transport(), &at, to(&["no@example.org", "yes@example.org", "later@example.org"])).await;
+    let results: Vec<_> = answer.recipients.iter().map(|r| (r.address.as_str(), r.status)).collect();
+    assert_eq!(results, [("no@example.org", 550), ("yes@example.org", 250), ("later@example.org", 450)]);
+    assert!(answer.recipients[0].text.contains("nobody") && answer.recipients[0].text.contains("here"));
+
+    let none = send(&transport(), &at, to(&["later@example.org"])).await;
+    assert_eq!((none.status, none.recipients.len()), (450, 0));
+    let differ = send(&transport(), &at, to(&["later@example.org", "no@example.org"])).await;
+    assert_eq!(differ.recipients.len(), 2);
+}
+
+#[tokio::test]
+async fn refusals_and_breaks_at_each_step() {
+    use FailedKind::{NotSent, Unknown};
+    type Case = (&'static str, &'static [(&'static str, &'static str)], Result<u16, FailedKind>);
+    let table: &[Case] = &[
+        ("554 no\r\n", &[], Ok(554)),
+        ("421 busy\r\n", &[], Ok(421)),
+        ("SSH-2.0\r\n", &[], Err(NotSent)),
+        ("", &[("", "")], Err(NotSent)),
+        ("220 hi\r\n", &[("EHLO", "")], Err(NotSent)),
+        ("220 hi\r\n", &[("EHLO", "250- \r\n250   \r\n")], Err(NotSent)),
+        ("220 hi\r\n", &[("MAIL", "451 4.7.1 slowly\r\n")], Ok(451)),
+        ("220 hi\r\n", &[("MAIL", "")], Err(NotSent)),
+        ("220 hi\r\n", &[("RCPT", "421 4.7.0 bye\r\n")], Ok(421)),
+        ("220 hi\r\n", &[("RCPT", "")], Err(NotSent)),
+        ("220 hi\r\n", &[("DATA", "451 not now\r\n")], Ok(451)),
+        ("220 hi\r\n", &[("DATA", "")], Err(NotSent)),
+        ("220 hi\r\n", &[(".", "554 spam\r\n")], Ok(554)),
+        ("220 hi\r\n", &[(".", "")], Err(Unknown)),
+    ];
+    for (greeting, script, expected) in table {
+        // Without a greeting there is nothing to wait for.
+        let port = if greeting.is_empty() { closing().await } else { server(greeting, script).await.port };
+        let answer = send(&transport(), &relay(port, Tls::None), to(&["a@example.org", "b@example.org"])).await;
+        let got = answer.error.as_ref().map_or(Ok(answer.status), |e| Err(e.kind));
+        assert_eq!(got, *expected, "{greeting:?} {script:?}: {answer:?}");
+    }
+}
+
+async fn closing() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    port
+}
+
+#[tokio::test]
+async fn starttls_means_starttls() {
+    let without = server("220 hi\r\n", &[]).await;
+    let answer = send(&transport(), &relay(without.port, Tls::Starttls), to(&["a@example.org"])).await;
+    let failed = answer.error.unwrap();
+    assert_eq!(failed.kind, FailedKind::NotSent);
+    assert!(failed.message.contains("does not offer STARTTLS"), "{}", failed.message);
+    assert!(!without.lines.lock().unwrap().iter().any(|line| line.starts_with("MAIL")));
+}
+
+#[tokio::test]
+async fn replies_in_the_clear_do_not_pass_as_encrypted_ones() {
+    let server = server("220 hi\r\n", &[("EHLO", "250-hi\r\n250 STARTTLS\r\n"), ("STARTTLS", "220 go\r\n250 injected\r\n250 ok\r\n250 ok\r\n")]).await;
+    let answer = send(&transport(), &relay(server.port, Tls::Starttls), to(&["a@example.org"])).await;
+    let failed = answer.error.unwrap();
+    assert_eq!(failed.kind, FailedKind::NotSent, "{}", failed.message);
+    assert!(failed.message.starts_with("STARTTLS"), "{}", failed.message);
+}
+
+#[tokio::test]
+async fn opportunistic_goes_on_in_the_clear_when_starttls_fails() {
+    let server = server("220 hi\r\n", &[("EHLO", "250-hi\r\n250 STARTTLS\r\n"), ("STARTTLS", "454 not now\r\n")]).await;
+    let answer = send(&transport(), &relay(server.port, Tls::Opportunistic), to(&["a@example.org"])).await;
+    assert_eq!((answer.status, answer.error), (250, None));
+}
+
+#[tokio::test]
+async fn credentials() {
+    let server = server("220 hi\r\n", &[("EHLO", "250-hi\r\n250 AUTH PLAIN\r\n"), ("AUTH", "535 5.7.8 not AGNpAHN3b3JkZmlzaA==, swordfish\r\n")]).await;
+    let answer = send(&transport(), &with_login(relay(server.port, Tls::None)), to(&["a@example.org"])).await;
+    assert_eq!(answer.status, 535);
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.starts_with("AUTH: ") && !text.contains("swordfish") && !text.contains("AGNpAHN3b3JkZmlzaA"), "{text}");
+
+    let mut half = relay(server.port, Tls::None);
+    if let EndpointKind::Smtp(smtp) = &mut half.kind {
+        smtp.password = Some("p".into());
+    }
+    assert_eq!(send(&transport(), &half, to(&["a@example.org"])).await.error.unwrap().kind, FailedKind::Never);
+}
+
+#[tokio::test]
+async fn an_international_address_needs_smtputf8_and_a_domain_does_not() {
+    let server = server("220 hi\r\n", &[]).await;
+    let at = relay(server.port, Tls::None);
+    let failed = send(&transport(), &at, to(&["jörg@example.org"])).await.error.unwrap();
+    assert_eq!(failed.kind, FailedKind::Never);
+    assert!(failed.message.contains("SMTPUTF8"), "{}", failed.message);
+    assert_eq!(send(&transport(), &at, to(&["j@bücher.example"])).await.status, 250);
+    assert!(server.lines.lock().unwrap().iter().any(|line| line == "RCPT TO:<j@xn--bcher-kva.example>"));
+}
+
+#[tokio::test]
+async fn addresses_are_checked() {
+    let server = server("220 hi\r\n", &[]).await;
+    let strict = SmtpTransport::new(Arc::new(Policy::strict()), PathBuf::new());
+    let answer = send(&strict, &relay(server.port, Tls::None), to(&["a@example.org"])).await;
+    assert_eq!(answer.error.unwrap().kind, FailedKind::Never);
+    assert_eq!(*server.sessions.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn check_connect_ends_with_goodbye() {
+    let server = server("220 hi\r\n", &[]).await;
+    let check = async |port| transport().check_connect(&relay(port, Tls::None), &NoSecrets, Duration::from_secs(20)).await;
+    assert!(check(server.port).await.unwrap().contains("in the clear, without login"));
+    assert!(server.lines.lock().unwrap().iter().any(|line| line == "QUIT"));
+    assert!(check(closing().await).await.is_err());
+}
