@@ -9,6 +9,7 @@
 //! contract, transport, store → event, secret`. `sandbox` knows nothing of SMTP, `delivery` nothing
 //! of WebAssembly.
 
+pub mod cli;
 pub mod contract;
 pub mod delivery;
 pub mod dispatch;

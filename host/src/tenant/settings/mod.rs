@@ -1,6 +1,32 @@
 //! The settings file: one TOML document, its includes and templates, read whole or refused with
 //! file, line, column, caret and what to write instead.
 
+mod arguments;
+mod describe;
+mod diagnostic;
+mod human;
+mod include;
+pub mod keys;
+mod limits;
+mod load;
+mod node;
+mod schema;
+mod secrets;
+mod service;
+mod shape;
+mod source;
+mod sources;
+pub mod spelling;
+mod table;
+mod validate;
+
+pub use describe::{Describe, Described};
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use load::{load, load_to_run};
+pub use schema::schema;
+pub use secrets::Secrets;
+pub use source::{Source, Span};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +55,23 @@ pub struct Settings {
     pub files: Vec<PathBuf>,
     /// Advice that is no error: normalised spellings, services that no longer exist.
     pub warnings: Vec<String>,
+    /// `[host] log`: what goes to the log, as a filter of tracing's.
+    pub log: Option<String>,
+    /// The operator's secrets, for what the host itself needs: [`Secrets::value`].
+    pub secrets: Arc<Secrets>,
+    /// What stands where in each entry's settings.
+    written: BTreeMap<String, node::Node>,
+}
+
+impl Settings {
+    /// A problem that an entry's component found in its settings, at the place that it names by a JSON Pointer
+    /// into what `configure` got. What is not there is shown at the place where it would be.
+    pub fn locate(&self, service: &str, pointer: &str, message: impl Into<String>) -> Diagnostic {
+        match self.written.get(service) {
+            Some(node) => Diagnostic::error(&node.find(pointer).0.span, message),
+            None => Diagnostic::unread(self.file.clone(), message),
+        }
+    }
 }
 
 /// A source, `[[masters]]`, `[[inboxes]]` or `[[recordings]]`.

@@ -1,0 +1,331 @@
+//! `[[services]]`: the host's keys are read here, all others are the component's own settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::arguments::Arguments;
+use super::describe::{Describe, Described};
+use super::diagnostic::{Diagnostic, Found};
+use super::node::{Key, Kind, Node};
+use super::secrets::{Grants, Secrets};
+use super::source::Span;
+use super::spelling::{self, Argument, did_you_mean};
+use super::table::{Table, unknown};
+use super::{ComponentRef, Formatter, Place, Service, keys, limits};
+use crate::sandbox::Limits;
+
+/// How long a delivery is of use unless the entry or the component says otherwise.
+const EXPIRES_AFTER: Duration = Duration::from_secs(3 * 24 * 3600);
+const LONGEST_NAME: usize = 100;
+
+/// What entries are read with.
+pub(super) struct Reader<'a> {
+    pub describe: &'a dyn Describe,
+    pub secrets: &'a Secrets,
+    pub limits: &'a Limits,
+    /// Names of all sources.
+    pub sources: Vec<String>,
+    /// Entries' names so far, with where.
+    pub names: BTreeMap<String, Span>,
+}
+
+/// A described component, and where the settings name it.
+struct Component {
+    reference: ComponentRef,
+    described: Described,
+    at: Span,
+}
+
+impl Reader<'_> {
+    /// Takes down the names that entries give themselves, so that default names keep clear of them.
+    pub fn names(&mut self, nodes: &[&Node], found: &mut Found) {
+        for node in nodes.iter().filter(|node| !disabled(node)) {
+            let Some(at) = node.get("name") else { continue };
+            let Some(name) = at.as_text() else { continue };
+            if name.trim().is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_control) {
+                found.error(Diagnostic::error(&at.span, format!("a service's name has 1 to {LONGEST_NAME} characters on one line")));
+            } else if let Some(first) = self.names.insert(name.to_owned(), at.span.clone()) {
+                let (line, _) = first.line_and_column();
+                let message = format!("two services are called `{name}`; the other one is in {}:{line}", first.source.path.display());
+                found.error(Diagnostic::error(&at.span, message).with_help("their deliveries would be taken for each other's"));
+            }
+        }
+    }
+
+    /// One entry and its prepared settings; none if it is disabled or wrong.
+    pub fn read(&mut self, node: &Node, found: &mut Found) -> Option<(Service, Node)> {
+        let table = Table::open(node, "a service", found)?;
+        if table.flag("enabled", found) == Some(false) {
+            return None;
+        }
+        let component = self.component(&table, found)?;
+        let name = self.name(&table, &component.described.name, found);
+        let built_in = matches!(component.reference, ComponentRef::BuiltIn(_));
+
+        let limits = limits::read(table.get("limits"), "limits", self.limits, found);
+        let follows = self.follows(&table, found);
+        let allow = self::allow(&table, found).or(if built_in { None } else { Some(Vec::new()) });
+        let granted = self.granted(&table, found);
+        let expires_after = table.duration("expires_after", found).unwrap_or(EXPIRES_AFTER);
+
+        let schema = &component.described.settings_schema;
+        let own = table.entries().iter().filter(|(key, _)| keys::SERVICE.iter().all(|host| host.name != key.name));
+        let mut own: Vec<_> = own.cloned().collect();
+        if let ComponentRef::BuiltIn(reporter) = &component.reference {
+            spell(reporter, schema, &mut own, found);
+        }
+        let mut arguments = Arguments::new(&component.described.name, schema, Some((self.secrets, &name)));
+        arguments.host_keys = keys::SERVICE;
+        let formatters = self.formatters(&component.described, &limits, &mut own, &mut arguments.plugged, found);
+        let mut own = Node { span: node.span.clone(), kind: Kind::Table(own) };
+        arguments.prepare(&mut own, found);
+
+        let used: BTreeMap<_, _> = arguments.used.into_iter().chain(arguments.interpolated).collect();
+        let grants = grants(built_in, &used, granted, found);
+        let settings = own.to_value();
+        let flag = |name: &str| settings.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let (line, _) = node.span.line_and_column();
+        let service = Service {
+            component: component.reference,
+            formatters,
+            follows,
+            allow,
+            vault: self.secrets.vault(&name, grants),
+            limits,
+            expires_after,
+            verbose: flag("verbose"),
+            debug: flag("debug"),
+            place: Place { file: node.span.source.path.clone(), line },
+            settings,
+            name,
+        };
+        Some((service, own))
+    }
+
+    fn component(&self, table: &Table<'_>, found: &mut Found) -> Option<Component> {
+        let help = "write reporter = \"MailNotifier\" for a built-in reporter, or component = \"path.wasm\" for one of your own";
+        let (at, reference) = match (table.get("reporter"), table.get("component")) {
+            (Some(at), None) => (at, self.built_in(table.text("reporter", found)?, at, found)?),
+            (None, Some(at)) => (at, ComponentRef::File(at.span.path(table.text("component", found)?))),
+            (Some(_), Some(at)) => {
+                found.error(Diagnostic::error(&at.span, "a service has either a `reporter` or a `component`").with_help(help));
+                return None;
+            }
+            (None, None) => {
+                found.error(Diagnostic::error(table.span, "this service does not say what it runs").with_help(help));
+                return None;
+            }
+        };
+        let described = described(self.describe, &reference, at, found)?;
+        Some(Component { reference, described, at: at.span.clone() }).inspect(|component| {
+            if !component.described.slots.is_empty() {
+                let message = format!("{} is a formatter", component.described.name);
+                let help = "plug it into a reporter's setting: messageFormatter = { component = … }";
+                found.error(Diagnostic::error(&component.at, message).with_help(help));
+            }
+        })
+    }
+
+    fn built_in(&self, written: &str, at: &Node, found: &mut Found) -> Option<ComponentRef> {
+        let known = self.describe.built_in();
+        let name = if known.iter().any(|name| name == written) { Some(written) } else { spelling::reporter(written) };
+        let Some(name) = name else {
+            let error = Diagnostic::error(&at.span, format!("there is no reporter `{written}`"));
+            let all = known.iter().map(String::as_str);
+            found.error(match did_you_mean(written, all.clone().chain(spelling::REPORTERS)) {
+                Some(meant) => error.with_help(format!("did you mean `{meant}`?")),
+                None => error.with_help(format!("there are {}", all.collect::<Vec<_>>().join(", "))),
+            });
+            return None;
+        };
+        if name != written {
+            found.warn(Diagnostic::warning(&at.span, format!("`{written}` is called `{name}` here")));
+        }
+        Some(ComponentRef::BuiltIn(name.to_owned()))
+    }
+
+    fn name(&mut self, table: &Table<'_>, reporter: &str, found: &mut Found) -> String {
+        if let Some(name) = table.text("name", found) {
+            return name.to_owned();
+        }
+        let numbered = (2..).map(|number| format!("{reporter}-{number}"));
+        let mut names = std::iter::once(reporter.to_owned()).chain(numbered);
+        let free = names.find(|name| !self.names.contains_key(name)).unwrap_or_else(|| reporter.to_owned());
+        self.names.insert(free.clone(), table.span.clone());
+        free
+    }
+
+    fn follows(&self, table: &Table<'_>, found: &mut Found) -> Vec<String> {
+        let mut follows = Vec::new();
+        for (name, span) in table.texts("masters", found).unwrap_or_default() {
+            if !self.sources.iter().any(|source| source == name) {
+                let error = Diagnostic::error(span, format!("there is no master, inbox or recording `{name}`"));
+                found.error(match did_you_mean(name, self.sources.iter().map(String::as_str)) {
+                    Some(meant) => error.with_help(format!("did you mean `{meant}`?")),
+                    None => error.with_help(format!("there are {}", self.sources.join(", "))),
+                });
+            }
+            follows.push(name.to_owned());
+        }
+        follows
+    }
+
+    /// `secrets = ["name"]` or `secrets = { name = ["endpoint"] }`
+    fn granted(&self, table: &Table<'_>, found: &mut Found) -> BTreeMap<String, (Option<BTreeSet<String>>, Span)> {
+        let mut granted = BTreeMap::new();
+        let Some(node) = table.get("secrets") else { return granted };
+        if let Kind::Table(entries) = &node.kind {
+            let endpoints = Table::open(node, "secrets", found);
+            for (key, _) in entries {
+                self.secrets.check(&key.name, &key.span, found);
+                let names = endpoints.as_ref().and_then(|table| table.texts(&key.name, found)).unwrap_or_default();
+                let names = names.into_iter().map(|(name, _)| name.to_owned()).collect();
+                granted.insert(key.name.clone(), (Some(names), key.span.clone()));
+            }
+            return granted;
+        }
+        for (name, span) in table.texts("secrets", found).unwrap_or_default() {
+            self.secrets.check(name, span, found);
+            granted.insert(name.to_owned(), (None, span.clone()));
+        }
+        granted
+    }
+
+    /// Takes formatters out of the settings: `{"formatter": true}` takes their place.
+    fn formatters(
+        &self,
+        reporter: &Described,
+        base: &Limits,
+        own: &mut [(Key, Node)],
+        plugged: &mut BTreeSet<String>,
+        found: &mut Found,
+    ) -> BTreeMap<String, Formatter> {
+        let mut formatters = BTreeMap::new();
+        for (key, node) in own {
+            let Some(slot) = reporter.slot(&key.name) else { continue };
+            if node.get("component").is_none() {
+                continue;
+            }
+            plugged.insert(key.name.clone());
+            if let Some(formatter) = self.formatter(slot, node, &key.name, base, found) {
+                formatters.insert(slot.to_owned(), formatter);
+            }
+            node.kind = Kind::Made(json!({ "formatter": true }));
+        }
+        formatters
+    }
+
+    fn formatter(&self, slot: &str, node: &Node, setting: &str, base: &Limits, found: &mut Found) -> Option<Formatter> {
+        let table = Table::new(node, &format!("`{setting}`"), keys::FORMATTER, found)?;
+        let at = table.get("component")?;
+        let component = ComponentRef::File(at.span.path(table.text("component", found)?));
+        let described = described(self.describe, &component, at, found)?;
+        if !described.slots.iter().any(|serves| serves == slot) {
+            let serves = match described.slots.as_slice() {
+                [] => "it is not a formatter".to_owned(),
+                slots => format!("it serves {}", slots.join(", ")),
+            };
+            let message = format!("{} does not serve the slot `{slot}` of `{setting}`: {serves}", described.name);
+            found.error(Diagnostic::error(&at.span, message));
+        }
+        let mut settings = match table.get("settings") {
+            Some(settings) => settings.clone(),
+            None => Node { span: node.span.clone(), kind: Kind::Table(Vec::new()) },
+        };
+        Table::open(&settings, "`settings`", found)?;
+        Arguments::new(&described.name, &described.settings_schema, None).prepare(&mut settings, found);
+        let limits = limits::read(table.get("limits"), "limits", base, found);
+        Some(Formatter { component, settings: settings.to_value(), limits })
+    }
+}
+
+fn disabled(node: &Node) -> bool {
+    node.get("enabled").is_some_and(|node| matches!(node.kind, Kind::Flag(false)))
+}
+
+fn described(describe: &dyn Describe, component: &ComponentRef, at: &Node, found: &mut Found) -> Option<Described> {
+    if let ComponentRef::File(path) = component {
+        found.file(path.clone());
+    }
+    describe.describe(component).map_err(|why| found.error(Diagnostic::error(&at.span, why))).ok()
+}
+
+/// Arguments that the reporter does not have under the name that the page's examples use.
+fn spell(reporter: &str, schema: &Value, own: &mut [(Key, Node)], found: &mut Found) {
+    let has = |name: &str| schema.get("properties").is_some_and(|all| all.get(name).is_some());
+    for at in 0..own.len() {
+        let Some((key, node)) = own.get(at).filter(|(key, _)| !has(&key.name)) else { continue };
+        let (meant, flag) = match (spelling::argument(reporter, &key.name), &node.kind) {
+            (Some(Argument::Renamed(meant)), _) => (meant, None),
+            (Some(Argument::Inverted(meant)), Kind::Flag(flag)) => (meant, Some(!flag)),
+            _ => continue,
+        };
+        if own.iter().any(|(other, _)| other.name == meant) {
+            let (key, _) = &own[at];
+            found.error(Diagnostic::error(&key.span, format!("`{}` and `{meant}` are the same; write `{meant}`", key.name)));
+            continue;
+        }
+        if let Some((key, node)) = own.get_mut(at) {
+            found.warn(Diagnostic::warning(&key.span, match flag {
+                None => format!("`{}` is called `{meant}` here", key.name),
+                Some(flag) => format!("taken as {meant} = {flag}"),
+            }));
+            key.name = meant.to_owned();
+            if let Some(flag) = flag {
+                node.kind = Kind::Flag(flag);
+            }
+        }
+    }
+    for (key, node) in own {
+        if let Some(url) = node.as_text().and_then(|text| spelling::with_scheme(reporter, &key.name, text)) {
+            found.warn(Diagnostic::warning(&node.span, format!("taken as {url}")));
+            node.kind = Kind::Text(url);
+        }
+    }
+}
+
+fn allow(table: &Table<'_>, found: &mut Found) -> Option<Vec<String>> {
+    let texts = table.texts("allow", found)?;
+    for (text, span) in &texts {
+        let fits = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "smtp" | "smtps") && url.has_host());
+        if !fits {
+            let error = Diagnostic::error(span, format!("{text:?} is not an address with a scheme"));
+            found.error(error.with_help("write \"https://api.github.com\", \"http://10.0.0.5:8080/hooks/\" or \"smtp://mail.example.org:25\""));
+        }
+    }
+    Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
+}
+
+/// A built-in reporter may use what its settings name; a component needs the operator's word for each secret as well.
+fn grants(
+    built_in: bool,
+    used: &BTreeMap<String, Span>,
+    granted: BTreeMap<String, (Option<BTreeSet<String>>, Span)>,
+    found: &mut Found,
+) -> Grants {
+    for (name, (_, at)) in granted.iter().filter(|(name, _)| !used.contains_key(*name)) {
+        found.warn(Diagnostic::warning(at, format!("the secret `{name}` is granted, but no setting of this entry uses it")));
+    }
+    let mut grants = Grants::new();
+    for (name, at) in used {
+        match granted.get(name) {
+            Some((endpoints, _)) => _ = grants.insert(name.clone(), endpoints.clone()),
+            None if built_in => _ = grants.insert(name.clone(), None),
+            None => found.error(
+                Diagnostic::error(at, format!("the secret `{name}` is not granted to this component"))
+                    .with_help(format!("write secrets = {{ {name} = [\"…\"] }} with the endpoints it may go to, or secrets = [\"{name}\"] for all of them")),
+            ),
+        }
+    }
+    grants
+}
+
+/// An unknown key at the top of an entry may be one of the host's, misspelled.
+pub(super) fn unknown_setting(key: &Key, title: &str, host: &[keys::HostKey], known: &[&str]) -> Diagnostic {
+    match did_you_mean(&key.name, known.iter().copied().chain(host.iter().map(|key| key.name))) {
+        Some(meant) => Diagnostic::error(&key.span, format!("{title} has no setting `{}`", key.name)).with_help(format!("did you mean `{meant}`?")),
+        None => unknown(key, title, known.iter().copied()),
+    }
+}
