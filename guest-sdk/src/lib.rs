@@ -37,17 +37,23 @@
 pub mod bindings;
 pub mod build;
 pub mod component;
+pub mod cut;
 pub mod delivery;
 pub mod event;
 #[doc(hidden)]
 pub mod export;
+pub mod filter;
+pub mod giturl;
 pub mod http;
+pub mod interpolate;
+pub mod percent;
 pub mod services;
 pub mod settings;
 pub mod slot;
 pub mod smtp;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod want;
 pub mod worker;
 
 pub use component::{Formatter, Reporter};
@@ -87,6 +93,7 @@ pub mod prelude {
     pub use crate::component::{Failure, Formatter, Outcome, Plan, Problem, Problems, Reporter};
     pub use crate::delivery::{Answer, Terms, Verdict};
     pub use crate::event::{Event, Subjects};
+    pub use crate::interpolate::Interpolate;
     pub use crate::results::{CANCELLED, EXCEPTION, FAILURE, RETRY, SKIPPED, SUCCESS, WARNINGS};
     pub use crate::slot::{Context, Document};
     pub use crate::worker::{User, Worker};
