@@ -1,0 +1,88 @@
+//! Repository URLs, in the forms that git takes.
+
+/// What a repository URL says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitUrl {
+    /// `https`, `http`, `git` or `ssh` (also for `git@host:owner/repo`).
+    pub proto: String,
+    /// `git`, or `user:password`.
+    pub user: Option<String>,
+    /// The host's name.
+    pub domain: String,
+    /// The port.
+    pub port: Option<u16>,
+    /// What stands before the repository: `owner`, or `group/subgroup`.
+    pub owner: Option<String>,
+    /// The last part, without `.git`.
+    pub repo: String,
+}
+
+impl GitUrl {
+    /// Parses; none for a local path, an unknown scheme, or anything else without a host and a repository.
+    pub fn parse(url: &str) -> Option<Self> {
+        let url = url.trim_end_matches('/');
+        let (proto, rest) = match url.split_once("://") {
+            Some((proto @ ("http" | "https" | "ssh" | "git"), rest)) => (proto, rest),
+            Some(_) => return None,
+            None => ("ssh", url),
+        };
+        let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+        let (user, rest) = match authority.rfind('@') {
+            Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
+            None => (None, rest),
+        };
+        let end = rest.find([':', '/'])?;
+        let (domain, after) = (&rest[..end], &rest[end + 1..]);
+        let (port, path) = match after.split_once('/') {
+            Some((digits, path)) if rest[end..].starts_with(':') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => (Some(digits.parse().ok()?), path),
+            _ => (None, after),
+        };
+        let path = path.strip_suffix(".git").unwrap_or(path);
+        let (owner, repo) = match path.rsplit_once('/') {
+            Some((owner, repo)) => (Some(owner), repo),
+            None => (None, path),
+        };
+        let odd = |part: &str| part.is_empty() || part.contains(|c: char| c.is_control() || c.is_whitespace());
+        if odd(domain) || odd(repo) || user.is_some_and(odd) || owner.is_some_and(|owner| owner.split('/').any(odd)) {
+            return None;
+        }
+        Some(Self { proto: proto.into(), user: user.map(Into::into), domain: domain.into(), port, owner: owner.map(Into::into), repo: repo.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GitUrl;
+
+    #[test]
+    fn vectors() {
+        for (url, proto, user, domain, port, owner, repo) in [
+            ("https://github.com/buildbot/buildbot", "https", "", "github.com", 0, "buildbot", "buildbot"),
+            ("https://github.com/buildbot/buildbot.git", "https", "", "github.com", 0, "buildbot", "buildbot"),
+            ("git@github.com:buildbot/buildbot.git", "ssh", "git", "github.com", 0, "buildbot", "buildbot"),
+            ("ssh://git@github.com:buildbot/buildbot.git", "ssh", "git", "github.com", 0, "buildbot", "buildbot"),
+            ("ssh://git@github.com/buildbot/buildbot.git", "ssh", "git", "github.com", 0, "buildbot", "buildbot"),
+            ("git://bitbucket.org/org/repo.git", "git", "", "bitbucket.org", 0, "org", "repo"),
+            ("https://user:tok@github.com/o/r.git", "https", "user:tok", "github.com", 0, "o", "r"),
+            ("https://user@host.com:8443/o/r.git", "https", "user", "host.com", 8443, "o", "r"),
+            ("ssh://git@host:2222/grp/sub/proj.git", "ssh", "git", "host", 2222, "grp/sub", "proj"),
+            ("git@gitlab.example:grp/sub/proj.git", "ssh", "git", "gitlab.example", 0, "grp/sub", "proj"),
+            ("https://example.org/repo.git", "https", "", "example.org", 0, "", "repo"),
+            ("git@example.org:repo.git", "ssh", "git", "example.org", 0, "", "repo"),
+            ("host:o/r", "ssh", "", "host", 0, "o", "r"),
+            ("https://bbs.example/scm/PROJ/repo.git", "https", "", "bbs.example", 0, "scm/PROJ", "repo"),
+            ("ssh://git@bbs.example:7999/PROJ/repo.git", "ssh", "git", "bbs.example", 7999, "PROJ", "repo"),
+            // Buildbot rejects these; a slash at the end changes nothing.
+            ("https://github.com/o/r/", "https", "", "github.com", 0, "o", "r"),
+            ("https://github.com/o/r.git/", "https", "", "github.com", 0, "o", "r"),
+            ("https://bbs.example/projects/P/repos/r/", "https", "", "bbs.example", 0, "projects/P/repos", "r"),
+        ] {
+            let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            let expected = GitUrl { proto: proto.into(), user: text(user), domain: domain.into(), port: Some(port).filter(|port| *port != 0), owner: text(owner), repo: repo.into() };
+            assert_eq!(GitUrl::parse(url), Some(expected), "{url}");
+        }
+        for url in ["file:///srv/git/o/r.git", "svn+ssh://svn.example/o/r", "/local/path/repo", "", "/", "https://", "https://host", "host:", "https://host:99999/o/r", "https://host//r", "a b:o/r", "@", "x@:/"] {
+            assert_eq!(GitUrl::parse(url), None, "{url}");
+        }
+    }
+}

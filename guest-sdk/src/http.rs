@@ -1,0 +1,62 @@
+//! HTTP to endpoints of kind `http`.
+
+use serde_json::Value;
+
+use crate::bindings::reporter::reporter_host::reporter::http as wit;
+use crate::delivery::Terms;
+
+pub use crate::delivery::Answer;
+pub use wit::{Body, Request};
+
+impl Request {
+    /// A request without headers and body: `Request::new("api", "POST", ["repos", owner, repo])`.
+    pub fn new<S: Into<String>>(endpoint: &str, method: &str, path: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            method: method.into(),
+            path: path.into_iter().map(Into::into).collect(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Body::Empty,
+        }
+    }
+
+    /// Sets a JSON body.
+    pub fn json(self, value: &Value) -> Self {
+        self.body(Body::Json(value.to_string()))
+    }
+
+    /// Sets the body.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a query pair.
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// Queues the request.
+pub fn send(request: Request, terms: Terms) {
+    #[cfg(target_arch = "wasm32")]
+    wit::send(&request, terms.into_host());
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::testing::record(crate::testing::Delivery::Http(request, terms));
+}
+
+/// Asks now; `GET` or `HEAD` only. *Fetches.*
+pub fn query(request: Request) -> Answer {
+    #[cfg(target_arch = "wasm32")]
+    return wit::query(&request);
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::testing::answer_query(&request)
+}

@@ -1,0 +1,246 @@
+//! Settings: read with JSON Pointers in the problems, their schema, and the types that several reporters use.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+use crate::component::Problems;
+
+/// The key in which the host adds placeholders for the `%(secret:NAME)s` of an entry: name → placeholder.
+const SECRETS: &str = "secrets";
+
+thread_local! {
+    static GIVEN: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The placeholder of a secret, while settings are being read.
+pub(crate) fn secret(name: &str) -> Option<String> {
+    GIVEN.with_borrow(|given| given.get(name).cloned())
+}
+
+/// Reads settings.
+///
+/// # Errors
+///
+/// Every unknown key at the top, or the first place at which they do not fit.
+pub fn read<T: DeserializeOwned + JsonSchema>(mut settings: Value) -> Result<T, Problems> {
+    let given = settings.as_object_mut().and_then(|object| object.remove(SECRETS));
+    let given = given.map_or_else(BTreeMap::new, |given| serde_json::from_value(given).unwrap_or_default());
+    GIVEN.set(given);
+    // `()` stands for a component without settings.
+    if settings == json!({}) && let Ok(nothing) = T::deserialize(Value::Null) {
+        return Ok(nothing);
+    }
+    unknown_keys(&settings, &schema::<T>())?;
+    T::deserialize(&settings).map_err(|error| {
+        let message = error.to_string();
+        let at = locate(&settings, &message, &|changed| T::deserialize(changed).err().map(|error| error.to_string()));
+        Problems::at(at, message)
+    })
+}
+
+fn unknown_keys(settings: &Value, schema: &Value) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    if let (Some(settings), Some(known)) = (settings.as_object(), schema["properties"].as_object()) {
+        for key in settings.keys().filter(|key| !known.contains_key(*key)) {
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            problems.add(pointer("", key), format!("there is no setting {key}; there are: {}", names.join(", ")));
+        }
+    }
+    problems.or(())
+}
+
+/// Finds the deepest value without which the error is another one. Serde says what is wrong; where, it forgets.
+fn locate(settings: &Value, message: &str, attempt: &dyn Fn(&Value) -> Option<String>) -> String {
+    let mut at = String::new();
+    loop {
+        let children: Vec<String> = match settings.pointer(&at) {
+            Some(Value::Object(object)) => object.keys().map(|key| pointer(&at, key)).collect(),
+            Some(Value::Array(items)) => (0..items.len()).map(|n| format!("{at}/{n}")).collect(),
+            _ => return at,
+        };
+        let guilty = children.into_iter().find(|child| attempt(&without(settings, child)).as_deref() != Some(message));
+        match guilty {
+            Some(child) => at = child,
+            None => return at,
+        }
+    }
+}
+
+fn without(settings: &Value, at: &str) -> Value {
+    let mut changed = settings.clone();
+    if let Some((parent, last)) = at.rsplit_once('/') {
+        match changed.pointer_mut(parent) {
+            Some(Value::Object(object)) => {
+                object.shift_remove(&last.replace("~1", "/").replace("~0", "~"));
+            }
+            Some(Value::Array(items)) => {
+                if let Some(n) = last.parse::<usize>().ok().filter(|n| *n < items.len()) {
+                    items.remove(n);
+                }
+            }
+            _ => {}
+        }
+    }
+    changed
+}
+
+/// `parent` with one more member, escaped after RFC 6901.
+pub fn pointer(parent: &str, key: &str) -> String {
+    format!("{parent}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The JSON Schema of settings: self-contained, without nulls, unknown keys refused.
+pub fn schema<T: JsonSchema>() -> Value {
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator();
+    let mut schema = generator.root_schema_for::<T>().to_value();
+    without_null(&mut schema);
+    if let Some(object) = schema.as_object_mut() {
+        if object.get("type") == Some(&json!("null")) || !object.contains_key("properties") {
+            object.insert("type".into(), json!("object"));
+            object.entry("properties").or_insert_with(|| json!({}));
+        }
+        object.entry("additionalProperties").or_insert(json!(false));
+    }
+    schema
+}
+
+/// TOML has no null: what may be left out needs no null in its schema.
+fn without_null(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|one| one != "null");
+                if let [one] = &types[..] {
+                    let one = one.clone();
+                    object.insert("type".into(), one);
+                }
+            }
+            let only = object.get_mut("anyOf").and_then(Value::as_array_mut).and_then(|any| {
+                any.retain(|one| one.get("type") != Some(&json!("null")));
+                if any.len() == 1 { any.pop() } else { None }
+            });
+            if let Some(Value::Object(only)) = only {
+                object.shift_remove("anyOf");
+                for (key, value) in only {
+                    object.entry(key).or_insert(value);
+                }
+            }
+            if object.get("default") == Some(&Value::Null) {
+                object.shift_remove("default");
+            }
+            object.values_mut().for_each(without_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
+/// One value where a list is meant, or the list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OneOrMany<T> {
+    /// The values.
+    pub items: Vec<T>,
+    /// Whether it was written as a list (mode's shortcuts may not be).
+    pub list: bool,
+}
+
+impl<T> std::ops::Deref for OneOrMany<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Array(items) => {
+                let items: Result<_, _> = items.into_iter().map(T::deserialize).collect();
+                Ok(Self { items: items.map_err(D::Error::custom)?, list: true })
+            }
+            one => Ok(Self { items: vec![T::deserialize(one).map_err(D::Error::custom)?], list: false }),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany{}", T::schema_name()).into()
+    }
+
+    // `type: [string, array]` instead of `anyOf`, so that a wrong value gets one clear message.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = T::json_schema(generator).to_value();
+        let mut schema = items.as_object().cloned().unwrap_or_default();
+        let mut types = match schema.remove("type") {
+            Some(Value::Array(types)) => types,
+            Some(one) => vec![one],
+            None => Vec::new(),
+        };
+        if !types.is_empty() {
+            types.push(json!("array"));
+            schema.insert("type".into(), Value::Array(types));
+        }
+        schema.insert("items".into(), items);
+        Schema::from(schema)
+    }
+}
+
+/// A folder of text files: the operator writes its path, the host hands in `{file name: text}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folder(pub BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Folder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Object(files) => serde_json::from_value(Value::Object(files)).map(Self).map_err(D::Error::custom),
+            _ => Err(D::Error::custom("the host did not read this folder; write the path of a folder of text files")),
+        }
+    }
+}
+
+impl JsonSchema for Folder {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Folder".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "folder"})
+    }
+}
+
+/// A text file: the operator writes its path, the host hands in its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct FileText(pub String);
+
+impl JsonSchema for FileText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FileText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "file"})
+    }
+}
+
+/// A table of anything, in the order written.
+pub type Table = Map<String, Value>;

@@ -1,0 +1,240 @@
+//! Tests without a host: settings and events as JSON in, what would be sent out.
+//!
+//! ```
+//! use reporter_sdk::prelude::*;
+//! use reporter_sdk::testing;
+//! use serde_json::json;
+//!
+//! struct Shout;
+//! impl Formatter for Shout {
+//!     type Settings = ();
+//!     const SLOTS: &'static [&'static str] = &["message"];
+//!     fn format(_: &(), _: &str, subjects: Subjects, _: Context) -> Result<Document, String> {
+//!         Ok(Document::message(subjects.build()?.builder().to_uppercase()))
+//!     }
+//! }
+//!
+//! let answer = testing::format::<Shout>(json!({}), "message", json!({"builds": [{"builder": {"name": "linux"}}]}), json!({}));
+//! assert_eq!(answer.unwrap()["body"], "LINUX");
+//! ```
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use crate::component::{Failure, Formatter, Outcome, Plan, Problems, Reporter};
+use crate::delivery::Terms;
+use crate::event::{Event, Subjects};
+use crate::http::{Answer, Request};
+use crate::services::Level;
+use crate::slot::{Context, Document};
+use crate::smtp::Message;
+use crate::worker::{User, Worker};
+
+/// Something that was sent.
+#[derive(Debug)]
+pub enum Delivery {
+    /// With `http::send`.
+    Http(Request, Terms),
+    /// With `smtp::send`.
+    Mail(Message, Terms),
+}
+
+impl Delivery {
+    /// The request.
+    ///
+    /// # Panics
+    ///
+    /// If it is a mail.
+    pub fn http(&self) -> &Request {
+        match self {
+            Self::Http(request, _) => request,
+            Self::Mail(mail, _) => panic!("a mail: {mail:?}"),
+        }
+    }
+
+    /// The mail.
+    ///
+    /// # Panics
+    ///
+    /// If it is a request.
+    pub fn mail(&self) -> &Message {
+        match self {
+            Self::Mail(mail, _) => mail,
+            Self::Http(request, _) => panic!("a request: {request:?}"),
+        }
+    }
+
+    /// The terms.
+    pub fn terms(&self) -> &Terms {
+        match self {
+            Self::Http(_, terms) | Self::Mail(_, terms) => terms,
+        }
+    }
+}
+
+/// A reporter with its settings.
+#[derive(Debug)]
+pub struct Configured<R> {
+    /// The reporter.
+    pub reporter: R,
+    /// Its plan.
+    pub plan: Plan,
+}
+
+/// What a call did.
+#[derive(Debug)]
+pub struct Report {
+    /// Its answer.
+    pub outcome: Result<Outcome, Failure>,
+    /// What it sent, in order; as the host, nothing if it failed.
+    pub sent: Vec<Delivery>,
+    /// What it logged.
+    pub log: Vec<(Level, String)>,
+}
+
+impl Report {
+    /// Why nothing was sent.
+    ///
+    /// # Panics
+    ///
+    /// If it was not skipped.
+    pub fn skipped(&self) -> &str {
+        match &self.outcome {
+            Ok(Outcome::Skipped(reason)) => reason,
+            other => panic!("not skipped: {other:?}"),
+        }
+    }
+
+    /// The only delivery.
+    ///
+    /// # Panics
+    ///
+    /// If there are none or several.
+    pub fn only(&self) -> &Delivery {
+        match &self.sent[..] {
+            [delivery] => delivery,
+            other => panic!("{} deliveries, outcome {:?}", other.len(), self.outcome),
+        }
+    }
+}
+
+/// Calls `configure`, as the host does.
+///
+/// # Errors
+///
+/// Its problems.
+pub fn configure<R: Reporter>(settings: Value) -> Result<Configured<R>, Problems> {
+    let (reporter, plan) = crate::settings::read(settings).and_then(R::configure)?;
+    Ok(Configured { reporter, plan })
+}
+
+impl<R: Reporter> Configured<R> {
+    /// Reports an event (see [`crate::event`] for its JSON).
+    pub fn report(&self, event: Value) -> Report {
+        WORLD.with_borrow_mut(|world| {
+            world.sent.clear();
+            world.log.clear();
+        });
+        let outcome = self.reporter.report(&Event::from_json(event));
+        finish(outcome)
+    }
+
+    /// Delivers an answer.
+    pub fn answered(&self, tag: &str, answer: &Answer) -> Report {
+        finish(self.reporter.answered(tag, answer))
+    }
+}
+
+fn finish(outcome: Result<Outcome, Failure>) -> Report {
+    let (mut sent, log) = WORLD.with_borrow_mut(|world| (std::mem::take(&mut world.sent), std::mem::take(&mut world.log)));
+    if outcome.is_err() {
+        sent.clear();
+    }
+    Report { outcome, sent, log }
+}
+
+/// Formats an event with a formatter. The subjects are the event's builds, its worker, or `users` (names).
+///
+/// # Errors
+///
+/// Problems of the settings, or the formatter's own error.
+pub fn format<F: Formatter>(settings: Value, slot: &str, event: Value, context: Value) -> Result<Value, String> {
+    let settings: F::Settings = crate::settings::read(settings).map_err(|problems| problems.to_string())?;
+    F::check(&settings).map_err(|problems| problems.to_string())?;
+    let context = Context(context.as_object().cloned().unwrap_or_default());
+    F::format(&settings, slot, subjects(event), context).map(|document| document.0)
+}
+
+fn subjects(event: Value) -> Subjects {
+    if let Some(users) = event["users"].as_array() {
+        return Subjects::Users(users.iter().filter_map(Value::as_str).map(User::named).collect());
+    }
+    match event.get("worker") {
+        Some(worker) => Subjects::Worker(Worker::from_json(worker.clone())),
+        None => Event::from_json(event).subjects(None),
+    }
+}
+
+type Plugged = Box<dyn Fn(Subjects, Context) -> Result<Document, String>>;
+type Remote = Box<dyn Fn(&Request) -> Answer>;
+
+#[derive(Default)]
+struct World {
+    sent: Vec<Delivery>,
+    log: Vec<(Level, String)>,
+    state: BTreeMap<String, String>,
+    plugged: HashMap<String, Plugged>,
+    remote: Option<Remote>,
+}
+
+thread_local! {
+    static WORLD: RefCell<World> = RefCell::default();
+}
+
+/// Plugs a formatter into a slot, for this thread.
+pub fn plug(slot: &str, formatter: impl Fn(Subjects, Context) -> Result<Document, String> + 'static) {
+    WORLD.with_borrow_mut(|world| world.plugged.insert(slot.into(), Box::new(formatter)));
+}
+
+/// Answers this thread's `http::query`.
+pub fn remote(answers: impl Fn(&Request) -> Answer + 'static) {
+    WORLD.with_borrow_mut(|world| world.remote = Some(Box::new(answers)));
+}
+
+pub(crate) fn record(delivery: Delivery) {
+    WORLD.with_borrow_mut(|world| world.sent.push(delivery));
+}
+
+pub(crate) fn record_line(level: Level, message: &str) {
+    WORLD.with_borrow_mut(|world| world.log.push((level, message.into())));
+}
+
+pub(crate) fn answer_query(request: &Request) -> Answer {
+    let none = || Answer { status: 404, headers: Vec::new(), body: Vec::new(), ended: "answered".into() };
+    WORLD.with_borrow(|world| world.remote.as_ref().map_or_else(none, |remote| remote(request)))
+}
+
+pub(crate) fn call_formatter(slot: &str, subjects: Subjects, context: &str) -> Result<String, String> {
+    let context = Context(serde_json::from_str(context).map_err(|error| error.to_string())?);
+    WORLD.with_borrow(|world| match world.plugged.get(slot) {
+        Some(formatter) => formatter(subjects, context).map(|document| document.0.to_string()),
+        None => Err(format!("no formatter is plugged into {slot}")),
+    })
+}
+
+pub(crate) fn state_get(key: &str) -> Option<String> {
+    WORLD.with_borrow(|world| world.state.get(key).cloned())
+}
+
+pub(crate) fn state_set(key: &str, value: Option<&str>) {
+    WORLD.with_borrow_mut(|world| match value {
+        Some(value) => world.state.insert(key.into(), value.into()),
+        None => world.state.remove(key),
+    });
+}
+
+pub(crate) fn state_keys(prefix: &str) -> Vec<String> {
+    WORLD.with_borrow(|world| world.state.keys().filter(|key| key.starts_with(prefix)).cloned().collect())
+}
