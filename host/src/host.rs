@@ -22,10 +22,12 @@ use crate::source::inbox::Inbox;
 use crate::source::recording::Recording;
 use crate::source::{Journal, Reveal, SourceError};
 use crate::store::{Mode, SqliteStore, Store, StoreError};
-use crate::tenant::settings::{self, Diagnostic, Report, Settings, SourceKind, SourceSettings};
-use crate::tenant::{Components, Entry, EntryError, Shared};
+use crate::tenant::settings::{Diagnostic, Report, Settings, SourceKind, SourceSettings};
+use crate::tenant::{Entry, EntryError, Shared};
 use crate::transport::policy::{CidrError, Policy};
-use crate::transport::{Answer, Endpoint, HttpRequest, HttpTransport, SmtpTransport};
+use crate::transport::http::HttpTransport;
+use crate::transport::smtp::SmtpTransport;
+use crate::transport::{Answer, Endpoint, HttpRequest};
 
 /// How long a query may take.
 const QUERY: Duration = Duration::from_secs(20);
@@ -61,6 +63,7 @@ pub enum StartError {
 }
 
 /// What every command needs that looks at components.
+#[derive(Clone)]
 pub struct Workbench {
     /// Loads components.
     pub loader: Arc<Loader>,
@@ -79,37 +82,32 @@ impl Workbench {
         Ok(Self { loader: Arc::new(loader) })
     }
 
-    /// Reads settings, with the components that they name. With `to_run`, the state folder is made.
-    ///
-    /// # Errors
-    /// [`StartError::Settings`].
-    pub fn read(&self, file: &Path, to_run: bool) -> Result<Settings, StartError> {
-        let components = Components::new(self.loader.clone());
-        let read = if to_run { settings::load_to_run(file, &components) } else { settings::load(file, &components) };
-        read.map_err(StartError::Settings)
+    /// What entries share.
+    pub fn shared(&self, wires: &Wires) -> Shared {
+        Shared { loader: self.loader.clone(), ask: Arc::new(Asking(wires.http.clone())), spool: wires.spool.clone() }
     }
 
     /// Configures every entry of the settings.
     ///
     /// # Errors
     /// [`StartError::Settings`], with everything that is wrong.
-    pub async fn entries(&self, settings: &mut Settings, wires: &Wires) -> Result<Entries, StartError> {
-        let shared = Shared { loader: self.loader.clone(), ask: wires.clone_ask(), spool: wires.spool.clone() };
+    pub async fn entries(&self, settings: &Settings, wires: &Wires) -> Result<Entries, StartError> {
+        let shared = self.shared(wires);
         let (mut entries, mut wrong) = (Entries::new(), Vec::new());
-        for service in std::mem::take(&mut settings.services) {
-            let name = service.name.clone();
-            match Entry::new(service, &shared).await {
+        for service in &settings.services {
+            match Entry::new(service.clone(), &shared).await {
                 Ok(entry) => {
-                    entries.insert(name, Arc::new(entry));
+                    entries.insert(service.name.clone(), Arc::new(entry));
                 }
-                Err(error) => wrong.extend(diagnostics(settings, &name, &error)),
+                Err(error) => wrong.extend(diagnostics(settings, &service.name, &error)),
             }
         }
-        if wrong.is_empty() { Ok(entries) } else { Err(StartError::Settings(Report::new(wrong))) }
+        if wrong.is_empty() { Ok(entries) } else { Err(StartError::Settings(Report { diagnostics: wrong, files: settings.files.clone() })) }
     }
 }
 
-fn diagnostics(settings: &Settings, service: &str, error: &EntryError) -> Vec<Diagnostic> {
+/// What is wrong with an entry, where it stands in the settings.
+pub fn diagnostics(settings: &Settings, service: &str, error: &EntryError) -> Vec<Diagnostic> {
     match error {
         EntryError::Configure(ConfigureError::Problems(problems)) => {
             problems.iter().map(|problem| settings.locate(service, &problem.at, &problem.message)).collect()
@@ -149,10 +147,6 @@ impl Wires {
             smtp: Arc::new(SmtpTransport::new(policy, folder.clone())),
             spool: Arc::new(Files(folder)),
         })
-    }
-
-    fn clone_ask(&self) -> Arc<dyn Ask> {
-        Arc::new(Asking(self.http.clone()))
     }
 }
 
@@ -226,32 +220,28 @@ impl Host {
     ///
     /// # Errors
     /// [`StartError`]; nothing is left running.
-    pub async fn start(file: &Path, observer: Arc<impl Observer + 'static>) -> Result<Self, StartError> {
-        let workbench = Workbench::new()?;
-        let mut settings = workbench.read(file, true)?;
-        for warning in &settings.warnings {
-            tracing::warn!("{warning}");
-        }
-        let wires = Wires::new(&settings)?;
-        let entries = Arc::new(ArcSwap::from_pointee(workbench.entries(&mut settings, &wires).await?));
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&store_file(&settings), Mode::Host).await?);
+    pub async fn start(workbench: Workbench, settings: &Settings, observer: Arc<impl Observer + 'static>) -> Result<Self, StartError> {
+        let wires = Wires::new(settings)?;
+        let entries = Arc::new(ArcSwap::from_pointee(workbench.entries(settings, &wires).await?));
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&store_file(settings), Mode::Host).await?);
         let transports = Transports { http: wires.http.clone(), smtp: wires.smtp.clone() };
         let directory = Arc::new(EntryDirectory(entries.clone()));
-        let engine = Engine::start(store.clone(), transports, directory, observer.clone(), delivery::Options::default()).await?;
+        let options = delivery::Options::default();
+        let engine = Engine::start(store.clone(), transports, directory, observer.clone(), options).await?;
         let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), entries.clone(), engine, observer);
-        let running = Self::sources(&dispatch, &settings).await?;
+        let running = Self::sources(&dispatch, settings)?;
         dispatch.resume().await?;
         let host = Self { store, workbench, dispatch, entries, running: Mutex::new(running), wires };
-        host.look_after(&settings);
+        host.look_after(settings);
         Ok(host)
     }
 
     /// Makes and starts the sources.
-    async fn sources(dispatch: &Arc<Dispatch>, settings: &Settings) -> Result<Running, SourceError> {
+    fn sources(dispatch: &Arc<Dispatch>, settings: &Settings) -> Result<Running, SourceError> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let secrets = settings.secrets.clone();
-        let reveal: Reveal = Arc::new(move |value| secrets.reveal(value));
+        let reveal: Reveal = Arc::new(move |value| secrets.value(value));
         let journal: Arc<dyn Journal> = Arc::new(Intake(dispatch.clone()));
         for source in &settings.sources {
             let name = source.name.clone();
@@ -277,9 +267,9 @@ impl Host {
                     tasks.spawn(async move { inbox.run(journal, stopped).await });
                 }
                 SourceKind::Recording { file } => {
-                    let recording = Arc::new(Recording::open(&name, file)?);
+                    let recording = Recording::new(&name, file);
                     dispatch.add_source(&name, recording.clone() as Arc<dyn Fetch>);
-                    tasks.spawn(async move { recording.run(journal, stopped).await });
+                    tasks.spawn(async move { recording.run(journal, stopped).await.map(drop) });
                 }
             }
         }
@@ -333,17 +323,21 @@ impl Host {
     ///
     /// # Errors
     /// What is wrong with them; the old ones stay in force.
-    pub async fn reload(&self, file: &Path) -> Result<(), StartError> {
-        let mut settings = self.workbench.read(file, true)?;
-        let entries = self.workbench.entries(&mut settings, &self.wires).await?;
+    pub async fn reload(&self, settings: &Settings) -> Result<(), StartError> {
+        let entries = self.workbench.entries(settings, &self.wires).await?;
         let changed = self.running.lock().unwrap_or_else(PoisonError::into_inner).made_from != made_from(&settings.sources);
-        if changed {
-            // New ones first: if one cannot be made, the old ones have never stopped.
-            let running = Self::sources(&self.dispatch, &settings).await?;
-            let old = std::mem::replace(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner), running);
-            old.stop.send_replace(true);
-        }
         self.entries.store(Arc::new(entries));
+        if changed {
+            let mut old = {
+                let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                running.stop.send_replace(true);
+                std::mem::take(&mut running.tasks)
+            };
+            // A source and its successor of the same name would both move its cursor.
+            while old.join_next().await.is_some() {}
+            let running = Self::sources(&self.dispatch, settings)?;
+            *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+        }
         Ok(())
     }
 
@@ -354,7 +348,8 @@ impl Host {
             running.stop.send_replace(true);
             std::mem::take(&mut running.tasks)
         };
-        tasks.join_all().await;
+        let mut tasks = tasks;
+        while tasks.join_next().await.is_some() {}
         self.dispatch.drain().await;
         self.store.close().await;
     }

@@ -176,7 +176,7 @@ impl Worker {
                 }
                 () = tokio::time::sleep(wait), if !stop => {}
                 _ = nudges.tick(), if !stop => self.nudged().await,
-                _ = stopping.wait_for(|stop| *stop), if !stop => stop = true,
+                _ = stopping.changed(), if !stop => stop = *stopping.borrow(),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Lanes: what waits, and in which order. In memory; the store has it all.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::store::Delivery;
 
@@ -169,15 +169,5 @@ impl Lanes {
     /// How many wait, those in flight included.
     pub fn len(&self) -> usize {
         self.waiting.len()
-    }
-
-    /// Destinations of what waits, for tests and metrics.
-    #[cfg(test)]
-    pub fn queued(&self) -> BTreeMap<String, usize> {
-        let mut all = BTreeMap::new();
-        for waiting in self.waiting.values() {
-            *all.entry(waiting.destination.clone()).or_default() += 1;
-        }
-        all
     }
 }

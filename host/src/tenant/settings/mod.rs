@@ -83,6 +83,7 @@ pub struct SourceSettings {
 }
 
 /// Kinds of source.
+#[derive(Clone, Debug)]
 pub enum SourceKind {
     /// A Buildbot master.
     Master(MasterSettings),
@@ -152,6 +153,7 @@ pub struct NetworkSettings {
 }
 
 /// One `[[services]]` entry.
+#[derive(Clone)]
 pub struct Service {
     /// `name`, unique; default the reporter's name, with a number from the second on.
     pub name: String,

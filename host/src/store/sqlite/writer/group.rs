@@ -7,7 +7,7 @@ use sqlx::{Connection as _, Executor as _, QueryBuilder, Row as _, Sqlite, Sqlit
 
 use super::super::failed;
 use super::super::rows::text;
-use super::{Next, Reply, Write};
+use super::{Next, Write};
 use crate::event::Event;
 use crate::store::{
     Delivery, End, Job, Journalled, NewDelivery, Result, Settle, Settled, StoreError, Unit, UnitEnd, now_ms,
