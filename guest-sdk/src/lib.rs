@@ -39,6 +39,7 @@ pub mod build;
 pub mod component;
 pub mod cut;
 pub mod delivery;
+pub mod endpoint;
 pub mod event;
 #[doc(hidden)]
 pub mod export;
@@ -46,6 +47,7 @@ pub mod filter;
 pub mod giturl;
 pub mod http;
 pub mod interpolate;
+pub mod kinds;
 pub mod percent;
 pub mod services;
 pub mod settings;

@@ -1,0 +1,43 @@
+//! Compiles the built-in reporters and makes components of them.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use reporter_componentize::{Error, Guests, Target, encode, give_up};
+
+/// Documented name (also the folder) and package of every reporter that is built in.
+const BUILT_IN: &[(&str, &str)] =
+    &[("GitHubStatusPush", "github-status-push"), ("HttpStatusPush", "http-status-push"), ("MailNotifier", "mail-notifier")];
+
+/// What all of them are made of. Not whole folders where build results or other languages lie in them.
+const SHARED: &[&str] = &["Cargo.toml", "Cargo.lock", "wit/reporter", "guest-sdk/Cargo.toml", "guest-sdk/src", "guest-sdk/formatter-world"];
+
+fn main() {
+    if let Err(error) = bundle() {
+        give_up(&error);
+    }
+}
+
+fn bundle() -> Result<(), Error> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let guests = Guests::from_build_script()?;
+    guests.watch(SHARED);
+    guests.watch(BUILT_IN.iter().map(|(name, _)| format!("reporters/{name}")));
+
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or(Error::NotABuildScript("OUT_DIR"))?);
+    let packages: Vec<&str> = BUILT_IN.iter().map(|(_, package)| *package).collect();
+    let modules = guests.build(&packages, Target::Core)?;
+    let mut list = String::from("&[\n");
+    for ((name, _), module) in BUILT_IN.iter().zip(modules) {
+        let bytes = std::fs::read(&module).map_err(|error| Error::File(module.clone(), error))?;
+        let component = encode(&bytes).map_err(|error| Error::Encode(format!("{name}: {error}")))?;
+        write(&out.join(name).with_extension("wasm"), &component)?;
+        let _ = writeln!(list, "BuiltIn {{ name: {name:?}, component: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")) }},");
+    }
+    list.push(']');
+    write(&out.join("built_in.rs"), list.as_bytes())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    std::fs::write(path, bytes).map_err(|error| Error::File(path.to_owned(), error))
+}
