@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use crate::contract::{Ask, Spool};
@@ -27,7 +27,7 @@ use crate::tenant::{Entry, EntryError, Shared};
 use crate::transport::policy::{CidrError, Policy};
 use crate::transport::http::HttpTransport;
 use crate::transport::smtp::SmtpTransport;
-use crate::transport::{Answer, Endpoint, HttpRequest};
+use crate::transport::{Answer, Endpoint, HttpRequest, Sink};
 
 /// How long a query may take.
 const QUERY: Duration = Duration::from_secs(20);
@@ -224,7 +224,11 @@ impl Host {
         let wires = Wires::new(settings)?;
         let entries = Arc::new(ArcSwap::from_pointee(workbench.entries(settings, &wires).await?));
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&store_file(settings), Mode::Host).await?);
-        let transports = Transports { http: wires.http.clone(), smtp: wires.smtp.clone() };
+        let transports = if settings.sink {
+            Transports { http: Arc::new(Sink), smtp: Arc::new(Sink) }
+        } else {
+            Transports { http: wires.http.clone(), smtp: wires.smtp.clone() }
+        };
         let directory = Arc::new(EntryDirectory(entries.clone()));
         let options = delivery::Options::default();
         let engine = Engine::start(store.clone(), transports, directory, observer.clone(), options).await?;
@@ -240,37 +244,24 @@ impl Host {
     fn sources(dispatch: &Arc<Dispatch>, settings: &Settings) -> Result<Running, SourceError> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let secrets = settings.secrets.clone();
-        let reveal: Reveal = Arc::new(move |value| secrets.value(value));
         let journal: Arc<dyn Journal> = Arc::new(Intake(dispatch.clone()));
         for source in &settings.sources {
-            let name = source.name.clone();
+            let name = &source.name;
             let (journal, stopped) = (journal.clone(), stopped.clone());
-            match &source.kind {
-                SourceKind::Master(master) => {
-                    let login = master.login.clone();
-                    let reveal = reveal.clone();
-                    let login = Arc::new(move || match &login {
-                        Some((user, password)) => Ok(Some((reveal(user)?, reveal(password)?))),
-                        None => Ok(None),
-                    });
-                    let master = Master::new(&name, master.clone(), login)?;
-                    dispatch.add_source(&name, master.fetcher());
-                    tasks.spawn(async move {
-                        master.run(journal, stopped).await;
-                        Ok(())
-                    });
-                }
-                SourceKind::Inbox(inbox) => {
-                    let inbox = Inbox::new(&name, inbox.clone(), reveal.clone());
-                    dispatch.add_source(&name, inbox.clone() as Arc<dyn Fetch>);
-                    tasks.spawn(async move { inbox.run(journal, stopped).await });
-                }
-                SourceKind::Recording { file } => {
-                    let recording = Recording::new(&name, file);
-                    dispatch.add_source(&name, recording.clone() as Arc<dyn Fetch>);
-                    tasks.spawn(async move { recording.run(journal, stopped).await.map(drop) });
-                }
+            if let SourceKind::Recording { file } = &source.kind {
+                let recording = Recording::new(name, file);
+                dispatch.add_source(name, recording.clone() as Arc<dyn Fetch>);
+                tasks.spawn(async move { recording.run(journal, stopped).await.map(drop) });
+            } else if let Some(inbox) = inbox(source, settings) {
+                dispatch.add_source(name, inbox.clone() as Arc<dyn Fetch>);
+                tasks.spawn(async move { inbox.run(journal, stopped).await });
+            } else {
+                let master = master(source, settings)?;
+                dispatch.add_source(name, master.fetcher());
+                tasks.spawn(async move {
+                    master.run(journal, stopped).await;
+                    Ok(())
+                });
             }
         }
         let ends = settings.sources.iter().all(|source| matches!(source.kind, SourceKind::Recording { .. }));
@@ -302,17 +293,14 @@ impl Host {
     /// # Errors
     /// A source's.
     pub async fn finished(&self) -> Result<(), SourceError> {
-        let (mut tasks, ends) = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            (std::mem::take(&mut running.tasks), running.ends)
-        };
-        while let Some(ended) = tasks.join_next().await {
+        let mut running = self.running.lock().await;
+        while let Some(ended) = running.tasks.join_next().await {
             ended.unwrap_or_else(|error| {
                 tracing::error!("a source broke off: {error}");
                 Ok(())
             })?;
         }
-        if !ends {
+        if !running.ends {
             std::future::pending::<()>().await;
         }
         self.dispatch.idle().await;
@@ -325,34 +313,49 @@ impl Host {
     /// What is wrong with them; the old ones stay in force.
     pub async fn reload(&self, settings: &Settings) -> Result<(), StartError> {
         let entries = self.workbench.entries(settings, &self.wires).await?;
-        let changed = self.running.lock().unwrap_or_else(PoisonError::into_inner).made_from != made_from(&settings.sources);
         self.entries.store(Arc::new(entries));
-        if changed {
-            let mut old = {
-                let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                running.stop.send_replace(true);
-                std::mem::take(&mut running.tasks)
-            };
+        let mut running = self.running.lock().await;
+        if running.made_from != made_from(&settings.sources) {
             // A source and its successor of the same name would both move its cursor.
-            while old.join_next().await.is_some() {}
-            let running = Self::sources(&self.dispatch, settings)?;
-            *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running;
+            running.stop.send_replace(true);
+            while running.tasks.join_next().await.is_some() {}
+            *running = Self::sources(&self.dispatch, settings)?;
         }
         Ok(())
     }
 
     /// Stops: sources first, then calls and attempts under way end, then the store is closed.
     pub async fn stop(self) {
-        let tasks = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.stop.send_replace(true);
-            std::mem::take(&mut running.tasks)
-        };
-        let mut tasks = tasks;
-        while tasks.join_next().await.is_some() {}
+        let mut running = self.running.lock().await;
+        running.stop.send_replace(true);
+        while running.tasks.join_next().await.is_some() {}
         self.dispatch.drain().await;
         self.store.close().await;
     }
+}
+
+/// The master of a source's settings.
+///
+/// # Errors
+/// Its URL or `verify` cannot work, or it is no master.
+pub fn master(source: &SourceSettings, settings: &Settings) -> Result<Arc<Master>, SourceError> {
+    let SourceKind::Master(master) = &source.kind else {
+        return Err(SourceError::Master { name: source.name.clone(), why: "it is no master".into() });
+    };
+    let (secrets, login) = (settings.secrets.clone(), master.login.clone());
+    let login = Arc::new(move || match &login {
+        Some((user, password)) => Ok(Some((secrets.value(user)?, secrets.value(password)?))),
+        None => Ok(None),
+    });
+    Master::new(&source.name, master.clone(), login)
+}
+
+/// The inbox of a source's settings, if it is one.
+pub fn inbox(source: &SourceSettings, settings: &Settings) -> Option<Arc<Inbox>> {
+    let SourceKind::Inbox(inbox) = &source.kind else { return None };
+    let secrets = settings.secrets.clone();
+    let reveal: Reveal = Arc::new(move |value| secrets.value(value));
+    Some(Inbox::new(&source.name, inbox.clone(), reveal))
 }
 
 /// Where the store is.

@@ -7,6 +7,7 @@
 //! | 2 | the command line or the settings are wrong |
 //! | 3 | nothing was found |
 
+pub mod app;
 pub mod check;
 mod completions;
 pub mod deliveries;

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::output::{Output, Paint, clock, plain};
+use super::output::{Output, Paint, clock, plain, print_payload};
+use crate::transport::Payload;
 
 /// What came of a delivery, or of an event for an entry.
 #[derive(Clone, Debug, Serialize)]
@@ -18,6 +19,9 @@ pub struct Told {
     /// What came of it.
     #[serde(flatten)]
     pub came: Came,
+    /// The content, where it is worth showing: with `[host] sink`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Payload>,
 }
 
 /// What can come of it.
@@ -77,5 +81,8 @@ impl Told {
         let arrow = if self.destination.is_empty() { String::new() } else { format!("  → {}", plain(&self.destination)) };
         let time = output.paint(Paint::Dim, &clock(self.at_ms));
         output.line(&format!("{time}  {}{arrow}  {}  {}", plain(&self.entry), plain(&self.title), output.paint(paint, &plain(&came))));
+        if let Some(content) = &self.content {
+            print_payload(content, "    ", output);
+        }
     }
 }

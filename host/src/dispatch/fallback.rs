@@ -9,17 +9,16 @@ use crate::contract::uid;
 use crate::event::{Details, Kind};
 use crate::store::{NewDelivery, now_ms};
 use crate::tenant::Entry;
-use crate::transport::{Body, Payload};
+use crate::transport::{Body, Endpoint, Payload};
 
 /// Buildbot's words for results.
 const RESULTS: [&str; 7] = ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"];
 
 /// The entry's plain message about an event, if its plan says where one may go.
 pub(super) fn message(entry: &Entry, details: &Details, why: &str) -> Option<NewDelivery> {
-    let fallback = entry.plan.fallback.as_ref()?;
-    let endpoint = entry.plan.endpoints.get(&fallback.endpoint)?;
     let subject = subject(details);
     let text = format!("{subject}\n\nThe reporter {:?} could not word this itself: {why}\n", entry.service.name);
+    let (endpoint, payload) = plain(entry, &subject, &text)?;
     let expires = i64::try_from(entry.service.expires_after.as_millis()).unwrap_or(i64::MAX);
     Some(NewDelivery {
         uid: uid(&details.event.id, &entry.service.name, 0),
@@ -31,9 +30,16 @@ pub(super) fn message(entry: &Entry, details: &Details, why: &str) -> Option<New
         tag: None,
         title: format!("plain message: {subject}"),
         expires_ms: now_ms().saturating_add(expires),
-        payload: Arc::new(fill(fallback.payload.clone(), &subject, &text)),
+        payload: Arc::new(payload),
         rules: Vec::new(),
     })
+}
+
+/// The entry's plain message with these words, and where it goes; none if its plan has no place for one.
+pub fn plain(entry: &Entry, subject: &str, text: &str) -> Option<(Arc<Endpoint>, Payload)> {
+    let fallback = entry.plan.fallback.as_ref()?;
+    let endpoint = entry.plan.endpoints.get(&fallback.endpoint)?;
+    Some((endpoint.clone(), fill(fallback.payload.clone(), subject, text)))
 }
 
 fn subject(details: &Details) -> String {

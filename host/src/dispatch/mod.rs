@@ -23,6 +23,7 @@ use crate::store::{End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
 use crate::tenant::Entry;
 use crate::transport::Endpoint;
 
+pub use fallback::plain;
 pub use journal::Intake;
 pub use lanes::OrderKey;
 

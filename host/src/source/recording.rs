@@ -142,6 +142,7 @@ pub struct Recorder {
     state: Mutex<Recorded>,
     writer: Mutex<Writer>,
     told: Box<dyn Fn(&Event) + Send + Sync>,
+    logs: bool,
 }
 
 #[derive(Default)]
@@ -151,9 +152,9 @@ struct Recorded {
 }
 
 impl Recorder {
-    /// Records to `writer`, with details from `fetch`; `told` hears of each event written.
-    pub fn new(writer: Writer, fetch: Arc<dyn Fetch>, told: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        Self { fetch, state: Mutex::default(), writer: Mutex::new(writer), told: Box::new(told) }
+    /// Records to `writer`, with details from `fetch`, and what logs say if `logs`; `told` hears of each event written.
+    pub fn new(writer: Writer, fetch: Arc<dyn Fetch>, told: impl Fn(&Event) + Send + Sync + 'static, logs: bool) -> Self {
+        Self { fetch, state: Mutex::default(), writer: Mutex::new(writer), told: Box::new(told), logs }
     }
 }
 
@@ -174,7 +175,7 @@ impl Journal for Recorder {
             if self.state.lock().unwrap_or_else(PoisonError::into_inner).ids.contains(&event.id) {
                 continue;
             }
-            let details = gather(&event, came, self.fetch.as_ref()).await.map_err(|error| StoreError::Failed(error.to_string()))?;
+            let details = gather(&event, came, self.fetch.as_ref(), self.logs).await.map_err(|error| StoreError::Failed(error.to_string()))?;
             self.writer.lock().unwrap_or_else(PoisonError::into_inner).write(&event, &details).map_err(|error| StoreError::Failed(error.to_string()))?;
             self.state.lock().unwrap_or_else(PoisonError::into_inner).ids.insert(event.id.clone());
             (self.told)(&event);
@@ -191,8 +192,8 @@ impl Journal for Recorder {
 ///
 /// # Errors
 /// [`FetchError::NotNow`]; what the source does not have is left out.
-pub async fn gather(event: &Event, came: Vec<(String, Rows)>, fetch: &dyn Fetch) -> Result<Vec<(String, Rows)>, FetchError> {
-    let mut all = Gathered { fetch, rows: came.into_iter().collect() };
+pub async fn gather(event: &Event, came: Vec<(String, Rows)>, fetch: &dyn Fetch, logs: bool) -> Result<Vec<(String, Rows)>, FetchError> {
+    let mut all = Gathered { fetch, rows: came.into_iter().collect(), logs };
     all.get(paths::CONFIG).await?;
     let message = &event.message;
     match event.kind {
@@ -223,6 +224,7 @@ pub async fn gather(event: &Event, came: Vec<(String, Rows)>, fetch: &dyn Fetch)
 struct Gathered<'a> {
     fetch: &'a dyn Fetch,
     rows: BTreeMap<String, Rows>,
+    logs: bool,
 }
 
 impl Gathered<'_> {
@@ -253,7 +255,7 @@ impl Gathered<'_> {
             for step in self.get(&paths::steps(id)).await? {
                 let Some(step) = step["stepid"].as_i64() else { continue };
                 for log in self.get(&paths::logs(step)).await? {
-                    if let Some(log) = log["logid"].as_i64() {
+                    if self.logs && let Some(log) = log["logid"].as_i64() {
                         self.get(&paths::contents(log)).await?;
                     }
                 }

@@ -4,11 +4,13 @@
 mod endpoint;
 pub mod http;
 mod payload;
+mod sink;
 pub mod policy;
 pub mod smtp;
 
 pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, SmtpEndpoint, Tls, Verify};
 pub use payload::{Attachment, Body, Content, HttpRequest, Mail, Part, Payload};
+pub use sink::Sink;
 
 use std::time::Duration;
 

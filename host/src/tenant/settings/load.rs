@@ -39,7 +39,7 @@ fn read(file: &Path, describe: &dyn Describe, to_run: bool) -> Result<Settings, 
     if !found.errors.is_empty() {
         return Err(found.into_report());
     }
-    let (state_dir, log) = host(file, &trees, &mut found);
+    let HostSettings { state_dir, log, sink } = host(file, &trees, &mut found);
     let table = include::table(&trees, "secrets", &mut found);
     let Some(key) = key(file, &state_dir, to_run, &mut found) else { return Err(found.into_report()) };
     let secrets = Arc::new(Secrets::read(table.as_ref(), key, &mut found));
@@ -84,17 +84,25 @@ fn read(file: &Path, describe: &dyn Describe, to_run: bool) -> Result<Settings, 
         files: found.files,
         warnings: found.warnings.iter().map(Diagnostic::to_string).collect(),
         log,
+        sink,
         secrets,
         written,
     })
 }
 
 /// `[host]`: the state folder and the log's filter.
-fn host(file: &Path, trees: &[Node], found: &mut Found) -> (PathBuf, Option<String>) {
+/// `[host]`
+struct HostSettings {
+    state_dir: PathBuf,
+    log: Option<String>,
+    sink: bool,
+}
+
+fn host(file: &Path, trees: &[Node], found: &mut Found) -> HostSettings {
     let beside = file.parent().unwrap_or(Path::new("")).join("reporter-host.state");
     let node = include::table(trees, "host", found);
     let Some(table) = node.as_ref().and_then(|node| Table::new(node, "[host]", keys::HOST, found)) else {
-        return (beside, None);
+        return HostSettings { state_dir: beside, log: None, sink: false };
     };
     let state_dir = match (table.text("state_dir", found), table.get("state_dir")) {
         (Some(text), Some(node)) => node.span.path(text),
@@ -107,7 +115,8 @@ fn host(file: &Path, trees: &[Node], found: &mut Found) -> (PathBuf, Option<Stri
         let error = Diagnostic::error(&node.span, format!("this is not a filter for the log: {why}"));
         found.error(error.with_help("write \"info\", \"debug\", or \"info,reporter_host::delivery=debug\""));
     }
-    (state_dir, log.map(str::to_owned))
+    let sink = table.bool("sink", found).unwrap_or_default();
+    HostSettings { state_dir, log: log.map(str::to_owned), sink }
 }
 
 fn key(file: &Path, state_dir: &Path, to_run: bool, found: &mut Found) -> Option<PlaceholderKey> {

@@ -49,6 +49,8 @@ pub struct Settings {
     pub services: Vec<Service>,
     /// What is kept, and for how long.
     pub retention: Retention,
+    /// `[host] sink`: nothing is sent outside.
+    pub sink: bool,
     /// Address policy of everything that the host connects to for a component.
     pub network: NetworkSettings,
     /// Everything read on the way: the file, its includes, templates, components. A change of any is a reason to reload.

@@ -1,0 +1,64 @@
+//! `check`: every entry by itself, so that one that is wrong does not hide the others.
+
+use std::time::Duration;
+
+use crate::cli::check::{Checked, Line};
+use crate::cli::wiring::Tell;
+use crate::host::{Wires, Workbench, diagnostics, master};
+use crate::tenant::Entry;
+use crate::tenant::settings::{Settings, SourceKind};
+use crate::transport::EndpointKind;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(20);
+
+pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: bool, tell: Tell<Checked>) -> Result<(), String> {
+    let wires = Wires::new(settings).map_err(super::words)?;
+    let shared = workbench.shared(&wires);
+    let line = |entry: &str, part: String, ok: bool, text: String| tell(Checked::Line(Line { entry: entry.to_owned(), part, ok, text }));
+    if connect {
+        for source in &settings.sources {
+            if let SourceKind::Master(_) = &source.kind {
+                let (ok, text) = match master(source, settings) {
+                    Ok(master) => said(master.check().await),
+                    Err(error) => (false, error.to_string()),
+                };
+                line(&source.name, "master".into(), ok, text);
+            }
+        }
+    }
+    for service in &settings.services {
+        let name = &service.name;
+        let entry = match Entry::new(service.clone(), &shared).await {
+            Ok(entry) => entry,
+            Err(error) => {
+                diagnostics(settings, name, &error).into_iter().for_each(|diagnostic| tell(Checked::Refused(diagnostic)));
+                continue;
+            }
+        };
+        let events: Vec<_> = entry.plan.events.iter().map(|kind| kind.as_str()).collect();
+        line(name, "events".into(), true, events.join(", "));
+        for endpoint in entry.plan.endpoints.values() {
+            let part = format!("endpoint {}", endpoint.name);
+            if !connect {
+                line(name, part, true, endpoint.destination());
+                continue;
+            }
+            let vault = service.vault.as_ref();
+            let answer = match &endpoint.kind {
+                EndpointKind::Http(_) => wires.http.check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Smtp(_) => wires.smtp.check_connect(endpoint, vault, CONNECT).await,
+            };
+            let (ok, text) = said(answer);
+            line(name, part, ok, format!("{}: {text}", endpoint.destination()));
+        }
+    }
+    Ok(())
+}
+
+fn said(answer: Result<String, String>) -> (bool, String) {
+    match answer {
+        Ok(text) => (true, text),
+        Err(text) => (false, text),
+    }
+}

@@ -1,0 +1,50 @@
+//! `test-send`: the entry's plain message, really sent, and not through the outbox.
+
+use std::time::{Duration, Instant};
+
+use crate::cli::told::{Came, Told};
+use crate::cli::wiring::Tell;
+use crate::delivery::{Verdict, verdict};
+use crate::dispatch::plain;
+use crate::host::{Wires, Workbench, diagnostics};
+use crate::store::now_ms;
+use crate::tenant::Entry;
+use crate::tenant::settings::Settings;
+use crate::transport::{Attempt, Payload, Transport};
+
+/// How long the attempt may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names: &[String], tell: Tell<Told>) -> Result<(), String> {
+    let wires = Wires::new(settings).map_err(super::words)?;
+    let shared = workbench.shared(&wires);
+    for service in settings.services.iter().filter(|service| names.contains(&service.name)) {
+        let entry = Entry::new(service.clone(), &shared).await.map_err(|error| {
+            diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n")
+        })?;
+        let told = |destination: String, came| Told { at_ms: now_ms(), entry: service.name.clone(), destination, title: "test message".into(), came, content: None };
+        let subject = format!("Test message of reporter-host for {}", service.name);
+        let text = format!("{subject}\n\nIf you read this, what {:?} sends arrives.\n", service.name);
+        let Some((endpoint, payload)) = plain(&entry, &subject, &text) else {
+            let why = "it has no plain message that could be sent without a build; `check --connect` logs in without sending, and `preview` shows what it would send";
+            tell(told(String::new(), Came::Failed { why: why.into() }));
+            continue;
+        };
+        let transport: &dyn Transport = match &payload {
+            Payload::Http(_) => wires.http.as_ref(),
+            Payload::Smtp(_) => wires.smtp.as_ref(),
+        };
+        let (id, began) = (format!("test-{}", now_ms()), Instant::now());
+        let vault = service.vault.as_ref();
+        let answer = transport.attempt(Attempt { id: &id, endpoint: &endpoint, payload: &payload, vault, timeout: TIMEOUT }).await;
+        let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let refused = answer.recipients.iter().find(|it| it.status >= 300).map(|it| format!("{}: {} {}", it.address, it.status, it.text));
+        let came = match (verdict(&payload, &answer, &[], now_ms() / 1_000), refused) {
+            (_, Some(why)) => Came::Dead { why },
+            (Verdict::Done, None) => Came::Delivered { status: answer.status, took_ms },
+            (Verdict::Dead(why) | Verdict::Retry { why, .. } | Verdict::Throttle { why, .. }, None) => Came::Dead { why },
+        };
+        tell(told(endpoint.destination(), came));
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! The sink: takes everything and sends nothing, to try settings without a server.
+
+use async_trait::async_trait;
+
+use super::{Answer, Attempt, Payload, Transport};
+
+/// Says yes to every payload: 201 to HTTP, 250 to mail.
+pub struct Sink;
+
+#[async_trait]
+impl Transport for Sink {
+    async fn attempt(&self, attempt: Attempt<'_>) -> Answer {
+        let (status, body) = match attempt.payload {
+            Payload::Http(_) => (201, "taken by the sink"),
+            Payload::Smtp(_) => (250, "2.0.0 taken by the sink"),
+        };
+        Answer { status, body: body.into(), ..Answer::default() }
+    }
+}
