@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mail_parser::{MessagePart, MimeHeaders as _};
+use mail_parser::{HeaderForm, MessagePart, MimeHeaders as _};
 use reporter_host::secret::{EntryVault, Keyring, PlaceholderKey, SecretSource, Vault};
 use reporter_host::transport::policy::Policy;
 use reporter_host::transport::smtp::SmtpTransport;
@@ -109,7 +109,7 @@ async fn a_mail_with_everything_arrives_as_it_was_meant() {
     assert_eq!(got.subject().unwrap(), full.subject);
     assert_eq!(got.message_id().unwrap(), "uid-7@example.org");
     assert_eq!(got.date().unwrap().to_timestamp(), 1_700_000_000);
-    assert_eq!(got.header("X-Build").unwrap().as_text().unwrap(), "linux/12 – ü");
+    assert_eq!(got.header_as("X-Build", HeaderForm::Text)[0].as_text().unwrap(), "linux/12 – ü");
     assert_eq!(got.header_raw("Auto-Submitted").unwrap().trim(), "auto-generated");
     assert_eq!(got.header_raw("MIME-Version").unwrap().trim(), "1.0");
     let lines = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
