@@ -146,9 +146,13 @@ fn parameters(endpoint: &SmtpEndpoint) -> Result<TlsParameters, Answer> {
     builder.build().map_err(|e| wrong(chain(&e)))
 }
 
+/// See the table above.
+fn may_log_in(encrypted: bool, tls: Tls, peer: IpAddr) -> bool {
+    encrypted || tls == Tls::None || (tls == Tls::Opportunistic && peer.to_canonical().is_loopback())
+}
+
 async fn authenticate(session: &mut AsyncSmtpConnection, endpoint: &SmtpEndpoint, login: &Login, peer: IpAddr) -> Result<(), Answer> {
-    let may = session.is_encrypted() || endpoint.tls == Tls::None || peer.to_canonical().is_loopback();
-    if !may {
+    if !may_log_in(session.is_encrypted(), endpoint.tls, peer) {
         return Err(Answer::failed(
             FailedKind::NotSent,
             "user and password are not sent over a connection in the clear; the server has to offer STARTTLS with a certificate that verifies (or, where the network is trusted, write tls = \"none\")",
@@ -203,4 +207,24 @@ fn local_of(peer: SocketAddr) -> Option<IpAddr> {
     let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
     socket.connect(peer).ok()?;
     socket.local_addr().ok().map(|local| local.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_the_clear_go_to_loopback_or_where_the_operator_said_so() {
+        // tls, to 192.0.2.1, to 127.0.0.1
+        for (tls, far, near) in [
+            (Tls::None, true, true),
+            (Tls::Opportunistic, false, true),
+            (Tls::Starttls, false, false),
+            (Tls::Implicit, false, false),
+        ] {
+            assert_eq!(may_log_in(false, tls, IpAddr::from([192, 0, 2, 1])), far, "{tls:?}");
+            assert_eq!(may_log_in(false, tls, IpAddr::from([127, 0, 0, 1])), near, "{tls:?}");
+            assert!(may_log_in(true, tls, IpAddr::from([192, 0, 2, 1])));
+        }
+    }
 }
