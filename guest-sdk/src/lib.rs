@@ -39,7 +39,6 @@ pub mod build;
 pub mod component;
 pub mod cut;
 pub mod delivery;
-pub mod endpoint;
 pub mod event;
 #[doc(hidden)]
 pub mod export;
@@ -47,12 +46,15 @@ pub mod filter;
 pub mod giturl;
 pub mod http;
 pub mod interpolate;
-pub mod kinds;
+mod jinja;
+pub mod message;
+pub mod missing;
 pub mod percent;
 pub mod services;
 pub mod settings;
 pub mod slot;
 pub mod smtp;
+pub mod template;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod want;
