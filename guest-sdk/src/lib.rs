@@ -39,6 +39,7 @@ pub mod build;
 pub mod component;
 pub mod cut;
 pub mod delivery;
+pub mod endpoint;
 pub mod event;
 #[doc(hidden)]
 pub mod export;
@@ -49,6 +50,7 @@ pub mod interpolate;
 mod jinja;
 pub mod message;
 pub mod missing;
+pub mod kinds;
 pub mod percent;
 pub mod services;
 pub mod settings;
