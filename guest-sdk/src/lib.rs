@@ -47,12 +47,16 @@ pub mod filter;
 pub mod giturl;
 pub mod http;
 pub mod interpolate;
+mod jinja;
+pub mod message;
+pub mod missing;
 pub mod kinds;
 pub mod percent;
 pub mod services;
 pub mod settings;
 pub mod slot;
 pub mod smtp;
+pub mod template;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod want;

@@ -201,3 +201,22 @@ pub fn truthy(value: &Value) -> bool {
         Value::Object(items) => !items.is_empty(),
     }
 }
+
+/// Formats with values by key: `format("%(a)s", &|key| …)`.
+///
+/// # Errors
+///
+/// The first mistake in the text, or what `value` says about a key.
+pub fn format(text: &str, value: &dyn Fn(&str) -> Result<Value, String>) -> Result<String, FormatError> {
+    let mut out = String::new();
+    for piece in pieces(text)? {
+        match piece {
+            Piece::Text(text) => out.push_str(&text),
+            Piece::Key { key, form, at } => {
+                let formatted = value(&key).and_then(|value| form.apply(&value));
+                out.push_str(&formatted.map_err(|message| FormatError::new(text, at, message))?);
+            }
+        }
+    }
+    Ok(out)
+}

@@ -55,39 +55,47 @@ fn unknown_keys(settings: &Value, schema: &Value) -> Result<(), Problems> {
     problems.or(())
 }
 
-/// Finds the deepest value without which the error is another one. Serde says what is wrong; where, it forgets.
+/// Finds the deepest value that the error is about. Serde says what is wrong; where, it forgets. A value is it if the
+/// error goes away without it, or (what is required cannot be taken away) if the error is there with it alone.
 fn locate(settings: &Value, message: &str, attempt: &dyn Fn(&Value) -> Option<String>) -> String {
     let mut at = String::new();
     loop {
-        let children: Vec<String> = match settings.pointer(&at) {
-            Some(Value::Object(object)) => object.keys().map(|key| pointer(&at, key)).collect(),
-            Some(Value::Array(items)) => (0..items.len()).map(|n| format!("{at}/{n}")).collect(),
+        let children: Vec<(String, String)> = match settings.pointer(&at) {
+            Some(Value::Object(object)) => object.keys().map(|key| (pointer(&at, key), key.clone())).collect(),
+            Some(Value::Array(items)) => (0..items.len()).map(|n| (format!("{at}/{n}"), String::new())).collect(),
             _ => return at,
         };
-        let guilty = children.into_iter().find(|child| attempt(&without(settings, child)).as_deref() != Some(message));
-        match guilty {
-            Some(child) => at = child,
+        let goes_away = |(child, key): &&(String, String)| match attempt(&without(settings, |other| other == child)) {
+            Some(other) => other != message && !other.starts_with(&format!("missing field `{key}`")),
+            None => true,
+        };
+        let is_there_alone = |(child, _): &&(String, String)| {
+            let siblings: Vec<&String> = children.iter().map(|(sibling, _)| sibling).filter(|sibling| *sibling != child).collect();
+            !message.starts_with("missing field") && attempt(&without(settings, |other| siblings.contains(&other))).as_deref() == Some(message)
+        };
+        match children.iter().find(goes_away).or_else(|| children.iter().find(is_there_alone)) {
+            Some((child, _)) => at = child.clone(),
             None => return at,
         }
     }
 }
 
-fn without(settings: &Value, at: &str) -> Value {
-    let mut changed = settings.clone();
-    if let Some((parent, last)) = at.rsplit_once('/') {
-        match changed.pointer_mut(parent) {
-            Some(Value::Object(object)) => {
-                object.shift_remove(&last.replace("~1", "/").replace("~0", "~"));
+/// The settings without the values at these pointers.
+fn without(settings: &Value, drop: impl Fn(&String) -> bool + Copy) -> Value {
+    fn prune(value: &Value, at: &str, drop: &dyn Fn(&String) -> bool) -> Value {
+        match value {
+            Value::Object(object) => {
+                let kept = object.iter().map(|(key, value)| (pointer(at, key), key, value)).filter(|(child, ..)| !drop(child));
+                Value::Object(kept.map(|(child, key, value)| (key.clone(), prune(value, &child, drop))).collect())
             }
-            Some(Value::Array(items)) => {
-                if let Some(n) = last.parse::<usize>().ok().filter(|n| *n < items.len()) {
-                    items.remove(n);
-                }
+            Value::Array(items) => {
+                let kept = items.iter().enumerate().map(|(n, value)| (format!("{at}/{n}"), value)).filter(|(child, _)| !drop(child));
+                Value::Array(kept.map(|(child, value)| prune(value, &child, drop)).collect())
             }
-            _ => {}
+            other => other.clone(),
         }
     }
-    changed
+    prune(settings, "", &drop)
 }
 
 /// `parent` with one more member, escaped after RFC 6901.
@@ -244,3 +252,66 @@ impl JsonSchema for FileText {
 
 /// A table of anything, in the order written.
 pub type Table = Map<String, Value>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[allow(dead_code)]
+    struct Settings {
+        required: String,
+        #[serde(default)]
+        list: Option<OneOrMany<String>>,
+        #[serde(default)]
+        nested: Option<Nested>,
+        #[serde(flatten)]
+        flat: Flat,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Nested {
+        inner: String,
+        #[serde(default)]
+        folder: Folder,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[allow(dead_code)]
+    struct Flat {
+        #[serde(default)]
+        count: Option<u32>,
+    }
+
+    #[test]
+    fn problems_point_to_their_place() {
+        for (settings, at) in [
+            (json!({}), ""),
+            (json!({"list": ["a"]}), ""),
+            (json!({"required": 3}), "/required"),
+            (json!({"required": 3, "list": "a", "count": 1}), "/required"),
+            (json!({"required": "", "list": ["a", 3]}), "/list/1"),
+            (json!({"required": "", "list": 3}), "/list"),
+            (json!({"required": "", "count": "x"}), "/count"),
+            (json!({"required": "", "nested": {"inner": 1}}), "/nested/inner"),
+            (json!({"required": "", "nested": {"iner": ""}}), "/nested/iner"),
+            (json!({"required": "", "nested": {"inner": "", "folder": "path"}}), "/nested/folder"),
+            (json!({"required": "", "a/b~c": 1}), "/a~1b~0c"),
+        ] {
+            let problems = read::<Settings>(settings.clone()).unwrap_err();
+            assert_eq!(problems.0[0].at, at, "{settings}: {problems}");
+        }
+    }
+
+    #[test]
+    fn schemas_have_no_null_and_refuse_unknown_keys() {
+        let schema = schema::<Settings>();
+        assert!(!schema.to_string().contains("null"), "{schema:#}");
+        assert_eq!(schema["additionalProperties"], json!(false));
+        assert_eq!(schema["properties"]["list"]["type"], json!(["string", "array"]));
+        assert_eq!(schema["properties"]["nested"]["properties"]["folder"]["format"], json!("folder"));
+        assert_eq!(super::schema::<()>(), json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "null", "type": "object", "properties": {}, "additionalProperties": false}));
+    }
+}

@@ -1,1 +1,202 @@
-//! Placeholder.
+//! GitHubStatusPush: sets a commit status on GitHub for each source stamp of a build.
+//!
+//! `POST /repos/{owner}/{repo}/statuses/{sha}` with state, description, target_url and context. GitHub keeps every status
+//! and shows the newest, so an older one must never arrive after a newer one: all statuses of one commit and context are
+//! in one lane, and a newer one replaces those that still wait.
+
+mod settings;
+mod stamp;
+mod state;
+
+use reporter_sdk::cut;
+use reporter_sdk::event::{Event, Subjects};
+use reporter_sdk::filter::Filter;
+use reporter_sdk::http::{self, Request};
+use reporter_sdk::interpolate::Interpolate;
+use reporter_sdk::prelude::*;
+use reporter_sdk::services::{Level, log};
+use reporter_sdk::slot::{Slot, ask};
+use serde_json::{Value, json};
+
+use settings::Settings;
+pub use settings::Settings as GitHubStatusPushSettings;
+use stamp::Commit;
+use state::State;
+
+/// Characters that GitHub takes as description; it refuses more.
+const MOST_DESCRIPTION: usize = 140;
+/// Characters that GitHub takes as context.
+const MOST_CONTEXT: usize = 255;
+/// Seconds after which `pending` is of no use: by then it has a result, or nobody waits for it.
+const PENDING_EXPIRES: u32 = 3600;
+/// The description of a build that waits for a worker.
+const PENDING: &str = "Build pending.";
+
+/// The reporter.
+#[derive(Debug)]
+pub struct GitHubStatusPush {
+    /// Rendered for each build; none if the endpoint has the token.
+    token: Option<Interpolate>,
+    context: Interpolate,
+    start: Wording,
+    end: Wording,
+    filter: Filter,
+}
+
+/// A description: renderable, or a component's.
+#[derive(Debug)]
+struct Wording {
+    slot: &'static str,
+    given: Slot<Interpolate>,
+    /// If the component has none or fails.
+    default: &'static str,
+}
+
+impl Reporter for GitHubStatusPush {
+    type Settings = Settings;
+    const NAME: &'static str = "GitHubStatusPush";
+    const DESCRIPTION: &'static str = "Sets commit statuses on GitHub";
+
+    fn configure(settings: Settings) -> Result<(Self, Plan), Problems> {
+        settings.compile()
+    }
+
+    fn report(&self, event: &Event) -> Result<Outcome, Failure> {
+        let builds = event.builds();
+        let Some(build) = builds.first() else {
+            return Ok(Outcome::Skipped("the event has no build".into()));
+        };
+        if let Err(reason) = self.filter.decide_origin(build) {
+            return Ok(Outcome::Skipped(reason));
+        }
+        let stamps = build.sourcestamps();
+        let (commits, reasons) = commits(&stamps);
+        if commits.is_empty() {
+            let reason = if reasons.is_empty() { "the build has no source stamp".into() } else { reasons.join("; ") };
+            return Ok(Outcome::Skipped(reason));
+        }
+        for reason in &reasons {
+            log(Level::Info, reason);
+        }
+        let state = State::of(build.complete(), build.results());
+        let status = Status { event: event.kind(), state, description: self.description(event, build, state)?, context: self.context(build)?, url: build.url(), token: self.token(build)? };
+        for commit in &commits {
+            status.send(build, commit);
+        }
+        Ok(Outcome::Sent)
+    }
+}
+
+/// Every commit once, and why the other source stamps have none.
+fn commits(stamps: &[Value]) -> (Vec<Commit>, Vec<String>) {
+    let mut commits = Vec::new();
+    let mut reasons = Vec::new();
+    for stamp in stamps {
+        match Commit::of(stamp) {
+            Ok(commit) if commits.contains(&commit) => {}
+            Ok(commit) => commits.push(commit),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    (commits, reasons)
+}
+
+impl GitHubStatusPush {
+    fn description(&self, event: &Event, build: &Build, state: State) -> Result<String, Failure> {
+        let text = match event.kind().as_str() {
+            "build-started" => self.start.text(event, build, state)?,
+            "build-finished" => self.end.text(event, build, state)?,
+            _ => PENDING.into(),
+        };
+        Ok(cut::to_chars(&text, MOST_DESCRIPTION).into_owned())
+    }
+
+    fn context(&self, build: &Build) -> Result<String, Failure> {
+        let context = self.context.render(build)?;
+        // Without one, GitHub would take `default`, and all builders would overwrite each other.
+        let context = if context.is_empty() { format!("buildbot/{}", build.builder()) } else { context };
+        Ok(cut::to_chars(&context, MOST_CONTEXT).into_owned())
+    }
+
+    fn token(&self, build: &Build) -> Result<Option<String>, Failure> {
+        let Some(token) = &self.token else { return Ok(None) };
+        let token = token.render(build)?;
+        if token.is_empty() || token.contains(|c: char| c.is_control()) {
+            return Err(Failure::for_good("the token renders to nothing, or to several lines"));
+        }
+        Ok(Some(token))
+    }
+}
+
+impl Wording {
+    fn text(&self, event: &Event, build: &Build, state: State) -> Result<String, Failure> {
+        if let Slot::Own(text) = &self.given {
+            return text.render(build);
+        }
+        let context = Context::default().with("event", event.kind()).with("state", state.word());
+        match ask(self.slot, Subjects::Builds(event.builds()), context) {
+            Ok(Document(Value::String(text))) => Ok(text),
+            Ok(Document(Value::Object(message))) if message.get("body").is_some_and(Value::is_string) => Ok(message["body"].as_str().unwrap_or_default().trim_end().to_owned()),
+            Ok(Document(Value::Null)) => Ok(self.default.into()),
+            Ok(_) => Ok(self.failed("the formatter answered with something that is no text")),
+            Err(failure) if failure.again => Err(failure),
+            Err(failure) => Ok(self.failed(&failure.message)),
+        }
+    }
+
+    /// The state is worth more than its words: the status goes out without them.
+    fn failed(&self, why: &str) -> String {
+        log(Level::Error, why);
+        format!("{} (Its formatter failed.)", self.default)
+    }
+}
+
+/// What is said about every commit of the build.
+struct Status {
+    event: String,
+    state: State,
+    description: String,
+    context: String,
+    url: String,
+    token: Option<String>,
+}
+
+impl Status {
+    fn send(&self, build: &Build, commit: &Commit) {
+        let mut body = json!({"state": self.state.word(), "description": self.description});
+        if !self.url.is_empty() {
+            body["target_url"] = json!(self.url);
+        }
+        body["context"] = json!(self.context);
+        let mut request = Request::new(settings::ENDPOINT, "POST", ["repos", &commit.owner, &commit.repo, "statuses", &commit.sha]).json(&body);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("token {token}"));
+        }
+        let key = format!("{}/{}@{} {}", commit.owner, commit.repo, commit.sha, self.context);
+        let mut terms = Terms::titled(self.title(build, commit)).lane(key.clone()).supersede(key);
+        // They mean what they say; GitHub suspends who asks again.
+        for status in [401, 404, 422] {
+            terms = terms.rule(status..=status, "", Verdict::Dead);
+        }
+        if self.state == State::Pending {
+            terms = terms.expire_after(PENDING_EXPIRES);
+        }
+        http::send(request, terms);
+    }
+
+    /// `failure of build 12 on linux to octo/repo@4f1c9d2`
+    fn title(&self, build: &Build, commit: &Commit) -> String {
+        let what = match self.event.as_str() {
+            "build-finished" => reporter_sdk::results::name(build.results()),
+            _ => self.state.word(),
+        };
+        let number = build.number().map(|number| format!("build {number}")).unwrap_or_else(|| "a build request".into());
+        let sha: String = commit.sha.chars().take(7).collect();
+        format!("{what} of {number} on {} to {}/{}@{sha}", build.builder(), commit.owner, commit.repo)
+    }
+}
+
+reporter_sdk::export_reporter!(GitHubStatusPush);
+
+#[cfg(test)]
+mod tests;

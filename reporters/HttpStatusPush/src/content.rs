@@ -1,9 +1,12 @@
-//! The body: Buildbot's document of a build, or what a formatter component makes of it.
+//! The body: Buildbot's document of a build, or what a formatter makes of it.
 
 use reporter_sdk::event::{Event, Subjects};
+use reporter_sdk::message::{Message, MessageFormatter, hook_context};
+use reporter_sdk::missing::MissingWorkerFormatter;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
 use reporter_sdk::slot::ask;
+use reporter_sdk::template::TemplateType;
 use serde_json::Value;
 
 /// How much of a build the document has.
@@ -61,33 +64,32 @@ pub enum Wording {
     Nothing(String),
 }
 
-/// Which hook a formatter component is plugged into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who words the body.
+#[derive(Debug, Default)]
 pub enum Formatting {
-    /// `format_fn`: its answer is the body.
+    /// Nobody: the document goes out as it is.
+    #[default]
+    Plain,
+    /// The component at `format_fn`: its answer is the body.
     Payload,
-    /// `messageFormatter`: the body of its message is the body.
+    /// The component at `messageFormatter`: the body of its message is the body.
     Message,
+    /// The templates of `messageFormatter`.
+    Templates(MessageFormatter),
+    /// `messageFormatterMissingWorker`, for events of workers.
+    Worker(MissingWorkerFormatter),
 }
 
 impl Formatting {
-    /// Asks the component. If it fails, the receiver gets `document` with the reason in it: silence would hide the build too.
-    pub fn word(self, event: &Event, chosen: &[usize], mode: &[&str], document: &Value) -> Result<Wording, Failure> {
-        let subjects = match event.worker() {
-            Some(worker) => Subjects::Worker(worker),
-            None => event.subjects(Some(chosen)),
-        };
-        let context = Context::default().with("event", event.kind()).with("mode", mode.to_vec());
-        let slot = match self {
-            Self::Payload => "payload",
-            Self::Message => "message",
-        };
-        match ask(slot, subjects, context) {
-            Ok(Document(answer)) => Ok(self.read(answer)),
+    /// Words the event. If that fails, the receiver gets `document` with the reason in it: silence would hide the build too.
+    pub fn word(&self, event: &Event, chosen: &[usize], mode: &[&str], document: Value) -> Result<Wording, Failure> {
+        match self.attempt(event, chosen, mode) {
+            Ok(None) => Ok(Wording::Json(document)),
+            Ok(Some(wording)) => Ok(wording),
             Err(failure) if failure.again => Err(failure),
             Err(failure) => {
                 log(Level::Error, &failure.message);
-                let mut document = document.clone();
+                let mut document = document;
                 if let Some(document) = document.as_object_mut() {
                     document.insert("formatter_error".into(), failure.message.into());
                 }
@@ -96,22 +98,53 @@ impl Formatting {
         }
     }
 
-    fn read(self, answer: Value) -> Wording {
-        let nothing = || Wording::Nothing("the formatter answered with nothing to send".into());
-        match (self, answer) {
-            (_, Value::Null) => nothing(),
-            (_, Value::String(text)) => Wording::Text(text),
-            (Self::Payload, value) => Wording::Json(value),
-            (Self::Message, Value::Object(mut message)) => {
-                let html = message.get("type").and_then(Value::as_str) == Some("html");
-                match message.remove("body") {
-                    None | Some(Value::Null) => nothing(),
-                    Some(Value::String(text)) if html => Wording::Html(text),
-                    Some(Value::String(text)) => Wording::Text(text),
-                    Some(value) => Wording::Json(value),
-                }
-            }
-            (Self::Message, value) => Wording::Json(value),
+    fn attempt(&self, event: &Event, chosen: &[usize], mode: &[&str]) -> Result<Option<Wording>, Failure> {
+        let set = event.kind() == "buildset-complete";
+        let ask_for = |slot| {
+            let subjects = match event.worker() {
+                Some(worker) => Subjects::Worker(worker),
+                None => event.subjects(Some(chosen)),
+            };
+            ask(slot, subjects, hook_context(event, chosen, mode, set, &event.master()))
+        };
+        Ok(Some(match self {
+            Self::Plain => return Ok(None),
+            Self::Payload => read_payload(ask_for("payload")?.0),
+            Self::Message => read_message(ask_for("message")?.0),
+            Self::Templates(formatter) if set => formatter.set(event, chosen, mode)?.into(),
+            Self::Templates(formatter) => formatter.build(event, chosen.first().copied().unwrap_or_default(), mode)?.into(),
+            Self::Worker(formatter) => formatter.worker(event)?.into(),
+        }))
+    }
+}
+
+impl From<Message> for Wording {
+    fn from(message: Message) -> Self {
+        match message.kind {
+            TemplateType::Plain => Self::Text(message.body),
+            TemplateType::Html => Self::Html(message.body),
         }
+    }
+}
+
+fn nothing() -> Wording {
+    Wording::Nothing("the formatter answered with nothing to send".into())
+}
+
+fn read_payload(answer: Value) -> Wording {
+    match answer {
+        Value::Null => nothing(),
+        Value::String(text) => Wording::Text(text),
+        value => Wording::Json(value),
+    }
+}
+
+/// As a message, but its body may be any JSON.
+fn read_message(mut message: Value) -> Wording {
+    let html = message["type"] == "html";
+    match message.get_mut("body").map(Value::take) {
+        None => read_payload(message),
+        Some(Value::String(text)) if html => Wording::Html(text),
+        Some(body) => read_payload(body),
     }
 }

@@ -1,7 +1,7 @@
 //! HttpStatusPush: posts each build as JSON to one URL.
 //!
 //! A build goes out as Buildbot's own dict with what the `want…` switches add; a whole buildset as `{"buildset": …,
-//! "builds": […]}`, a worker as `{"worker": …}`. A `format_fn` or `messageFormatter` component replaces the body.
+//! "builds": […]}`, a worker as `{"worker": …}`. `format_fn` and the message formatters put something else in the body.
 
 mod content;
 mod settings;
@@ -22,7 +22,8 @@ pub struct HttpStatusPush {
     query: Vec<(String, String)>,
     filter: Filter,
     contents: Contents,
-    formatting: Option<Formatting>,
+    formatting: Formatting,
+    of_workers: Formatting,
     watched: Watched,
 }
 
@@ -48,14 +49,12 @@ impl Reporter for HttpStatusPush {
             Err(reason) => return Ok(Outcome::Skipped(reason)),
         };
         let document = self.document(event, &chosen);
-        let wording = match self.formatting {
-            None => Wording::Json(document.clone()),
-            Some(formatting) => formatting.word(event, &chosen, self.filter.mode(), &document)?,
-        };
         let mut terms = Terms::titled(title(event, &chosen));
         if let Some(lane) = lane(event, &document) {
             terms = terms.lane(lane);
         }
+        let formatting = if event.worker().is_some() { &self.of_workers } else { &self.formatting };
+        let wording = formatting.word(event, &chosen, self.filter.mode(), document)?;
         let mut request = Request::new::<&str>(settings::ENDPOINT, "POST", []);
         request.query.clone_from(&self.query);
         let request = match wording {

@@ -2,6 +2,8 @@
 
 use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings, Login};
 use reporter_sdk::filter::FilterSettings;
+use reporter_sdk::message::{MessageFormatter, MessageFormatterSettings};
+use reporter_sdk::missing::{MissingWorkerFormatter, MissingWorkerSettings};
 use reporter_sdk::kinds::{EventsSetting, KINDS};
 use reporter_sdk::prelude::*;
 use reporter_sdk::settings::{OneOrMany, Table};
@@ -37,10 +39,14 @@ pub struct Settings {
     #[serde(default, rename = "format_fn")]
     #[schemars(extend("x-slot" = "payload"))]
     format_fn: Option<Slot<OnlyComponent>>,
-    /// A formatter component that makes a message, whose body is posted
+    /// What is posted instead of JSON: templates, or a formatter component that makes a message
     #[serde(default)]
     #[schemars(extend("x-slot" = "message"))]
-    message_formatter: Option<Slot<OnlyComponent>>,
+    message_formatter: Option<Slot<MessageFormatterSettings>>,
+    /// The same for missing workers
+    #[serde(default)]
+    #[schemars(extend("x-slot" = "missing-worker-message"))]
+    message_formatter_missing_worker: Option<Slot<MissingWorkerSettings>>,
     #[serde(flatten)]
     filter: FilterSettings,
     #[serde(flatten)]
@@ -59,6 +65,30 @@ pub struct Settings {
     _skip_encoding: bool,
     #[serde(flatten)]
     http: HttpSettings,
+}
+
+/// Who words events of builds, and who those of workers.
+fn formatting(
+    format_fn: Option<Slot<OnlyComponent>>,
+    message: Option<Slot<MessageFormatterSettings>>,
+    missing: Option<Slot<MissingWorkerSettings>>,
+) -> Result<(Formatting, Formatting), Problems> {
+    let mut problems = Problems::default();
+    let of_workers = match missing {
+        missing @ Some(_) => MissingWorkerFormatter::compile(missing).map(Formatting::Worker),
+        None if format_fn.is_some() => Ok(Formatting::Payload),
+        None => Ok(Formatting::Plain),
+    };
+    let of_workers = problems.take(of_workers);
+    let of_builds = match (format_fn, message) {
+        (Some(_), Some(_)) => Err(Problems::at("/messageFormatter", "format_fn and messageFormatter both make the body: leave one of them out")),
+        (Some(_), None) => Ok(Formatting::Payload),
+        (None, Some(Slot::Component)) => Ok(Formatting::Message),
+        (None, message @ Some(_)) => MessageFormatter::compile(message, false).map(Formatting::Templates),
+        (None, None) => Ok(Formatting::Plain),
+    };
+    let of_builds = problems.take(of_builds);
+    problems.or((of_builds, of_workers))
 }
 
 /// `wantLogsContent`
@@ -85,20 +115,17 @@ impl Settings {
         let filter = problems.take(self.filter.compile(&[]));
         let contents = problems.take(self.contents());
         let events = problems.take(self.events.compile(&KINDS, self.default_events()));
-        let formatting = match (&self.format_fn, &self.message_formatter) {
-            (Some(_), Some(_)) => {
-                problems.add("/messageFormatter", "format_fn and messageFormatter both make the body: leave one of them out");
-                None
-            }
-            (Some(_), None) => Some(Formatting::Payload),
-            (None, Some(_)) => Some(Formatting::Message),
-            (None, None) => None,
-        };
+        let watched = self.watched();
+        let events = self.with_workers(events);
+        let (formatting, of_workers) = problems.take(formatting(self.format_fn, self.message_formatter, self.message_formatter_missing_worker));
         let mut endpoint = url.endpoint(auth.as_ref(), &self.http);
         endpoint.insert("headers".into(), Value::Array(headers));
-        let events = self.with_workers(events);
-        let plan = Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint)).uses(contents.words().iter().copied());
-        problems.or((HttpStatusPush { query: url.query, filter, contents, formatting, watched: self.watched() }, plan))
+        let mut uses = contents.words().to_vec();
+        if let Formatting::Templates(templates) = &formatting {
+            uses.extend(templates.words().iter().filter(|word| !contents.words().contains(word)));
+        }
+        let plan = Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint)).uses(uses);
+        problems.or((HttpStatusPush { query: url.query, filter, contents, formatting, of_workers, watched }, plan))
     }
 
     fn auth(&self) -> Result<Option<Auth>, Problems> {

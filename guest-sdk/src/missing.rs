@@ -1,0 +1,108 @@
+//! MessageFormatterMissingWorker: what a message about a missing worker says.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Value;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::component::{Failure, Problems};
+use crate::event::{Event, Subjects};
+use crate::message::Message;
+use crate::settings::{FileText, Folder, Table};
+use crate::slot::{Context, Slot, ask};
+use crate::template::{Defaults, TemplateSettings, TemplateType, Templates, value_of};
+
+/// `messageFormatterMissingWorker = { … }`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MissingWorkerSettings {
+    /// A folder of templates, which may include each other
+    #[serde(default)]
+    pub template_dir: Option<Folder>,
+    /// The file in template_dir that is the body
+    #[serde(default, alias = "template_name")]
+    pub template_filename: Option<String>,
+    /// The body's template
+    #[serde(default)]
+    pub template: Option<String>,
+    /// A file that is the body's template
+    #[serde(default)]
+    pub template_file: Option<FileText>,
+    /// The file in template_dir that is the subject
+    #[serde(default)]
+    pub subject_filename: Option<String>,
+    /// The subject's template
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// plain or html; in html, values are escaped
+    #[serde(default)]
+    pub template_type: TemplateType,
+    /// Additional variables for the templates
+    #[serde(default)]
+    pub ctx: Table,
+}
+
+/// The compiled `messageFormatterMissingWorker` of a reporter.
+#[derive(Debug)]
+pub struct MissingWorkerFormatter(Option<Templates>);
+
+const DEFAULTS: Defaults = Defaults {
+    plain: include_str!("message/worker.txt"),
+    html: include_str!("message/worker.html"),
+    names: &["missing_mail.txt", "missing_mail.html", "missing_notification.txt"],
+};
+
+impl MissingWorkerFormatter {
+    /// Compiles the setting `messageFormatterMissingWorker`.
+    ///
+    /// # Errors
+    ///
+    /// Everything wrong in it.
+    pub fn compile(setting: Option<Slot<MissingWorkerSettings>>) -> Result<Self, Problems> {
+        let settings = match setting {
+            Some(Slot::Component) => return Ok(Self(None)),
+            Some(Slot::Own(settings)) => settings,
+            None => MissingWorkerSettings::default(),
+        };
+        let templates = TemplateSettings {
+            template_dir: settings.template_dir,
+            template_filename: settings.template_filename,
+            template: settings.template,
+            template_file: settings.template_file,
+            subject_filename: settings.subject_filename,
+            subject: settings.subject,
+            template_type: settings.template_type,
+            ctx: settings.ctx,
+        };
+        Templates::compile(templates, DEFAULTS, "/messageFormatterMissingWorker").map(|templates| Self(Some(templates)))
+    }
+
+    /// The message about the event's worker; its subject is always there.
+    ///
+    /// # Errors
+    ///
+    /// A template or a component that failed, or an event without a worker.
+    pub fn worker(&self, event: &Event) -> Result<Message, Failure> {
+        let worker = event.worker().ok_or_else(|| Failure::for_good("there is no worker in this event"))?;
+        let master = event.master();
+        let name = worker.name();
+        let mut message = match &self.0 {
+            None => {
+                let context = Context::default().with("event", event.kind()).with("buildbot_title", master.title).with("buildbot_url", master.url);
+                Message::from_document(&ask("missing-worker-message", Subjects::Worker(worker), context)?.0)?
+            }
+            Some(templates) => {
+                let context = BTreeMap::from([
+                    ("buildbot_title".to_owned(), Value::from(master.title)),
+                    ("buildbot_url".to_owned(), Value::from(master.url)),
+                    ("worker".to_owned(), value_of(&worker.document())),
+                ]);
+                let (body, subject) = templates.render(context)?;
+                Message { body, subject, kind: templates.kind(), extra_info: serde_json::Value::Null }
+            }
+        };
+        message.subject.get_or_insert_with(|| format!("Buildbot worker {name} missing"));
+        Ok(message)
+    }
+}

@@ -1,0 +1,199 @@
+//! Message templates: settings, compiled once; rendered for each event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::Environment;
+use minijinja::value::Value;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::component::{Failure, Problems};
+use crate::jinja;
+use crate::settings::{FileText, Folder, Table};
+
+/// The arguments that MessageFormatter and MessageFormatterMissingWorker share.
+#[derive(Clone, Debug, Default)]
+pub struct TemplateSettings {
+    /// The folder.
+    pub template_dir: Option<Folder>,
+    /// The body's file in it.
+    pub template_filename: Option<String>,
+    /// The body.
+    pub template: Option<String>,
+    /// The body's file, without a folder.
+    pub template_file: Option<FileText>,
+    /// The subject's file in the folder.
+    pub subject_filename: Option<String>,
+    /// The subject.
+    pub subject: Option<String>,
+    /// Plain or HTML.
+    pub template_type: TemplateType,
+    /// Additional context.
+    pub ctx: Table,
+}
+
+/// What a template produces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum TemplateType {
+    /// Plain text.
+    #[default]
+    Plain,
+    /// HTML; values are escaped.
+    Html,
+}
+
+impl TemplateType {
+    /// `plain` or `html`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Html => "html",
+        }
+    }
+}
+
+/// The built-in texts of a formatter.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// Plain body.
+    pub plain: &'static str,
+    /// HTML body.
+    pub html: &'static str,
+    /// File names that Buildbot has for its own texts; they mean these here.
+    pub names: &'static [&'static str],
+}
+
+/// A body and perhaps a subject, compiled.
+#[derive(Debug)]
+pub struct Templates {
+    env: Environment<'static>,
+    body: String,
+    subject: Option<String>,
+    kind: TemplateType,
+    ctx: Table,
+    uses: BTreeSet<String>,
+    own: bool,
+}
+
+const BODY: &str = "template";
+const SUBJECT: &str = "subject";
+
+impl Templates {
+    /// Compiles; `at` is the pointer to the table that has these arguments.
+    ///
+    /// # Errors
+    ///
+    /// Arguments that exclude each other, files that are not there, templates that do not parse.
+    pub fn compile(settings: TemplateSettings, defaults: Defaults, at: &str) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let sources = [settings.template.is_some(), settings.template_file.is_some(), settings.template_dir.is_some()];
+        if sources.iter().filter(|given| **given).count() > 1 {
+            problems.add(format!("{at}/template_dir"), "write only one of template, template_file and template_dir");
+        }
+        let from_files = settings.template_dir.is_some() || settings.template_file.is_some();
+        let mut env = jinja::environment(settings.template_type == TemplateType::Html, from_files);
+        let files = settings.template_dir.unwrap_or_default().0;
+        for (name, text) in &files {
+            if let Err(error) = env.add_template_owned(name.clone(), text.clone()) {
+                problems.add(format!("{at}/template_dir"), format!("{name} {}", jinja::explain(&error)));
+            }
+        }
+        let default = match settings.template_type {
+            TemplateType::Plain => defaults.plain,
+            TemplateType::Html => defaults.html,
+        };
+        let mut own = true;
+        let body = match (settings.template_filename, settings.template, settings.template_file) {
+            (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+                problems.add(format!("{at}/template_filename"), "template_filename names a file of template_dir: leave it out beside template or template_file");
+                BODY.into()
+            }
+            (Some(name), ..) if files.contains_key(&name) => name,
+            (Some(name), ..) if defaults.names.contains(&name.as_str()) => {
+                own = false;
+                add(&mut env, BODY, default.into(), format!("{at}/template_filename"), &mut problems)
+            }
+            (Some(name), ..) => {
+                let there: Vec<&str> = files.keys().map(String::as_str).collect();
+                let there = if there.is_empty() { "write template_dir as well".to_owned() } else { format!("there are {}", there.join(", ")) };
+                problems.add(format!("{at}/template_filename"), format!("there is no {name} in template_dir: {there}"));
+                BODY.into()
+            }
+            (None, Some(text), _) => add(&mut env, BODY, text, format!("{at}/template"), &mut problems),
+            (None, None, Some(text)) => add(&mut env, BODY, text.0, format!("{at}/template_file"), &mut problems),
+            (None, None, None) => match defaults.names.iter().find(|name| files.contains_key(**name)) {
+                Some(name) => (*name).into(),
+                None => {
+                    own = false;
+                    add(&mut env, BODY, default.into(), at.into(), &mut problems)
+                }
+            },
+        };
+        let subject = match (settings.subject_filename, settings.subject) {
+            (Some(_), Some(_)) => {
+                problems.add(format!("{at}/subject"), "write only one of subject and subject_filename");
+                None
+            }
+            (Some(name), None) if files.contains_key(&name) => Some(name),
+            (Some(name), None) => {
+                problems.add(format!("{at}/subject_filename"), format!("there is no {name} in template_dir"));
+                None
+            }
+            (None, Some(text)) => Some(add(&mut env, SUBJECT, text, format!("{at}/subject"), &mut problems)),
+            (None, None) => None,
+        };
+        problems.or(())?;
+        let uses = env.templates().flat_map(|(_, template)| template.undeclared_variables(false)).collect();
+        Ok(Self { env, body, subject, kind: settings.template_type, ctx: settings.ctx, uses, own })
+    }
+
+    /// Whether a template uses this variable of the context.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.uses.contains(variable)
+    }
+
+    /// Whether the body is the operator's, and not the built-in one.
+    pub fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// What the body is.
+    pub fn kind(&self) -> TemplateType {
+        self.kind
+    }
+
+    /// Body and subject for a context; `ctx` of the settings goes over it.
+    ///
+    /// # Errors
+    ///
+    /// The template's name, line and what is wrong.
+    pub fn render(&self, mut context: BTreeMap<String, Value>) -> Result<(String, Option<String>), Failure> {
+        for (key, value) in &self.ctx {
+            context.insert(key.clone(), value_of(value));
+        }
+        let context = Value::from_pairs(context);
+        let body = self.text(&self.body, &context)?;
+        let subject = self.subject.as_deref().map(|name| self.text(name, &context)).transpose()?;
+        // A subject is one line, however its template is laid out.
+        Ok((body, subject.map(|subject| subject.split_whitespace().collect::<Vec<_>>().join(" "))))
+    }
+
+    fn text(&self, name: &str, context: &Value) -> Result<String, Failure> {
+        let rendered = self.env.get_template(name).and_then(|template| template.render(context.clone()));
+        rendered.map_err(|error| Failure::for_good(format!("{} {}", error.name().unwrap_or(name), jinja::explain(&error))))
+    }
+}
+
+fn add(env: &mut Environment<'static>, name: &str, text: String, at: String, problems: &mut Problems) -> String {
+    if let Err(error) = env.add_template_owned(name.to_owned(), text) {
+        problems.add(at, jinja::explain(&error));
+    }
+    name.into()
+}
+
+/// A JSON value for a template.
+pub fn value_of(json: &serde_json::Value) -> Value {
+    Value::from(minijinja::value::Serde(json))
+}

@@ -1,0 +1,88 @@
+//! Mail addresses, as people are named in version control and settings.
+
+/// Whether this can be written in a `To`: `bob@example.org`, or `Bob <bob@example.org>`.
+pub fn is_valid(text: &str) -> bool {
+    if text.contains(char::is_control) {
+        return false;
+    }
+    if is_bare(text) {
+        return true;
+    }
+    let Some(inside) = text.trim_end_matches(' ').strip_suffix('>') else { return false };
+    match inside.rsplit_once('<') {
+        Some((name, address)) => (name.is_empty() || name.ends_with(' ')) && is_bare(address),
+        None => false,
+    }
+}
+
+fn is_bare(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let labels: Vec<&str> = domain.strip_suffix('.').unwrap_or(domain).split('.').collect();
+    let is_label = |label: &&str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_local = |c: char| !c.is_whitespace() && !matches!(c, '<' | '>' | '@' | ',' | ';' | ':' | '"' | '(' | ')' | '[' | ']' | '\\');
+    !local.is_empty() && local.chars().all(is_local) && labels.len() > 1 && labels.iter().all(is_label)
+}
+
+/// The address without the name, by which duplicates are found.
+pub fn bare(text: &str) -> String {
+    let text = text.trim();
+    let bare = text.strip_suffix('>').and_then(|inside| inside.rsplit_once('<')).map_or(text, |(_, address)| address);
+    bare.to_ascii_lowercase()
+}
+
+/// What version control made longer: `'U' <u@foo.com>@foo.com` loses everything from the last `@`.
+pub fn without_second_at(text: &str) -> &str {
+    match text.rsplit_once('@') {
+        Some((before, _)) if before.contains('@') => before,
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bare, is_valid, without_second_at};
+
+    #[test]
+    fn vectors() {
+        for valid in [
+            "foo@example.com",
+            "foo+bar@example.com",
+            "nobody@example.com.",
+            "My Name <my.name@example.com>",
+            "<my.name@example.com>",
+            "\"A, B\" <ab@ex.org>",
+            "x@1.2",
+            "a@b.c",
+            "<my@example.com> ",
+            "Jürgen <j@example.com>",
+        ] {
+            assert!(is_valid(valid), "{valid}");
+        }
+        for invalid in [
+            "foo@invalid",
+            "foo bar@example.net",
+            "foo@",
+            "@example.com",
+            "foo@example.com ",
+            "'U' <u@f.com>@x.com",
+            "alice on #chan@example.org",
+            "A\nB <a@example.com>",
+            "a@example.com\r\nBcc: x@y.z",
+            "",
+            "<>",
+            "a@b@c.d",
+            "a,b@c.d",
+        ] {
+            assert!(!is_valid(invalid), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn parts() {
+        assert_eq!(bare("Bob <Bob@Example.org> "), "bob@example.org");
+        assert_eq!(bare("bob@example.org"), "bob@example.org");
+        assert_eq!(without_second_at("'U' <u@foo.com>@foo.com"), "'U' <u@foo.com>");
+        assert_eq!(without_second_at("u@foo.com"), "u@foo.com");
+        assert_eq!(without_second_at("u"), "u");
+    }
+}

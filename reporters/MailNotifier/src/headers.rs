@@ -1,0 +1,151 @@
+//! `extraHeaders` and the subject.
+
+use std::collections::BTreeMap;
+
+use reporter_sdk::interpolate::Values;
+use reporter_sdk::percent::FormatError;
+use reporter_sdk::prelude::*;
+use reporter_sdk::services::{Level, log};
+
+/// Headers that are made from other settings, or by the host.
+const MADE: [&str; 9] = ["from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "sender"];
+
+/// The compiled `extraHeaders`.
+#[derive(Debug, Default)]
+pub struct Headers(Vec<(Interpolate, Interpolate)>);
+
+impl Headers {
+    /// Compiles.
+    ///
+    /// # Errors
+    ///
+    /// Names that cannot be headers, or that are made otherwise.
+    pub fn compile(headers: BTreeMap<String, Interpolate>) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let mut compiled = Vec::new();
+        for (name, value) in headers {
+            let at = reporter_sdk::settings::pointer("/extraHeaders", &name);
+            match Interpolate::of_setting(&name) {
+                Ok(name_) if name_.is_static() => match refuse(&name) {
+                    Some(why) => problems.add(at, why),
+                    None => compiled.push((name_, value)),
+                },
+                Ok(name) => compiled.push((name, value)),
+                Err(error) => problems.add(at, error.to_string()),
+            }
+        }
+        problems.or(Self(compiled))
+    }
+
+    /// The headers for a build or worker. A name that turns out to be none is left out, with a line in the log.
+    ///
+    /// # Errors
+    ///
+    /// If a value does not fit its conversion.
+    pub fn render(&self, values: &dyn Values) -> Result<Vec<(String, String)>, Failure> {
+        let mut rendered = Vec::new();
+        for (name, value) in &self.0 {
+            let name = name.render(values)?;
+            match refuse(&name) {
+                Some(why) => log(Level::Warn, &format!("extraHeaders: {why}; left out")),
+                None => rendered.push((name, one_line(&value.render(values)?))),
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+fn refuse(name: &str) -> Option<String> {
+    let lower = name.to_ascii_lowercase();
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
+        Some(format!("{name:?} cannot be a header's name: write X-Something"))
+    } else if lower == "subject" {
+        Some("the subject is the setting subject, or that of messageFormatter".into())
+    } else if MADE.contains(&lower.as_str()) || lower.starts_with("content-") {
+        Some(format!("{name} is made from the other settings"))
+    } else {
+        None
+    }
+}
+
+/// Line breaks as blanks.
+pub fn one_line(text: &str) -> String {
+    if text.contains(char::is_control) { text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ") } else { text.to_owned() }
+}
+
+/// The compiled `subject`: text and keys.
+#[derive(Debug)]
+pub struct SubjectFormat(String);
+
+/// What a subject's keys are worth.
+pub struct SubjectValues<'a> {
+    pub builder: &'a str,
+    pub result: &'a str,
+    pub title: &'a str,
+}
+
+const DEFAULT: &str = "Buildbot %(result)s in %(title)s on %(builder)s";
+
+impl SubjectFormat {
+    /// Compiles.
+    ///
+    /// # Errors
+    ///
+    /// Line breaks, and keys that there are not.
+    pub fn compile(subject: Option<String>) -> Result<Self, Problems> {
+        let subject = subject.unwrap_or_else(|| DEFAULT.into());
+        if subject.contains(['\n', '\r']) {
+            return Err(Problems::at("/subject", "a subject is one line: take the line breaks out"));
+        }
+        let format = Self(subject);
+        let any = SubjectValues { builder: "", result: "", title: "" };
+        format.try_render(&any).map_err(|error| Problems::at("/subject", error.to_string()))?;
+        Ok(format)
+    }
+
+    /// The subject.
+    ///
+    /// # Errors
+    ///
+    /// None that `compile` would not have found.
+    pub fn render(&self, values: &SubjectValues<'_>) -> Result<String, Failure> {
+        self.try_render(values).map_err(|error| Failure::for_good(format!("subject: {error}")))
+    }
+
+    fn try_render(&self, values: &SubjectValues<'_>) -> Result<String, FormatError> {
+        if !self.0.contains("%(") {
+            return Ok(self.0.clone());
+        }
+        reporter_sdk::percent::format(&self.0, &|key| match key {
+            "builder" => Ok(values.builder.into()),
+            "result" => Ok(values.result.into()),
+            "title" | "projectName" => Ok(values.title.into()),
+            _ => Err(format!("there is no %({key})s: there are builder, result, title and projectName")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects() {
+        let values = SubjectValues { builder: "linux", result: "failure", title: "CI" };
+        for (subject, expected) in [(None, "Buildbot failure in CI on linux"), (Some("100%"), "100%"), (Some("%(builder)-8s|%(projectName)s %%"), "linux   |CI %")] {
+            assert_eq!(SubjectFormat::compile(subject.map(Into::into)).unwrap().render(&values).unwrap(), expected);
+        }
+        for subject in ["a\nb", "%(bulder)s", "%(builder)s 5%"] {
+            assert_eq!(SubjectFormat::compile(Some(subject.into())).unwrap_err().0[0].at, "/subject");
+        }
+    }
+
+    #[test]
+    fn header_names() {
+        for name in ["Subject", "TO", "Content-Type", "Message-Id", "X: Y", "", "X Y", "Ä", "%(prop:a"] {
+            assert!(Headers::compile(BTreeMap::from([(name.to_owned(), Interpolate::literal("v"))])).is_err(), "{name}");
+        }
+        let headers = Headers::compile(BTreeMap::from([("X-%(kw:x:-Z)s".to_owned(), Interpolate::literal("a\r\nBcc: b"))])).unwrap();
+        assert_eq!(headers.render(&()).unwrap(), [("X-Z".to_owned(), "a Bcc: b".to_owned())]);
+    }
+}
