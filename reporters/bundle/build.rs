@@ -9,6 +9,9 @@ use reporter_componentize::{Error, Guests, Target, encode, give_up};
 const BUILT_IN: &[(&str, &str)] =
     &[("GitHubStatusPush", "github-status-push"), ("HttpStatusPush", "http-status-push"), ("MailNotifier", "mail-notifier")];
 
+/// Example formatters that the quickstart uses: `component = "example:headline"`.
+const EXAMPLES: &[(&str, &str)] = &[("example:headline", "headline")];
+
 /// What all of them are made of. Not whole folders where build results or other languages lie in them.
 const SHARED: &[&str] = &["Cargo.toml", "Cargo.lock", "wit/reporter", "guest-sdk/Cargo.toml", "guest-sdk/src", "guest-sdk/formatter-world"];
 
@@ -23,19 +26,25 @@ fn bundle() -> Result<(), Error> {
     let guests = Guests::from_build_script()?;
     guests.watch(SHARED);
     guests.watch(BUILT_IN.iter().map(|(name, _)| format!("reporters/{name}")));
+    guests.watch(EXAMPLES.iter().map(|(_, package)| format!("examples/formatters/{package}")));
 
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or(Error::NotABuildScript("OUT_DIR"))?);
-    let packages: Vec<&str> = BUILT_IN.iter().map(|(_, package)| *package).collect();
+    let all: Vec<(&str, &str)> = BUILT_IN.iter().chain(EXAMPLES).copied().collect();
+    let packages: Vec<&str> = all.iter().map(|(_, package)| *package).collect();
     let modules = guests.build(&packages, Target::Core)?;
-    let mut list = String::from("&[\n");
-    for ((name, _), module) in BUILT_IN.iter().zip(modules) {
+    let mut lists = [String::from("&[\n"), String::from("&[\n")];
+    for (place, ((name, package), module)) in all.iter().zip(modules).enumerate() {
         let bytes = std::fs::read(&module).map_err(|error| Error::File(module.clone(), error))?;
         let component = encode(&bytes).map_err(|error| Error::Encode(format!("{name}: {error}")))?;
-        write(&out.join(name).with_extension("wasm"), &component)?;
-        let _ = writeln!(list, "BuiltIn {{ name: {name:?}, component: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")) }},");
+        write(&out.join(package).with_extension("wasm"), &component)?;
+        let list = &mut lists[usize::from(place >= BUILT_IN.len())];
+        let _ = writeln!(list, "BuiltIn {{ name: {name:?}, component: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{package}.wasm\")) }},");
     }
-    list.push(']');
-    write(&out.join("built_in.rs"), list.as_bytes())
+    for (list, file) in lists.iter_mut().zip(["built_in.rs", "examples.rs"]) {
+        list.push(']');
+        write(&out.join(file), list.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {

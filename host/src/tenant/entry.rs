@@ -143,9 +143,9 @@ pub async fn load(loader: &Arc<Loader>, component: &ComponentRef, limits: &Limit
     let work = tokio::task::spawn_blocking(move || {
         let profile = Profile::of(limits.memory);
         match component {
-            ComponentRef::BuiltIn(name) => match reporter_bundle::find(&name) {
+            ComponentRef::BuiltIn(name) => match reporter_bundle::find(&name).or_else(|| reporter_bundle::example(&name)) {
                 Some(built_in) => loader.bytes(built_in.component, u64::MAX, profile),
-                None => Err(LoadError::Unreadable("there is no built-in reporter of this name".into())),
+                None => Err(LoadError::Unreadable("there is no built-in component of this name".into())),
             },
             ComponentRef::File(path) => loader.file(&path, limits.component_bytes, profile),
         }

@@ -25,6 +25,12 @@ pub fn all() -> &'static [BuiltIn] {
     ALL
 }
 
+/// An example formatter, by the name under which settings reach it: `example:headline`.
+pub fn example(name: &str) -> Option<&'static BuiltIn> {
+    const EXAMPLES: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/examples.rs"));
+    EXAMPLES.iter().find(|example| example.name == name)
+}
+
 /// The one of this name, spelled as in [`all`]; [`canonical`] knows the other spellings.
 pub fn find(name: &str) -> Option<&'static BuiltIn> {
     all().iter().find(|built_in| built_in.name == name)

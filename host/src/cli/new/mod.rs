@@ -1,5 +1,7 @@
 //! `new`: a project for a component of one's own, ready to build.
 
+pub mod template;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::json;

@@ -69,7 +69,7 @@ pub const TOP: &[HostKey] = &[
 /// `[host]`
 pub const HOST: &[HostKey] = &[
     key("state_dir", Form::Text, "Folder of the store; default `reporter-host.state` beside the settings file."),
-    key("sink", Form::Bool, "Send nothing outside: every message is taken by the host itself and shown by `run`; to try settings."),
+    key("sink", Form::Flag, "Send nothing outside: every message is taken by the host itself and shown by `run`; to try settings."),
     key("log", Form::Text, "What goes to the log: `error`, `warn`, `info`, `debug`, or a filter as tracing knows them."),
 ];
 

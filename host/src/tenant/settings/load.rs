@@ -115,7 +115,7 @@ fn host(file: &Path, trees: &[Node], found: &mut Found) -> HostSettings {
         let error = Diagnostic::error(&node.span, format!("this is not a filter for the log: {why}"));
         found.error(error.with_help("write \"info\", \"debug\", or \"info,reporter_host::delivery=debug\""));
     }
-    let sink = table.bool("sink", found).unwrap_or_default();
+    let sink = table.flag("sink", found).unwrap_or_default();
     HostSettings { state_dir, log: log.map(str::to_owned), sink }
 }
 

@@ -108,7 +108,7 @@ impl Reader<'_> {
         let help = "write reporter = \"MailNotifier\" for a built-in reporter, or component = \"path.wasm\" for one of your own";
         let (at, reference) = match (table.get("reporter"), table.get("component")) {
             (Some(at), None) => (at, self.built_in(table.text("reporter", found)?, at, found)?),
-            (None, Some(at)) => (at, ComponentRef::File(at.span.path(table.text("component", found)?))),
+            (None, Some(at)) => (at, component(at, table.text("component", found)?)),
             (Some(_), Some(at)) => {
                 found.error(Diagnostic::error(&at.span, "a service has either a `reporter` or a `component`").with_help(help));
                 return None;
@@ -220,7 +220,7 @@ impl Reader<'_> {
     fn formatter(&self, slot: &str, node: &Node, setting: &str, base: &Limits, found: &mut Found) -> Option<Formatter> {
         let table = Table::new(node, &format!("`{setting}`"), keys::FORMATTER, found)?;
         let at = table.get("component")?;
-        let component = ComponentRef::File(at.span.path(table.text("component", found)?));
+        let component = component(at, table.text("component", found)?);
         let described = described(self.describe, &component, at, found)?;
         if !described.slots.iter().any(|serves| serves == slot) {
             let serves = match described.slots.as_slice() {
@@ -329,3 +329,8 @@ pub(super) fn unknown_setting(key: &Key, title: &str, host: &[keys::HostKey], kn
         None => unknown(key, title, known.iter().copied()),
     }
 }
+/// A component by its file, or an example that comes with the host: `example:headline`.
+fn component(at: &Node, text: &str) -> ComponentRef {
+    if text.starts_with("example:") { ComponentRef::BuiltIn(text.to_owned()) } else { ComponentRef::File(at.span.path(text)) }
+}
+

@@ -1,0 +1,2 @@
+/// Files of the template.
+pub const FILES: &[(&str, &str)] = &[];
