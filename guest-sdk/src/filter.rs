@@ -197,9 +197,9 @@ impl Filter {
         if (modes.all && results.is_some()) || modes.words.contains(&plain) {
             return Ok(());
         }
-        let (change, problem) = (modes.words.contains(&"change"), modes.words.contains(&"problem"));
+        let by_change = modes.words.contains(&"change") || (modes.words.contains(&"problem") && results == Some(FAILURE));
         let why = format!("mode is {}, the build {}", modes.written, happened(results));
-        if !change && !(problem && results == Some(FAILURE)) {
+        if !by_change {
             return Err(why);
         }
         match build.previous() {

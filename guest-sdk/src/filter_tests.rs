@@ -6,10 +6,13 @@ fn filter(settings: Value) -> Result<Filter, Problems> {
     serde_json::from_value::<FilterSettings>(settings).unwrap().compile(&["failing", "passing", "warnings"])
 }
 
+/// Whether a result is reported after a previous one.
+type Expected = fn(u8, Option<u8>) -> bool;
+
 /// mode × result × previous (none, the same, another), the whole table.
 #[test]
 fn modes() {
-    let table: [(Value, fn(u8, Option<u8>) -> bool); 11] = [
+    let table: [(Value, Expected); 11] = [
         (json!("change"), |r, p| p.is_some_and(|p| p != r)),
         (json!(["change"]), |r, p| p.is_some_and(|p| p != r)),
         (json!("failing"), |r, _| r == 2),

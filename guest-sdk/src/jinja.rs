@@ -73,9 +73,13 @@ struct Arguments {
 
 impl Arguments {
     fn new(given: Rest<ValueOrKwargs>) -> Result<Self, Error> {
-        let values = given.into_values();
-        let (positional, named) = from_args::<(&[Value], Kwargs)>(&values)?;
-        Ok(Self { positional: positional.to_vec().into_iter(), named })
+        let mut values = given.into_values();
+        let (count, named) = {
+            let (positional, named) = from_args::<(&[Value], Kwargs)>(&values)?;
+            (positional.len(), named)
+        };
+        values.truncate(count);
+        Ok(Self { positional: values.into_iter(), named })
     }
 
     /// The next argument; none is as good as missing.
