@@ -11,6 +11,14 @@ use super::told::Told;
 use crate::store::Store;
 use crate::tenant::settings::{Describe, Settings};
 
+/// The host of this program.
+///
+/// # Errors
+/// It was built without the parts that commands need.
+pub fn host() -> Result<Box<dyn Host>, String> {
+    Err("this library was built without store and sandbox; link a `Host` and pass it to `cli::main`".to_owned())
+}
+
 /// Is told of something as it happens.
 pub type Tell<T> = Arc<dyn Fn(T) + Send + Sync>;
 

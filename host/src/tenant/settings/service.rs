@@ -78,7 +78,7 @@ impl Reader<'_> {
         }
         let mut arguments = Arguments::new(&component.described.name, schema, Some((self.secrets, &name)));
         arguments.host_keys = keys::SERVICE;
-        let formatters = self.formatters(&component.described, &limits, &mut own, &mut arguments.plugged, found);
+        let formatters = self.formatters(&component.described, &limits, &mut own, &mut arguments.settled, found);
         let mut own = Node { span: node.span.clone(), kind: Kind::Table(own) };
         arguments.prepare(&mut own, found);
 
