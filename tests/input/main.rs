@@ -243,7 +243,7 @@ fn the_docs_examples_are_taken() {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 std::fs::write(path, text).unwrap();
             };
-            let formatter = r#"{"name": "f", "slots": ["message", "missing-worker", "lookup", "format"], "settings": {"type": "object"}}"#;
+            let formatter = r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context"], "settings": {"type": "object"}}"#;
             for (name, text) in [
                 ("settings.toml", block),
                 ("formatters/my_formatter.wasm", formatter),
