@@ -1,5 +1,11 @@
-//! The `reporter-host` binary.
+//! The `reporter-host` binary: see [`reporter_host::cli`].
 
-fn main() -> std::process::ExitCode {
-    reporter_host::cli::main(&reporter_host::cli::app::App::default())
+use std::process::ExitCode;
+
+use reporter_host::cli;
+
+fn main() -> ExitCode {
+    // Whichever part asks for TLS first finds this provider.
+    reporter_host::transport::install_crypto();
+    cli::main(&cli::app::App::default())
 }

@@ -151,6 +151,9 @@ mod tests {
     use super::super::settings::{ComponentRef, Described};
     use super::*;
 
+    /// A hangup reaches every watch of the process, so one test at a time.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     struct Nothing;
 
     impl Describe for Nothing {
@@ -168,6 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn broken_settings_are_waited_out() {
+        let _alone = ALONE.lock().await;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.toml");
         settings(&file, "'1 h'");
@@ -182,6 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hangup_asks_whatever_the_files_say() {
+        let _alone = ALONE.lock().await;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.toml");
         settings(&file, "60");
@@ -193,6 +198,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_renamed_into_the_place_and_a_new_one_in_a_folder_are_changes() {
+        let _alone = ALONE.lock().await;
         let folder = tempfile::tempdir().unwrap();
         let (file, inner) = (folder.path().join("settings.toml"), folder.path().join("conf.d"));
         settings(&file, "60");

@@ -30,8 +30,8 @@ pub(super) struct Arguments<'a> {
     pub secrets: Option<(&'a Secrets, &'a str)>,
     /// The host's own keys beside them: what an unknown setting may be meant to be.
     pub host_keys: &'static [HostKey],
-    /// Settings that a formatter has been plugged into; they are not the schema's business any more.
-    pub plugged: BTreeSet<String>,
+    /// Settings that are not the schema's business any more: a formatter has been plugged in, or they are refused already.
+    pub settled: BTreeSet<String>,
     /// Names of secrets that stand for a whole value, with where.
     pub used: BTreeMap<String, Span>,
     /// Names of secrets within texts, with where.
@@ -40,8 +40,8 @@ pub(super) struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     pub fn new(title: &'a str, schema: &'a Value, secrets: Option<(&'a Secrets, &'a str)>) -> Self {
-        let (plugged, used, interpolated) = Default::default();
-        Self { title, schema, secrets, host_keys: &[], plugged, used, interpolated }
+        let (settled, used, interpolated) = Default::default();
+        Self { title, schema, secrets, host_keys: &[], settled, used, interpolated }
     }
 
     /// Prepares and validates. What comes back in `node` is what `configure` gets, each part with its place.
@@ -49,11 +49,15 @@ impl<'a> Arguments<'a> {
         let shape = Shape::new(self.schema);
         if let Kind::Table(entries) = &mut node.kind {
             for (key, value) in entries {
+                let before = found.errors.len();
                 if value.as_text() == Some("None") {
                     self.no_python_none(&key.name, shape.property(&key.name), value, found);
                 }
-                if !self.plugged.contains(&key.name) {
+                if !self.settled.contains(&key.name) {
                     self.value(value, shape.property(&key.name), found);
+                }
+                if found.errors.len() > before {
+                    self.settled.insert(key.name.clone());
                 }
             }
         }
@@ -95,7 +99,7 @@ impl<'a> Arguments<'a> {
                 self.interpolated.entry(name).or_insert_with(|| node.span.clone());
             }
         }
-        if types.is_some_and(|types| types.has(Types::LIST) && !types.has(Types::of(node))) {
+        if shape.is_some_and(|shape| shape.is_list_of(node)) {
             let item = Node { span: node.span.clone(), kind: std::mem::replace(&mut node.kind, Kind::Flag(false)) };
             node.kind = Kind::List(vec![item]);
         }
@@ -124,7 +128,7 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// `"format": "file"` and `"format": "folder"`, all the way down.
+    /// `"format"`, all the way down: of a `file` the text, of a `folder` its files, of a `path` where it is seen from the host.
     fn files(&self, node: &mut Node, shape: Option<Shape<'_>>, found: &mut Found) {
         let Some(shape) = shape.map(|shape| shape.chosen(node)) else { return };
         match &mut node.kind {
@@ -133,6 +137,7 @@ impl<'a> Arguments<'a> {
                 let made = match shape.keyword("format").and_then(Value::as_str) {
                     Some("file") => file(&path, found),
                     Some("folder") => folder(&path, found),
+                    Some("path") => return *written = path.display().to_string(),
                     _ => return,
                 };
                 match made {

@@ -4,6 +4,7 @@
 mod arguments;
 mod describe;
 mod diagnostic;
+mod grants;
 mod human;
 mod include;
 pub mod keys;

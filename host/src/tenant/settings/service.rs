@@ -9,11 +9,11 @@ use super::arguments::Arguments;
 use super::describe::{Describe, Described};
 use super::diagnostic::{Diagnostic, Found};
 use super::node::{Key, Kind, Node};
-use super::secrets::{Grants, Secrets};
+use super::secrets::Secrets;
 use super::source::Span;
 use super::spelling::{self, Argument, did_you_mean};
 use super::table::{Table, unknown};
-use super::{ComponentRef, Formatter, Place, Service, keys, limits};
+use super::{ComponentRef, Formatter, Place, Service, grants, keys, limits};
 use crate::sandbox::Limits;
 
 /// How long a delivery is of use unless the entry or the component says otherwise.
@@ -66,8 +66,8 @@ impl Reader<'_> {
 
         let limits = limits::read(table.get("limits"), "limits", self.limits, found);
         let follows = self.follows(&table, found);
-        let allow = self::allow(&table, found).or(if built_in { None } else { Some(Vec::new()) });
-        let granted = self.granted(&table, found);
+        let allow = grants::allow(&table, found).or(if built_in { None } else { Some(Vec::new()) });
+        let granted = grants::granted(&table, self.secrets, found);
         let expires_after = table.duration("expires_after", found).unwrap_or(EXPIRES_AFTER);
 
         let schema = &component.described.settings_schema;
@@ -78,12 +78,12 @@ impl Reader<'_> {
         }
         let mut arguments = Arguments::new(&component.described.name, schema, Some((self.secrets, &name)));
         arguments.host_keys = keys::SERVICE;
-        let formatters = self.formatters(&component.described, &limits, &mut own, &mut arguments.plugged, found);
+        let formatters = self.formatters(&component.described, &limits, &mut own, &mut arguments.settled, found);
         let mut own = Node { span: node.span.clone(), kind: Kind::Table(own) };
         arguments.prepare(&mut own, found);
 
         let used: BTreeMap<_, _> = arguments.used.into_iter().chain(arguments.interpolated).collect();
-        let grants = grants(built_in, &used, granted, found);
+        let grants = grants::grants(built_in, &used, &granted, found);
         let settings = own.to_value();
         let flag = |name: &str| settings.get(name).and_then(Value::as_bool).unwrap_or(false);
         let (line, _) = node.span.line_and_column();
@@ -172,27 +172,6 @@ impl Reader<'_> {
         follows
     }
 
-    /// `secrets = ["name"]` or `secrets = { name = ["endpoint"] }`
-    fn granted(&self, table: &Table<'_>, found: &mut Found) -> BTreeMap<String, (Option<BTreeSet<String>>, Span)> {
-        let mut granted = BTreeMap::new();
-        let Some(node) = table.get("secrets") else { return granted };
-        if let Kind::Table(entries) = &node.kind {
-            let endpoints = Table::open(node, "secrets", found);
-            for (key, _) in entries {
-                self.secrets.check(&key.name, &key.span, found);
-                let names = endpoints.as_ref().and_then(|table| table.texts(&key.name, found)).unwrap_or_default();
-                let names = names.into_iter().map(|(name, _)| name.to_owned()).collect();
-                granted.insert(key.name.clone(), (Some(names), key.span.clone()));
-            }
-            return granted;
-        }
-        for (name, span) in table.texts("secrets", found).unwrap_or_default() {
-            self.secrets.check(name, span, found);
-            granted.insert(name.to_owned(), (None, span.clone()));
-        }
-        granted
-    }
-
     /// Takes formatters out of the settings: `{"formatter": true}` takes their place.
     fn formatters(
         &self,
@@ -210,7 +189,10 @@ impl Reader<'_> {
             }
             plugged.insert(key.name.clone());
             if let Some(formatter) = self.formatter(slot, node, &key.name, base, found) {
-                formatters.insert(slot.to_owned(), formatter);
+                if formatters.insert(slot.to_owned(), formatter).is_some() {
+                    let message = format!("`{}` plugs a second formatter into the slot `{slot}`", key.name);
+                    found.error(Diagnostic::error(&key.span, message).with_help("leave one of the two settings out"));
+                }
             }
             node.kind = Kind::Made(json!({ "formatter": true }));
         }
@@ -284,42 +266,6 @@ fn spell(reporter: &str, schema: &Value, own: &mut [(Key, Node)], found: &mut Fo
             node.kind = Kind::Text(url);
         }
     }
-}
-
-fn allow(table: &Table<'_>, found: &mut Found) -> Option<Vec<String>> {
-    let texts = table.texts("allow", found)?;
-    for (text, span) in &texts {
-        let fits = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "smtp" | "smtps") && url.has_host());
-        if !fits {
-            let error = Diagnostic::error(span, format!("{text:?} is not an address with a scheme"));
-            found.error(error.with_help("write \"https://api.github.com\", \"http://10.0.0.5:8080/hooks/\" or \"smtp://mail.example.org:25\""));
-        }
-    }
-    Some(texts.into_iter().map(|(text, _)| text.to_owned()).collect())
-}
-
-/// A built-in reporter may use what its settings name; a component needs the operator's word for each secret as well.
-fn grants(
-    built_in: bool,
-    used: &BTreeMap<String, Span>,
-    granted: BTreeMap<String, (Option<BTreeSet<String>>, Span)>,
-    found: &mut Found,
-) -> Grants {
-    for (name, (_, at)) in granted.iter().filter(|(name, _)| !used.contains_key(*name)) {
-        found.warn(Diagnostic::warning(at, format!("the secret `{name}` is granted, but no setting of this entry uses it")));
-    }
-    let mut grants = Grants::new();
-    for (name, at) in used {
-        match granted.get(name) {
-            Some((endpoints, _)) => _ = grants.insert(name.clone(), endpoints.clone()),
-            None if built_in => _ = grants.insert(name.clone(), None),
-            None => found.error(
-                Diagnostic::error(at, format!("the secret `{name}` is not granted to this component"))
-                    .with_help(format!("write secrets = {{ {name} = [\"…\"] }} with the endpoints it may go to, or secrets = [\"{name}\"] for all of them")),
-            ),
-        }
-    }
-    grants
 }
 
 /// An unknown key at the top of an entry may be one of the host's, misspelled.

@@ -155,10 +155,25 @@ impl<'s> Shape<'s> {
         property.or_else(|| self.keyword("additionalProperties").filter(|rest| rest.is_object())).map(|schema| self.at(schema))
     }
 
+    /// The alternative that is a list.
+    fn list(self) -> Option<Self> {
+        std::iter::once(self).chain(self.alternatives()).find(|shape| shape.keyword("items").is_some())
+    }
+
     /// The schema of a list's items.
     pub fn items(self) -> Option<Self> {
-        let list = std::iter::once(self).chain(self.alternatives()).find(|shape| shape.keyword("items").is_some())?;
+        let list = self.list()?;
         list.keyword("items").map(|schema| list.at(schema))
+    }
+
+    /// Whether this value can be meant as a list of one.
+    pub fn is_list_of(self, node: &Node) -> bool {
+        let types = self.types();
+        if !types.has(Types::LIST) || types.has(Types::of(node)) {
+            return false;
+        }
+        let least = self.list().and_then(|list| list.keyword("minItems")?.as_u64()).unwrap_or(0);
+        least <= 1 && self.items().is_none_or(|items| items.types().has(Types::of(node)))
     }
 
     /// What is wanted, in words.

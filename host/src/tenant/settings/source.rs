@@ -60,6 +60,7 @@ impl Span {
         }
         let written = written.strip_prefix(".").unwrap_or(written);
         match self.source.path.parent() {
+            _ if written.as_os_str().is_empty() => self.folder().to_owned(),
             Some(parent) => parent.join(written),
             None => written.to_owned(),
         }

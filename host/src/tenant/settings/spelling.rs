@@ -1,7 +1,7 @@
 //! Names as Buildbot's page and its examples spell them, and the one spelling that the host goes by.
 
-/// The reporters of Buildbot's page, by the names of its headings.
-pub const REPORTERS: [&str; 16] = [
+/// The reporters of Buildbot's page, by the names of its headings, and the one that later pages add.
+pub const REPORTERS: [&str; 17] = [
     "MailNotifier",
     "PushoverNotifier",
     "PushjetNotifier",
@@ -13,6 +13,7 @@ pub const REPORTERS: [&str; 16] = [
     "GitHubCommentPush",
     "BitbucketServerStatusPush",
     "BitbucketServerPRCommentPush",
+    "BitbucketServerCoreAPIStatusPush",
     "BitbucketStatusPush",
     "GitLabStatusPush",
     "HipchatStatusPush",

@@ -14,7 +14,7 @@ use super::source::Span;
 use super::spelling::did_you_mean;
 use super::service::unknown_setting;
 
-/// Reports everything in `node` that the schema does not allow, except in settings that a formatter was plugged into.
+/// Reports everything in `node` that the schema does not allow, except in settings that are settled.
 pub(super) fn validate(arguments: &Arguments<'_>, node: &Node, found: &mut Found) {
     let (title, schema) = (arguments.title, arguments.schema);
     let validator = match jsonschema::validator_for(schema) {
@@ -28,7 +28,7 @@ pub(super) fn validate(arguments: &Arguments<'_>, node: &Node, found: &mut Found
     let value = node.to_value();
     for error in validator.iter_errors(&value) {
         let first = error.instance_path().as_str().split('/').nth(1).map(|part| part.replace("~1", "/").replace("~0", "~"));
-        if !first.is_some_and(|setting| arguments.plugged.contains(&setting)) {
+        if !first.is_some_and(|setting| arguments.settled.contains(&setting)) {
             check.explain(&error, found);
         }
     }
@@ -145,7 +145,7 @@ impl Check<'_> {
         let Some(known) = shape.keyword("properties").and_then(Value::as_object) else { return };
         let names: Vec<_> = known.keys().map(String::as_str).collect();
         for (key, _) in self.node.as_table().unwrap_or_default() {
-            if !known.contains_key(&key.name) && !arguments.plugged.contains(&key.name) {
+            if !known.contains_key(&key.name) && !arguments.settled.contains(&key.name) {
                 found.error(unknown_setting(key, self.title, self.host_keys, &names));
             }
         }
