@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long anything may take before the test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A master's folder, ports and processes. All end with it.
 pub struct Buildbot {
     folder: TempDir,
     www: u16,
     pb: u16,
+    flaky: bool,
     master: Option<Child>,
     workers: Vec<(String, Child)>,
     client: reqwest::Client,
@@ -41,16 +42,19 @@ fn free_port() -> u16 {
 }
 
 impl Buildbot {
-    /// Makes a master, starts it with the worker `local`, and logs in.
-    pub async fn start() -> Self {
+    /// Makes a master, starts it with the worker `local` (and `flaky`, which is missed after two seconds), and logs in.
+    pub async fn start(flaky: bool) -> Self {
         let _ = tracing_subscriber::fmt().with_test_writer().try_init();
         let folder = tempfile::tempdir().unwrap();
-        let mut made = Self { folder, www: free_port(), pb: free_port(), master: None, workers: Vec::new(), client: client(), cookie: None };
+        let mut made = Self { folder, www: free_port(), pb: free_port(), flaky, master: None, workers: Vec::new(), client: client(), cookie: None };
         let folder = made.path("master");
         run(Command::new(tool("buildbot")).args(["create-master", "--quiet"]).arg(&folder));
         std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("master/master.cfg"), folder.join("master.cfg")).unwrap();
         made.start_master().await;
         made.start_worker("local").await;
+        if flaky {
+            made.start_worker("flaky").await;
+        }
         made
     }
 
@@ -79,6 +83,7 @@ impl Buildbot {
             .arg(&folder)
             .env("TEST_WWW", self.www.to_string())
             .env("TEST_PB", self.pb.to_string())
+            .env("TEST_FLAKY", self.flaky.to_string())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -94,6 +99,8 @@ impl Buildbot {
                     return;
                 }
             }
+            let ended = self.master.as_mut().and_then(|master| master.try_wait().unwrap());
+            assert!(ended.is_none(), "the master ended:\n{}", self.log());
             assert!(Instant::now() < until, "the master does not answer:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -199,7 +206,7 @@ impl Drop for Buildbot {
 }
 
 fn client() -> reqwest::Client {
-    let _ = reporter_host::source::buildbot::Master::new("none", crate::host::settings("http://127.0.0.1:1/".parse().unwrap()), std::sync::Arc::new(|| Ok(None)));
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 

@@ -35,7 +35,7 @@ async fn listening(buildbot: &Buildbot, journal: &Memory) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn builds_of_every_result_are_journalled_once_with_their_details() {
-    let buildbot = Buildbot::start().await;
+    let buildbot = Buildbot::start(false).await;
     let journal = Arc::new(Memory::default());
     let host = Host::follow(buildbot.port(), &journal, |_| {});
     buildbot.until("the host has begun", async || reporter_host::source::Journal::cursor(journal.as_ref(), "main").await.unwrap().is_some()).await;
@@ -91,7 +91,7 @@ async fn builds_of_every_result_are_journalled_once_with_their_details() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_is_killed_leaves_nothing_behind() {
-    let mut buildbot = Buildbot::start().await;
+    let mut buildbot = Buildbot::start(false).await;
     let journal = Arc::new(Memory::default());
     let host = Host::follow(buildbot.port(), &journal, |_| {});
     buildbot.until("the host has begun", async || reporter_host::source::Journal::cursor(journal.as_ref(), "main").await.unwrap().is_some()).await;
@@ -117,9 +117,8 @@ async fn a_master_that_is_killed_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_was_away_catches_up_with_everything_once() {
-    let mut buildbot = Buildbot::start().await;
+    let mut buildbot = Buildbot::start(true).await;
     let journal = Arc::new(Memory::default());
-    buildbot.start_worker("flaky").await;
     let quick = |settings: &mut reporter_host::tenant::settings::MasterSettings| settings.poll_every = Duration::from_secs(2);
     let host = Host::follow(buildbot.port(), &journal, quick);
     buildbot.until("the host has begun", async || reporter_host::source::Journal::cursor(journal.as_ref(), "main").await.unwrap().is_some()).await;
@@ -175,9 +174,8 @@ async fn a_host_that_was_away_catches_up_with_everything_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_that_is_cut_costs_nothing() {
-    let mut buildbot = Buildbot::start().await;
+    let mut buildbot = Buildbot::start(true).await;
     let journal = Arc::new(Memory::default());
-    buildbot.start_worker("flaky").await;
     let proxy = Proxy::to(buildbot.port()).await;
     let host = Host::follow(proxy.port(), &journal, |_| {});
     buildbot.until("the host has begun", async || reporter_host::source::Journal::cursor(journal.as_ref(), "main").await.unwrap().is_some()).await;

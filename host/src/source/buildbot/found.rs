@@ -23,6 +23,8 @@ pub struct Found {
 
 /// Buildbot's number for a cancelled build.
 const CANCELLED: i64 = 6;
+/// Buildbot's number for a build that was not to be done (`do_build_if`): it ends without having been announced.
+const SKIPPED: i64 = 3;
 /// Buildbot's number for a build that is to be tried again.
 const RETRY: i64 = 5;
 
@@ -58,6 +60,7 @@ impl Found {
     /// The event that comes before this one, made from it.
     pub fn made_before(&self) -> Option<Self> {
         match self.kind {
+            Kind::BuildFinished if !has_start(&self.message) => None,
             Kind::BuildFinished => Self::new(Kind::BuildStarted, started(&self.message), true),
             Kind::BuildrequestCancelled => Self::new(Kind::BuildrequestNew, submitted(&self.message), true),
             _ => None,
@@ -104,6 +107,10 @@ pub fn event_id(kind: Kind, id: i64, absence: Option<i64>, source: &str, generat
     format!("{source}/{again}{plural}/{id}/{}{absence}", kind.verb())
 }
 
+fn has_start(build: &Value) -> bool {
+    build["results"].as_i64() != Some(SKIPPED)
+}
+
 /// A build as it was when it started.
 fn started(build: &Value) -> Value {
     let mut build = build.clone();
@@ -143,7 +150,7 @@ fn set(object: &mut Value, pairs: &[(&str, Value)]) {
 pub fn of_build(row: &Value, fresh: bool) -> Vec<Found> {
     let complete = row["complete"].as_bool() == Some(true);
     let announced = complete || row["state_string"].as_str() != Some("created");
-    let new = (fresh && announced).then(|| Found::new(Kind::BuildStarted, started(row), true)).flatten();
+    let new = (fresh && announced && has_start(row)).then(|| Found::new(Kind::BuildStarted, started(row), true)).flatten();
     let finished = complete.then(|| Found::new(Kind::BuildFinished, row.clone(), true)).flatten();
     new.into_iter().chain(finished).collect()
 }

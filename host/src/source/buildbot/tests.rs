@@ -240,10 +240,15 @@ async fn a_replaced_database_does_not_silence_the_master() {
     made.lock().unwrap().builds.push(build(3, t + 1, Some(0)));
     until(&master(&url, false), &made, &journal, &["main/builds/3/new", "main/builds/3/finished"]).await;
 
+    // One that was not to be done has no start.
+    made.lock().unwrap().builds.push(build(4, t + 2, Some(3)));
+    let mut expected = vec!["main/builds/3/new", "main/builds/3/finished", "main/builds/4/finished"];
+    until(&master(&url, false), &made, &journal, &expected).await;
+
     // Fewer builds than before, then more: both times others than those that had these ids.
     let t = now() + 1;
     made.lock().unwrap().builds = vec![build(1, t, Some(0))];
-    let mut expected = vec!["main/builds/3/new", "main/builds/3/finished", "main/generation-2/builds/1/new", "main/generation-2/builds/1/finished"];
+    expected.extend(["main/generation-2/builds/1/new", "main/generation-2/builds/1/finished"]);
     until(&master(&url, false), &made, &journal, &expected).await;
     made.lock().unwrap().builds = vec![build(1, t + 7, Some(0)), build(2, t + 8, None)];
     expected.extend(["main/generation-3/builds/1/new", "main/generation-3/builds/2/new", "main/generation-3/builds/1/finished"]);
