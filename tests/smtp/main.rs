@@ -21,7 +21,7 @@ use postfix::{PASSWORD, Postfix, USER};
 const PATIENT: Duration = Duration::from_secs(60);
 
 fn relay(port: u16, tls: Tls, verify: Verify) -> SmtpEndpoint {
-    SmtpEndpoint { host: "localhost".into(), port, tls, user: None, password: None, verify }
+    SmtpEndpoint { host: "localhost".into(), port, tls, user: None, password: None, verify, dump: false }
 }
 
 fn named(smtp: SmtpEndpoint) -> Endpoint {

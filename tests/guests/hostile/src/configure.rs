@@ -1,0 +1,61 @@
+//! What it does in `configure`.
+
+use reporter_sdk::http::{self, Request};
+use reporter_sdk::prelude::*;
+use reporter_sdk::services::{Level, log, state};
+use serde_json::json;
+
+use crate::{Settings, exhaust};
+
+/// Words that are about `configure`; every other is about `report`.
+pub fn configure(settings: &Settings) -> Result<Plan, Problems> {
+    let plan = Plan::events(["build-started", "build-finished", "buildset-complete", "worker-missing"]);
+    let plan = plan.endpoint("server", "http", json!({"base_url": settings.server_url}));
+    let plan = plan.endpoint("relay", "smtp", json!({"host": "127.0.0.1", "port": 25}));
+    Ok(match settings.what.as_str() {
+        "configure-loop" => exhaust::spin(),
+        "configure-recurse" => plan.uses([exhaust::recurse(1).to_string()]),
+        "configure-memory" => exhaust::memory(),
+        "configure-trap" => exhaust::trap(),
+        "configure-panic" => panic!("it was asked to"),
+        // Refused, with a pointer that leads nowhere beside one that leads somewhere.
+        "configure-error" => {
+            let mut problems = Problems::at("/do", "it was asked to refuse");
+            problems.add("/not/there", "there is nothing there");
+            return Err(problems);
+        }
+        "configure-error-without-problems" => return Err(Problems::default()),
+        // Effects, which configure may not have.
+        "configure-send" => {
+            http::send(Request::new::<&str>("server", "POST", []), Terms::default());
+            plan
+        }
+        "configure-query" => plan.uses([http::query(Request::new::<&str>("server", "GET", [])).status.to_string()]),
+        "configure-state" => {
+            state::set("key", Some("value"));
+            plan
+        }
+        // Allowed, and too much of it.
+        "configure-log" => {
+            log(Level::Warn, "from configure");
+            plan
+        }
+        "configure-log-flood" => {
+            for n in 0..settings.count {
+                log(Level::Error, &format!("line {n}"));
+            }
+            plan
+        }
+        // Plans that make no sense.
+        "plan-settings-no-object" => plan.endpoint("odd", "http", json!("http://127.0.0.1/")),
+        "plan-unknown-kind" => plan.endpoint("odd", "carrier-pigeon", json!({})),
+        "plan-unknown-member" => plan.endpoint("odd", "http", json!({"base_url": "http://127.0.0.1/", "proxy": "http://evil.example/"})),
+        "plan-bad-url" => plan.endpoint("odd", "http", json!({"base_url": "file:///etc/passwd"})),
+        "plan-same-name" => plan.endpoint("server", "http", json!({"base_url": "http://127.0.0.1/"})),
+        "plan-unknown-event" => Plan { events: vec!["full-moon".into()], ..plan },
+        "plan-unknown-use" => plan.uses(["tea-leaves"]),
+        "plan-flood" => (0..settings.count).fold(plan, |plan, n| plan.endpoint(&format!("e{n}"), "http", json!({"base_url": "http://127.0.0.1/"}))),
+        "plan-state" => plan.uses(["state"]),
+        _ => plan.uses(["state"]),
+    })
+}
