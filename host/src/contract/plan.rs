@@ -48,7 +48,7 @@ pub struct Problem {
 /// Why a plan was not taken: the component's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the component's plan is wrong: {0}")]
-pub struct PlanError(String);
+pub struct PlanError(pub String);
 
 impl Plan {
     /// Checks a plan.
