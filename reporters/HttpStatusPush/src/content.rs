@@ -77,7 +77,7 @@ pub enum Formatting {
     /// The templates of `messageFormatter`.
     Templates(MessageFormatter),
     /// `messageFormatterMissingWorker`, for events of workers.
-    Worker(MissingWorkerFormatter),
+    Worker(Box<MissingWorkerFormatter>),
 }
 
 impl Formatting {

@@ -75,7 +75,7 @@ fn formatting(
 ) -> Result<(Formatting, Formatting), Problems> {
     let mut problems = Problems::default();
     let of_workers = match missing {
-        missing @ Some(_) => MissingWorkerFormatter::compile(missing).map(Formatting::Worker),
+        missing @ Some(_) => MissingWorkerFormatter::compile(missing).map(|formatter| Formatting::Worker(Box::new(formatter))),
         None if format_fn.is_some() => Ok(Formatting::Payload),
         None => Ok(Formatting::Plain),
     };
