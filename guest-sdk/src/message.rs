@@ -11,6 +11,7 @@ use crate::component::{Failure, Problems};
 use crate::event::{Event, MasterInfo};
 use crate::percent::python_str;
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, NAMES, SUCCESS, WARNINGS, name};
+use crate::services::{Level, log};
 use crate::settings::{FileText, Folder, Table};
 use crate::slot::{Context, Slot, ask};
 use crate::template::{Defaults, TemplateSettings, TemplateType, Templates, value_of};
@@ -72,6 +73,22 @@ pub struct Message {
 }
 
 impl Message {
+    /// The message that goes out when the formatter failed: the bare facts, and why there is no more.
+    fn plain(builds: &[Build], positions: &[usize], why: &str) -> Self {
+        let mut body = String::new();
+        for build in positions.iter().filter_map(|n| builds.get(*n)) {
+            let number = build.number().map(|number| format!("Build {number}")).unwrap_or_else(|| "A build".into());
+            body.push_str(&format!("{number} of {} ended: {}", build.builder(), crate::results::name(build.results())));
+            let state = build.state_string();
+            if !state.is_empty() {
+                body.push_str(&format!(" ({state})"));
+            }
+            body.push_str(&format!("\n{}\n\n", build.url()));
+        }
+        body.push_str(&format!("Its message could not be worded: {why}\n"));
+        Self { body, subject: None, kind: TemplateType::Plain, extra_info: serde_json::Value::Null }
+    }
+
     /// Reads a `message` document.
     ///
     /// # Errors
@@ -173,7 +190,7 @@ impl MessageFormatter {
     ///
     /// A template or a component that failed.
     pub fn build(&self, event: &Event, position: usize, mode: &[&str]) -> Result<Message, Failure> {
-        self.chosen(event, &[position], mode, false)
+        self.or_plain(event, &[position], mode, false)
     }
 
     /// The message about a whole buildset: the bodies of these builds one after another, and the first subject.
@@ -182,7 +199,18 @@ impl MessageFormatter {
     ///
     /// A template or a component that failed.
     pub fn set(&self, event: &Event, positions: &[usize], mode: &[&str]) -> Result<Message, Failure> {
-        self.chosen(event, positions, mode, true)
+        self.or_plain(event, positions, mode, true)
+    }
+
+    /// If the wording fails for good, a plain message goes out that says so: silence would hide the build too.
+    fn or_plain(&self, event: &Event, positions: &[usize], mode: &[&str], is_buildset: bool) -> Result<Message, Failure> {
+        self.chosen(event, positions, mode, is_buildset).or_else(|failure| {
+            if failure.again {
+                return Err(failure);
+            }
+            log(Level::Error, &failure.message);
+            Ok(Message::plain(&event.builds(), positions, &failure.message))
+        })
     }
 
     fn chosen(&self, event: &Event, positions: &[usize], mode: &[&str], is_buildset: bool) -> Result<Message, Failure> {

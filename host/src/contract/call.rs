@@ -102,6 +102,9 @@ pub struct EntryView {
     pub spool: Arc<dyn Spool>,
 }
 
+/// Bytes that a handle counts for.
+const HANDLE: usize = 256;
+
 /// The state of one call.
 pub struct Call {
     pub(super) table: ResourceTable,
@@ -122,6 +125,8 @@ pub struct Call {
     pub state: BTreeMap<String, String>,
     /// Writes on top of it.
     pub writes: BTreeMap<String, Option<String>>,
+    /// Bytes of the state with the writes, once there was one.
+    pub(super) state_size: Option<u64>,
     /// Lines for the operator.
     pub log: Vec<(String, String)>,
     /// Lines that were not kept.
@@ -150,6 +155,7 @@ impl Call {
             sends: Vec::new(),
             state: BTreeMap::new(),
             writes: BTreeMap::new(),
+            state_size: None,
             log: Vec::new(),
             unlogged: 0,
             unit: String::new(),
@@ -164,11 +170,12 @@ impl Call {
         self.wasi = Some(wasi);
     }
 
-    /// Gives a handle to the component.
+    /// Gives a handle to the component. What it stands for is the host's memory, so it counts as read.
     ///
     /// # Errors
-    /// The table is full.
+    /// The budget is used up, or the table is full.
     pub fn lend<T: Send + 'static>(&mut self, value: T) -> wasmtime::Result<wasmtime::component::Resource<T>> {
+        self.budget.read(HANDLE)?;
         Ok(self.table.push(value)?)
     }
 

@@ -31,13 +31,15 @@ impl Host for Call {
 
     fn set(&mut self, key: String, value: Option<String>) -> wasmtime::Result<()> {
         self.declared("state.set")?;
-        self.writes.insert(key, value);
-        let kept = self.state.iter().filter(|(key, _)| !self.writes.contains_key(*key));
-        let written = self.writes.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
-        let bytes: usize = kept.chain(written).map(|(key, value)| key.len() + value.len()).sum();
-        if bytes as u64 > self.budget.state_bytes {
+        let size = |key: &str, value: Option<&String>| value.map_or(0, |value| key.len() + value.len()) as u64;
+        let before = size(&key, self.value(&key));
+        let all = self.state_size.unwrap_or_else(|| self.state.iter().map(|(key, value)| size(key, Some(value))).sum());
+        let after = all - before + size(&key, value.as_ref());
+        if after > self.budget.state_bytes {
             return Err(Ended::Limit("state_kib").into());
         }
+        self.state_size = Some(after);
+        self.writes.insert(key, value);
         Ok(())
     }
 

@@ -345,7 +345,7 @@ where
     // Making a WASI context is not free, and few components need one.
     let output = wasi.then(|| MemoryOutputPipe::new(OUTPUT));
     if let Some(output) = &output {
-        store.data_mut().set_wasi(WasiCtx::builder().stdout(output.clone()).stderr(output.clone()).build());
+        store.data_mut().set_wasi(wasi_context(output));
     }
     let ended = within(limits.wait, work(store)).await;
     if let Some(output) = &output {
@@ -358,6 +358,12 @@ where
         Some(Err(error)) => Err(cause(&error, store.data())),
         None => Err(RunError::Limit("wait_ms")),
     }
+}
+
+/// An empty WASI: no environment, no files, no sockets; output is kept. The seed of hash maps is fixed, because
+/// `configure` is to do the same each time it is run.
+fn wasi_context(output: &MemoryOutputPipe) -> WasiCtx {
+    WasiCtx::builder().stdout(output.clone()).stderr(output.clone()).insecure_random_seed(1).build()
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {

@@ -30,7 +30,7 @@ pub const FILES: &[(&str, &str)] = &[
     own!("sdk/Cargo.toml", "sdk.toml.in"),
     own!("rust-toolchain.toml", "../../../../../rust-toolchain.toml"),
     // Versions that are known to work. Cargo puts the project's own name into it.
-    own!("Cargo.lock", "../../../../../examples/formatters/headline/Cargo.lock"),
+    own!("Cargo.lock", "lock.in"),
     copied!("guest-sdk/Cargo.toml"),
     copied!("guest-sdk/formatter-world/Cargo.toml"),
     copied!("guest-sdk/formatter-world/src/lib.rs"),
