@@ -190,7 +190,7 @@ impl MessageFormatter {
     ///
     /// A template or a component that failed.
     pub fn build(&self, event: &Event, position: usize, mode: &[&str]) -> Result<Message, Failure> {
-        self.or_plain(event, &[position], mode, false)
+        self.chosen(event, &[position], mode, false)
     }
 
     /// The message about a whole buildset: the bodies of these builds one after another, and the first subject.
@@ -199,11 +199,16 @@ impl MessageFormatter {
     ///
     /// A template or a component that failed.
     pub fn set(&self, event: &Event, positions: &[usize], mode: &[&str]) -> Result<Message, Failure> {
-        self.or_plain(event, positions, mode, true)
+        self.chosen(event, positions, mode, true)
     }
 
-    /// If the wording fails for good, a plain message goes out that says so: silence would hide the build too.
-    fn or_plain(&self, event: &Event, positions: &[usize], mode: &[&str], is_buildset: bool) -> Result<Message, Failure> {
+    /// [`MessageFormatter::build`], or [`MessageFormatter::set`] if `is_buildset`; but if the wording fails for good, a
+    /// plain message that says so: silence would hide the build too.
+    ///
+    /// # Errors
+    ///
+    /// Only what may go better later.
+    pub fn or_plain(&self, event: &Event, positions: &[usize], mode: &[&str], is_buildset: bool) -> Result<Message, Failure> {
         self.chosen(event, positions, mode, is_buildset).or_else(|failure| {
             if failure.again {
                 return Err(failure);

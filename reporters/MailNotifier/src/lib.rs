@@ -163,7 +163,7 @@ impl MailNotifier {
             return skip("nobody would get the mail: no responsible user has an address, and there are no extraRecipients");
         }
         let Some(first) = chosen.first().and_then(|n| builds.get(*n)) else { return skip("there is no build") };
-        let message = if is_buildset { self.message.set(event, chosen, mode)? } else { self.message.build(event, 0, mode)? };
+        let message = self.message.or_plain(event, chosen, mode, is_buildset)?;
         let result = if is_buildset { event.buildset().and_then(|set| set["results"].as_u64()).and_then(|r| u8::try_from(r).ok()) } else { first.results() };
         let builder = if is_buildset { "whole buildset".to_owned() } else { first.builder() };
         let subject = match &message.subject {
