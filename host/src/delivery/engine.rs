@@ -60,6 +60,8 @@ struct Shared {
 
 enum Command {
     Push(Vec<Delivery>),
+    /// A waiting delivery has a newer one of its key, which may have ended.
+    Replaced { older: i64, newer: i64 },
     /// An attempt ended; its outcome is being written.
     Attempted { destination: String, reached: bool, pause_until: Option<i64> },
     /// An outcome is durable.
@@ -100,7 +102,11 @@ impl Engine {
             after = last.id;
             engine.push(page);
         }
-        let mut worker = Worker { shared, lanes: Lanes::default(), destinations: HashMap::new(), commands, flying: 0 };
+        // What a newer one has replaced while it was in flight at a crash.
+        for (older, newer) in shared.store.replaced().await? {
+            engine.commands.send(Command::Replaced { older, newer }).ok();
+        }
+        let mut worker = Worker { shared, lanes: Lanes::default(), destinations: HashMap::new(), commands, flying: 0, turn: 0 };
         tokio::spawn(async move {
             worker.run(received, stopping).await;
             has_stopped.send_replace(true);
@@ -151,6 +157,7 @@ struct Worker {
     destinations: HashMap<String, Destination>,
     commands: mpsc::UnboundedSender<Command>,
     flying: usize,
+    turn: usize,
 }
 
 impl Worker {
@@ -184,6 +191,7 @@ impl Worker {
     fn take(&mut self, command: Command) {
         match command {
             Command::Push(deliveries) => deliveries.into_iter().for_each(|delivery| self.push(delivery)),
+            Command::Replaced { older, newer } => self.end(older, Settle::Superseded(newer)),
             Command::Attempted { destination, reached, pause_until } => {
                 let destination = self.destinations.entry(destination).or_default();
                 destination.end(reached, now_ms());
@@ -210,6 +218,10 @@ impl Worker {
     fn push(&mut self, delivery: Delivery) {
         let (id, before) = (delivery.id, self.lanes.len());
         let replaced = self.lanes.push(delivery);
+        // Units end side by side: a newer delivery can come in first.
+        if let Some(by) = self.lanes.replaced_by(id) {
+            self.end(id, Settle::Superseded(by));
+        }
         if self.lanes.len() == before {
             // It was there already.
             self.shared.one_less();
@@ -263,12 +275,19 @@ impl Worker {
         }
         let mut wake = self.lanes.next();
         let mut begun = Vec::new();
-        for (name, destination) in &mut self.destinations {
+        // Another one is first each time: those that fill all places are not to keep them.
+        self.turn = self.turn.wrapping_add(1);
+        let mut names: Vec<String> = self.destinations.iter().filter(|(_, it)| !it.ready.is_empty()).map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        let first = self.turn % names.len().max(1);
+        names.rotate_left(first);
+        for name in &names {
+            let Some(destination) = self.destinations.get_mut(name) else { continue };
             while let Some((due, id)) = destination.ready.first().copied() {
                 if self.flying + begun.len() >= self.shared.options.at_once {
                     break;
                 }
-                let pace = self.lanes.get(id).and_then(|waiting| waiting.held.as_deref()).map_or(Pace::default(), |it| self.shared.pace(it));
+                let pace = self.lanes.get(id).map_or(Pace::default(), |waiting| self.shared.pace(&waiting.entry, &waiting.endpoint));
                 match destination.admits(pace, now) {
                     Ok(()) => {
                         destination.ready.remove(&(due, id));
@@ -351,8 +370,8 @@ impl Shared {
         }
     }
 
-    fn pace(&self, delivery: &Delivery) -> Pace {
-        match self.directory.endpoint(&delivery.new.entry, &delivery.new.endpoint) {
+    fn pace(&self, entry: &str, endpoint: &str) -> Pace {
+        match self.directory.endpoint(entry, endpoint) {
             Some((endpoint, _)) => match &endpoint.kind {
                 EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute },
                 EndpointKind::Smtp(_) => Pace { most_at_once: Some(4), most_per_minute: None },

@@ -17,6 +17,8 @@ enum Lane {
 /// One delivery that waits.
 pub(super) struct Waiting {
     lane: Lane,
+    pub entry: String,
+    pub endpoint: String,
     pub destination: String,
     pub due_ms: i64,
     pub expires_ms: i64,
@@ -32,6 +34,8 @@ pub(super) struct Lanes {
     waiting: HashMap<i64, Waiting>,
     lanes: HashMap<Lane, VecDeque<i64>>,
     keys: HashMap<(String, String, String), BTreeSet<i64>>,
+    /// The newest delivery of each supersede key that was ever taken in: it replaces older ones also after it has ended.
+    newest: HashMap<(String, String, String), i64>,
     /// Heads that wait for their time.
     due: BTreeSet<(i64, i64)>,
     expiry: BTreeSet<(i64, i64)>,
@@ -52,12 +56,15 @@ impl Lanes {
         let lane = place(&new.lane).map_or(Lane::Alone(id), |(entry, endpoint, key)| Lane::Keyed(entry, endpoint, key));
         let mut replaced = Vec::new();
         if let Some(key) = &supersede {
+            self.forget_keys();
+            let newest = self.newest.entry(key.clone()).or_insert(id);
+            *newest = id.max(*newest);
             let older = self.keys.entry(key.clone()).or_default();
             replaced = older.iter().copied().filter(|older| *older < id && !self.in_flight.contains(older)).collect();
             older.insert(id);
         }
         let (due_ms, expires_ms) = (delivery.due_ms, new.expires_ms);
-        let destination = new.destination.clone();
+        let (entry, endpoint, destination) = (new.entry.clone(), new.endpoint.clone(), new.destination.clone());
         let tagged = new.tag.is_some();
         let held = (self.held < HELD).then(|| Box::new(delivery));
         self.held += usize::from(held.is_some());
@@ -68,7 +75,7 @@ impl Lanes {
         let head_before = queue.front().copied();
         queue.insert(at, id);
         let head = queue.front().copied();
-        self.waiting.insert(id, Waiting { lane, destination, due_ms, expires_ms, tagged, supersede, held });
+        self.waiting.insert(id, Waiting { lane, entry, endpoint, destination, due_ms, expires_ms, tagged, supersede, held });
         if head != head_before {
             if let Some(before) = head_before.and_then(|before| self.waiting.get(&before).map(|it| (it.due_ms, before))) {
                 self.due.remove(&before);
@@ -81,7 +88,15 @@ impl Lanes {
     /// The newest delivery that replaces this one.
     pub fn replaced_by(&self, id: i64) -> Option<i64> {
         let key = self.waiting.get(&id)?.supersede.as_ref()?;
-        self.keys.get(key)?.last().copied().filter(|newest| *newest > id)
+        self.newest.get(key).copied().filter(|newest| *newest > id)
+    }
+
+    /// Keeps the memory of ended deliveries bounded. After a restart, or this, the store is asked.
+    fn forget_keys(&mut self) {
+        const MOST: usize = 100_000;
+        if self.newest.len() > MOST {
+            self.newest.retain(|key, _| self.keys.contains_key(key));
+        }
     }
 
     /// A delivery that waits.

@@ -63,6 +63,8 @@ pub(super) fn smtp(status: u16, why: String) -> Verdict {
     match status {
         200..=299 => Verdict::Done,
         400..=499 => Verdict::Retry { after: None, why },
+        // Not this mail but the account was refused (RFC 4954, 6): the operator can mend that while it waits.
+        530 | 534 | 535 | 538 => Verdict::Retry { after: None, why: format!("{why}; look at smtpUser and smtpPassword") },
         _ => Verdict::Dead(why),
     }
 }
@@ -192,7 +194,7 @@ mod tests {
         for status in 200..=599 {
             let expected = match status {
                 200..=299 => "done",
-                400..=499 => "retry",
+                400..=499 | 530 | 534 | 535 | 538 => "retry",
                 _ => "dead",
             };
             assert_eq!(word(&smtp(status, String::new())), expected, "{status}");

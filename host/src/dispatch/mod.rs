@@ -136,8 +136,11 @@ impl Dispatch {
 
     /// Takes up units of work.
     pub fn push(self: &Arc<Self>, units: Vec<Unit>) {
+        let entries = self.entries.load();
         for unit in units {
-            let key = (unit.entry.clone(), unit.order.clone());
+            // An answer is ordered with the events of an entry that keeps state.
+            let whole = entries.get(&unit.entry).is_some_and(|entry| entry.plan.state);
+            let key = (unit.entry.clone(), if whole { String::new() } else { unit.order.clone() });
             if self.lanes.push(key.clone(), unit) {
                 let this = self.clone();
                 tokio::spawn(async move { this.work(key).await });

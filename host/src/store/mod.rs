@@ -414,6 +414,9 @@ pub trait Store: Keep {
     /// Deliveries that wait, in order, with numbers above `after`.
     async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<Delivery>>;
 
+    /// Waiting deliveries that have a newer one of their supersede key, waiting or not: number, and the newest's.
+    async fn replaced(&self) -> Result<Vec<(i64, i64)>>;
+
     /// Settles an attempt. Answers with the unit made for a tag.
     async fn settle(&self, settled: Settled) -> Result<Option<Unit>>;
 

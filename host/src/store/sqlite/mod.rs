@@ -99,6 +99,10 @@ impl Store for SqliteStore {
         read::waiting(&self.readers, after, limit).await
     }
 
+    async fn replaced(&self) -> Result<Vec<(i64, i64)>> {
+        read::replaced(&self.readers).await
+    }
+
     async fn settle(&self, settled: Settled) -> Result<Option<Unit>> {
         self.writer.settle(settled).await
     }
@@ -124,7 +128,10 @@ impl Store for SqliteStore {
             "superseded" if !insist => {
                 Some(format!("{}; a receiver would take it for the newest. Insist with --insist", story.row.why.unwrap_or_default()))
             }
-            _ => None,
+            _ => match read::newer(&self.readers, id).await? {
+                Some(newer) if !insist => Some(format!("delivery {newer} is newer and says the same place something else. Insist with --insist")),
+                _ => None,
+            },
         };
         if let Some(refused) = refused {
             return Ok(Err(format!("delivery {id} is not sent again: {refused}")));

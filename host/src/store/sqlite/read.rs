@@ -81,6 +81,24 @@ pub(super) async fn waiting(pool: &SqlitePool, after: i64, limit: u32) -> Result
     all(pool, &mut query).await?.iter().map(delivery).collect()
 }
 
+/// The newest delivery of the supersede key of `d`, if it is newer.
+const NEWER: &str = "(SELECT max(n.id) FROM deliveries n WHERE n.entry = d.entry AND n.endpoint = d.endpoint \
+                      AND n.supersede = d.supersede AND n.id > d.id)";
+
+pub(super) async fn replaced(pool: &SqlitePool) -> Result<Vec<(i64, i64)>> {
+    let mut query = QueryBuilder::new(format!(
+        "SELECT id, newer FROM (SELECT d.id AS id, {NEWER} AS newer FROM deliveries d WHERE d.state = 'waiting' AND d.supersede IS NOT NULL) \
+         WHERE newer IS NOT NULL ORDER BY id"
+    ));
+    all(pool, &mut query).await?.iter().map(|row| Ok((get(row, "id")?, get(row, "newer")?))).collect()
+}
+
+pub(super) async fn newer(pool: &SqlitePool, id: i64) -> Result<Option<i64>> {
+    let mut query = QueryBuilder::new(format!("SELECT {NEWER} AS newer FROM deliveries d WHERE d.supersede IS NOT NULL AND d.id = "));
+    query.push_bind(id);
+    all(pool, &mut query).await?.first().map_or(Ok(None), |row| get(row, "newer"))
+}
+
 /// A delivery, if it waits.
 pub(super) async fn by_id(pool: &SqlitePool, id: i64) -> Result<Option<Delivery>> {
     let mut query = QueryBuilder::new(format!("SELECT {DELIVERY} FROM deliveries WHERE state = 'waiting' AND id = "));

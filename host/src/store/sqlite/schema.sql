@@ -55,6 +55,7 @@ CREATE TABLE deliveries (
     rules TEXT NOT NULL
 );
 CREATE INDEX deliveries_waiting ON deliveries (id) WHERE state = 'waiting';
+CREATE INDEX deliveries_of_key ON deliveries (entry, endpoint, supersede, id) WHERE supersede IS NOT NULL;
 CREATE INDEX deliveries_of_event ON deliveries (event);
 CREATE INDEX deliveries_of_unit ON deliveries (unit);
 CREATE TABLE attempts (

@@ -312,7 +312,7 @@ async fn end_units(connection: &mut SqliteConnection, ends: &[UnitEnd], now: i64
         let ended = (state != "waiting").then_some(now);
         row.push_bind(end.unit.id).push_bind(state).push_bind(why).push_bind(log).push_bind(due_ms).push_bind(ended);
     });
-    query.push(") AS v WHERE units.id = v.column1");
+    query.push(") AS v WHERE units.id = v.column1 AND units.state = 'waiting'");
     run(connection, query).await
 }
 
@@ -378,7 +378,10 @@ pub(super) async fn operate(connection: &mut SqliteConnection, id: i64, again_un
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let mut query = match again_until {
         Some(expires) => {
-            let mut query = QueryBuilder::<Sqlite>::new("UPDATE deliveries SET state = 'waiting', ended_ms = NULL, due_ms = ");
+            let mut query = QueryBuilder::<Sqlite>::new(
+                // Insisted on, it is not replaced by what is newer.
+                "UPDATE deliveries SET state = 'waiting', ended_ms = NULL, attempts = 0, supersede = NULL, due_ms = ",
+            );
             query.push_bind(now).push(", expires_ms = ").push_bind(expires).push(", why = ").push_bind(why);
             query.push(" WHERE state <> 'waiting' AND id = ").push_bind(id);
             query
