@@ -185,9 +185,15 @@ pub fn columns(heads: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     std::iter::once(&heads).chain(rows).map(line).collect()
 }
 
-/// A message's content.
-pub fn print_payload(payload: &Payload, indent: &str, output: &Output) {
-    let say = |text: &str| output.line(&format!("{indent}{text}"));
+/// A message's content, of which `most` lines are shown.
+pub fn print_payload(payload: &Payload, indent: &str, most: usize, output: &Output) {
+    let said = std::cell::Cell::new(0);
+    let say = |text: &str| {
+        said.set(said.get() + 1);
+        if said.get() <= most {
+            output.line(&format!("{indent}{text}"));
+        }
+    };
     let long = |text: &str| plain_lines(text).for_each(|line| say(&line));
     match payload {
         Payload::Http(request) => {
@@ -227,6 +233,9 @@ pub fn print_payload(payload: &Payload, indent: &str, output: &Output) {
                 say(&plain(&format!("[attachment {}, {}, {size}]", attachment.filename, attachment.content_type)));
             }
         }
+    }
+    if let Some(more) = said.get().checked_sub(most).filter(|more| *more > 0) {
+        output.line(&output.paint(Paint::Dim, &format!("{indent}… {more} more lines")));
     }
 }
 

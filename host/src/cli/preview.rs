@@ -112,7 +112,7 @@ impl Preview {
         }
         for send in &self.sends {
             output.line(&format!("  → {}  {}", plain(&send.destination), plain(&send.title)));
-            print_payload(&send.payload, "    ", output);
+            print_payload(&send.payload, "    ", usize::MAX, output);
         }
     }
 }

@@ -5,6 +5,9 @@ use serde::Serialize;
 use super::output::{Output, Paint, clock, plain, print_payload};
 use crate::transport::Payload;
 
+/// Lines of a content that are shown as it goes out; `deliveries show` has all of it.
+const SHOWN: usize = 18;
+
 /// What came of a delivery, or of an event for an entry.
 #[derive(Clone, Debug, Serialize)]
 pub struct Told {
@@ -82,7 +85,7 @@ impl Told {
         let time = output.paint(Paint::Dim, &clock(self.at_ms));
         output.line(&format!("{time}  {}{arrow}  {}  {}", plain(&self.entry), plain(&self.title), output.paint(paint, &plain(&came))));
         if let Some(content) = &self.content {
-            print_payload(content, "    ", output);
+            print_payload(content, "    ", SHOWN, output);
         }
     }
 }

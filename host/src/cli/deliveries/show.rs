@@ -51,7 +51,7 @@ fn print(story: &DeliveryStory, now: i64, output: &Output) {
     match &story.payload {
         Some(payload) => {
             output.line("  content");
-            print_payload(payload, "    ", output);
+            print_payload(payload, "    ", usize::MAX, output);
         }
         None => output.line("  the content was removed, as [retention] says"),
     }
