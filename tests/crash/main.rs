@@ -1,0 +1,179 @@
+//! The real host killed under load, again and again: every event that it said it had is delivered,
+//! and what is delivered twice was in flight when it was killed.
+
+mod sink;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+use sink::Sink;
+
+/// Kills of one run.
+const KILLS: u32 = 12;
+/// Attempts that a host has in flight at the most.
+const IN_FLIGHT: usize = 64;
+/// How long anything may take before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A host with an inbox and one service, on a state folder of its own.
+struct Host {
+    folder: tempfile::TempDir,
+    inbox: u16,
+    child: Option<Child>,
+}
+
+impl Host {
+    fn new(sink: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = format!(
+            "[host]\nstate_dir = 'state'\n[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n\
+             [[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{sink}/hook'\n"
+        );
+        std::fs::write(folder.path().join("settings.toml"), settings).unwrap();
+        Self { folder, inbox, child: None }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    async fn start(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_host-under-test"));
+        command.args(["run", "--quiet", "--log", "info"]).arg(self.folder.path().join("settings.toml"));
+        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        // The first start compiles the component.
+        let up = tokio::time::timeout(PATIENCE, async {
+            while tokio::net::TcpStream::connect(("127.0.0.1", self.inbox)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(up.await.is_ok(), "the host does not listen:\n{}", self.said());
+    }
+
+    fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    async fn terminate(&mut self) {
+        let mut child = self.child.take().unwrap();
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        let ended = tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let status = ended.await.unwrap_or_else(|_| panic!("it does not end:\n{}", self.said()));
+        assert!(status.success(), "{status}:\n{}", self.said());
+    }
+
+    /// Posts one ended build. True: the host has said that it has it.
+    async fn post(&self, client: &reqwest::Client, number: u64) -> Option<StatusCode> {
+        let build = json!({"id": format!("build-{number}"), "builder": "load", "number": number, "results": number % 3});
+        let post = client.post(format!("http://127.0.0.1:{}/events", self.inbox)).bearer_auth("let-me-in").json(&build);
+        post.send().await.ok().map(|answer| answer.status())
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// Waits until the sink has had each of these builds.
+async fn delivered(sink: &Sink, wanted: &BTreeSet<u64>, host: &Host) {
+    let all = tokio::time::timeout(PATIENCE, async {
+        while !wanted.is_subset(&sink.numbers()) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    if all.await.is_err() {
+        let missing: Vec<_> = wanted.difference(&sink.numbers()).copied().collect();
+        panic!("{} of {} builds never arrived: {missing:?}\n{}", missing.len(), wanted.len(), host.said());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_taken_is_lost_to_kills() {
+    reporter_host::transport::install_crypto();
+    let sink = Sink::start().await;
+    let mut host = Host::new(sink.port());
+    let client = reqwest::Client::new();
+    let (mut taken, mut number) = (BTreeSet::new(), 0);
+    for round in 0..KILLS {
+        host.start().await;
+        // Each round is killed a little later, so that every phase is met.
+        let load = async {
+            loop {
+                let posts = (0..16).map(|n| {
+                    let (host, client) = (&host, &client);
+                    async move { (number + n, host.post(client, number + n).await) }
+                });
+                for (number, status) in futures_util::future::join_all(posts).await {
+                    if status.is_some_and(|status| status.is_success()) {
+                        taken.insert(number);
+                    }
+                }
+                number += 16;
+            }
+        };
+        tokio::time::timeout(Duration::from_millis(u64::from(150 + 60 * round)), load).await.unwrap_err();
+        host.kill();
+        number += 16;
+    }
+    host.start().await;
+    // What a client did not hear of it posts again, as it should: known or new, it is there once.
+    for again in 0..number {
+        let status = host.post(&client, again).await.unwrap();
+        assert!(status.is_success(), "{status}");
+        taken.insert(again);
+    }
+    delivered(&sink, &taken, &host).await;
+    host.terminate().await;
+    let twice = sink.twice();
+    assert!(twice.len() <= IN_FLIGHT * KILLS as usize, "{} builds were delivered twice", twice.len());
+    assert!(taken.len() > 200, "there was no load: {}", taken.len());
+    assert_eq!(sink.keys_per_build_at_most(), 1, "a build was delivered under two idempotency keys: it was journalled twice");
+    println!("{} builds, {} kills, {} delivered twice", taken.len(), KILLS, twice.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_is_away_is_waited_for() {
+    reporter_host::transport::install_crypto();
+    let sink = Sink::start().await;
+    let mut host = Host::new(sink.port());
+    let client = reqwest::Client::new();
+    sink.answer(503);
+    host.start().await;
+    let wanted: BTreeSet<u64> = (0..5).collect();
+    for number in &wanted {
+        assert_eq!(host.post(&client, *number).await, Some(StatusCode::ACCEPTED));
+        assert_eq!(host.post(&client, *number).await, Some(StatusCode::OK), "posted twice, it is known");
+    }
+    sink.refused(5).await;
+    host.kill();
+    sink.answer(200);
+    host.start().await;
+    delivered(&sink, &wanted, &host).await;
+    host.terminate().await;
+    assert_eq!(sink.keys_per_build_at_most(), 1);
+}
