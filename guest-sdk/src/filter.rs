@@ -209,6 +209,19 @@ impl Filter {
         }
     }
 
+    /// Whether a set without builds is reported (its requests were cancelled, or merged into others'): only if all sets are.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn decide_empty_set(&self) -> Result<(), String> {
+        let of_builds = [&self.builders, &self.tags, &self.schedulers, &self.branches];
+        if of_builds.iter().all(|setting| setting.is_none()) && self.modes.as_ref().is_none_or(|modes| modes.all) {
+            return Ok(());
+        }
+        Err("the buildset has no builds".into())
+    }
+
     /// The builds of a set that are reported, by position.
     ///
     /// # Errors

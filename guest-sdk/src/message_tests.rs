@@ -108,6 +108,33 @@ fn the_default_texts_contain_the_facts() {
 }
 
 #[test]
+fn what_was_checked_out_is_told_where_the_source_stamps_do_not_know() {
+    let body = |got: serde_json::Value, kind: &str| {
+        let stamps = json!({"sourcestamps": [{"codebase": "", "branch": "main", "revision": "abc"}]});
+        let build = json!({"results": 0, "builder": {"name": "b"}, "buildset": stamps, "properties": {"got_revision": [got, "Git"]}});
+        let event = Event::from_json(json!({"kind": "build-finished", "builds": [build]}));
+        formatter(json!({"template_type": kind})).unwrap().build(&event, 0, &[]).unwrap().body
+    };
+    for kind in ["plain", "html"] {
+        assert!(body(json!("f00d"), kind).contains("Checked out: f00d"));
+        assert!(body(json!({"back": "f00d", "front": "abc"}), kind).contains(if kind == "html" { "Checked out 'back': f00d" } else { "Checked out 'back': f00d\n" }));
+        for nothing in [json!("abc"), json!({"front": "abc"}), json!(null), json!(7), json!(["x"])] {
+            assert!(!body(nothing.clone(), kind).contains("Checked out"), "{nothing}");
+        }
+    }
+}
+
+#[test]
+fn a_subject_is_text_also_of_html() {
+    let settings = json!({"template_type": "html", "template": "{{ summary }}", "subject": "{{ summary }}"});
+    let message = formatter(settings).unwrap().build(&event(), 0, &[]).unwrap();
+    assert_eq!((message.body.as_str(), message.subject.as_deref()), ("BUILD FAILED: failed test &lt;x&gt;", Some("BUILD FAILED: failed test <x>")));
+    let folder = json!({"default_mail.html": "{% include 'what.txt' %}", "what.txt": "{{ summary }}", "subject.txt": "{% include 'what.txt' %}"});
+    let message = formatter(json!({"template_type": "html", "template_dir": folder, "subject_filename": "subject.txt"})).unwrap().build(&event(), 0, &[]).unwrap();
+    assert_eq!((message.body.as_str(), message.subject.as_deref()), ("BUILD FAILED: failed test &lt;x&gt;", Some("BUILD FAILED: failed test <x>")));
+}
+
+#[test]
 fn the_default_text_of_little() {
     let event = Event::from_json(json!({"kind": "build-finished", "builds": [{"results": 0, "builder": {"name": "b"}, "state_string": "build successful"}]}));
     let body = formatter(json!({})).unwrap().build(&event, 0, &[]).unwrap().body;

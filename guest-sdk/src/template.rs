@@ -70,6 +70,8 @@ pub struct Defaults {
 pub struct Templates {
     env: Environment<'static>,
     body: String,
+    /// Where the subject is, if not in `env`.
+    subjects: Option<Environment<'static>>,
     subject: Option<String>,
     kind: TemplateType,
     ctx: Table,
@@ -100,6 +102,15 @@ impl Templates {
                 problems.add(format!("{at}/template_dir"), format!("{name} {}", jinja::explain(&error)));
             }
         }
+        // A subject is a line of text, also of an HTML mail; and so is what it includes.
+        let mut subjects = (settings.template_type == TemplateType::Html && (settings.subject.is_some() || settings.subject_filename.is_some())).then(|| {
+            let mut subjects = jinja::environment(false, from_files);
+            for (name, text) in &files {
+                // What does not parse was noted above.
+                let _ = subjects.add_template_owned(name.clone(), text.clone());
+            }
+            subjects
+        });
         let default = match settings.template_type {
             TemplateType::Plain => defaults.plain,
             TemplateType::Html => defaults.html,
@@ -141,12 +152,13 @@ impl Templates {
                 problems.add(format!("{at}/subject_filename"), format!("there is no {name} in template_dir"));
                 None
             }
-            (None, Some(text)) => Some(add(&mut env, SUBJECT, text, format!("{at}/subject"), &mut problems)),
+            (None, Some(text)) => Some(add(subjects.as_mut().unwrap_or(&mut env), SUBJECT, text, format!("{at}/subject"), &mut problems)),
             (None, None) => None,
         };
         problems.or(())?;
-        let uses = env.templates().flat_map(|(_, template)| template.undeclared_variables(false)).collect();
-        Ok(Self { env, body, subject, kind: settings.template_type, ctx: settings.ctx, uses, own })
+        let all = env.templates().chain(subjects.iter().flat_map(Environment::templates));
+        let uses = all.flat_map(|(_, template)| template.undeclared_variables(false)).collect();
+        Ok(Self { env, body, subjects, subject, kind: settings.template_type, ctx: settings.ctx, uses, own })
     }
 
     /// Whether a template uses this variable of the context.
@@ -174,16 +186,17 @@ impl Templates {
             context.insert(key.clone(), value_of(value));
         }
         let context = Value::from_pairs(context);
-        let body = self.text(&self.body, &context)?;
-        let subject = self.subject.as_deref().map(|name| self.text(name, &context)).transpose()?;
+        let body = text(&self.env, &self.body, &context)?;
+        let subjects = self.subjects.as_ref().unwrap_or(&self.env);
+        let subject = self.subject.as_deref().map(|name| text(subjects, name, &context)).transpose()?;
         // A subject is one line, however its template is laid out.
         Ok((body, subject.map(|subject| subject.split_whitespace().collect::<Vec<_>>().join(" "))))
     }
+}
 
-    fn text(&self, name: &str, context: &Value) -> Result<String, Failure> {
-        let rendered = self.env.get_template(name).and_then(|template| template.render(context.clone()));
-        rendered.map_err(|error| Failure::for_good(format!("{} {}", error.name().unwrap_or(name), jinja::explain(&error))))
-    }
+fn text(env: &Environment<'_>, name: &str, context: &Value) -> Result<String, Failure> {
+    let rendered = env.get_template(name).and_then(|template| template.render(context.clone()));
+    rendered.map_err(|error| Failure::for_good(format!("{} {}", error.name().unwrap_or(name), jinja::explain(&error))))
 }
 
 fn add(env: &mut Environment<'static>, name: &str, text: String, at: String, problems: &mut Problems) -> String {

@@ -80,6 +80,10 @@ impl HttpStatusPush {
         }
         let builds = event.builds();
         if event.kind() == "buildset-complete" {
+            // A formatter words builds; the set itself is in the JSON only.
+            if builds.is_empty() && matches!(self.formatting, Formatting::Plain) {
+                return self.filter.decide_empty_set().map(|()| Vec::new());
+            }
             return self.filter.decide_set(&builds);
         }
         let build = builds.first().ok_or("the event has no build")?;
@@ -123,7 +127,7 @@ fn title(event: &Event, chosen: &[usize]) -> String {
     }
     let builds = event.builds();
     let Some(build) = chosen.first().and_then(|n| builds.get(*n)) else {
-        return event.kind();
+        return if event.buildset().is_some() { "end of a buildset without builds".into() } else { event.kind() };
     };
     let number = build.number().map(|number| format!("build {number}")).unwrap_or_else(|| "a build request".into());
     match event.kind().as_str() {

@@ -21,8 +21,8 @@ const HOST_OWNED: &[&str] = &[
     "content-transfer-encoding", "content-disposition", "auto-submitted", "return-path", "received",
 ];
 
-/// Lines up to this are left as they are: below RFC 5322's 78 with a line end.
-const LONGEST_PLAIN: usize = 76;
+/// Lines up to this are left as they are: the longest that lettre takes as 7bit (76 with the line end before it), below RFC 5322's 78.
+const LONGEST_PLAIN: usize = 74;
 
 /// Why a mail can never go out as it stands.
 #[derive(Clone, Debug, thiserror::Error)]

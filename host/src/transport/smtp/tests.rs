@@ -237,3 +237,19 @@ async fn check_connect_ends_with_goodbye() {
     assert!(server.lines.lock().unwrap().iter().any(|line| line == "QUIT"));
     assert!(check(closing().await).await.is_err());
 }
+
+/// Where 7bit ends and quoted-printable begins is decided twice, here and in the library.
+#[tokio::test]
+async fn lines_of_every_length_can_be_sent() {
+    for length in 60..90 {
+        let line = "x".repeat(length);
+        for text in [line.clone(), format!("{line}\n"), format!("a\n{line}\nb"), format!("a\r\n{line}\r\n")] {
+            let mut mail = to(&["bob@example.org"]);
+            mail.body[0].text = text.clone();
+            let message = super::message::message("id", &mail, std::path::Path::new("/nowhere")).await.unwrap_or_else(|e| panic!("{length}: {e}"));
+            let parsed = mail_parser::MessageParser::default().parse(&message).unwrap();
+            let body = parsed.body_text(0).unwrap().replace("\r\n", "\n");
+            assert_eq!(body.trim_end(), text.replace("\r\n", "\n").trim_end(), "{length}");
+        }
+    }
+}

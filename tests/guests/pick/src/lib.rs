@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use reporter_sdk::message::{status_detected, summary};
+use reporter_sdk::event::MasterInfo;
+use reporter_sdk::message::{projects, sourcestamps, status_detected, summary};
 use reporter_sdk::prelude::*;
 use serde_json::{Map, Value};
 
@@ -18,6 +19,12 @@ pub struct Settings {
     /// A text in which `{name}` stands for a member: it is the answer then.
     #[serde(default)]
     text: Option<String>,
+    /// Such a text for each build of a buildset: one after another, they are `{each}`.
+    #[serde(default)]
+    each: Option<String>,
+    /// Such a text as subject of a message.
+    #[serde(default)]
+    subject: Option<String>,
 }
 
 /// The formatter.
@@ -29,34 +36,70 @@ impl Formatter for Pick {
     const SLOTS: &'static [&'static str] = &["payload", "message", "description", "start-description"];
 
     fn format(settings: &Settings, slot: &str, subjects: Subjects, context: Context) -> Result<Document, String> {
-        let build = subjects.build()?;
-        let want: Vec<&str> = settings.want.iter().map(String::as_str).collect();
-        let document = build.document(&want);
-        let mut members = Map::new();
-        for (name, what) in &settings.members {
-            members.insert(name.clone(), member(what, build, &document, &context)?);
-        }
+        let members = members(settings, subjects.build()?, &subjects, &context)?;
         let Some(text) = &settings.text else { return Ok(Document(Value::Object(members))) };
-        let texts: BTreeMap<String, String> = members.into_iter().map(|(name, value)| (format!("{{{name}}}"), value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect();
-        let text = texts.iter().fold(text.clone(), |text, (name, value)| text.replace(name, value));
-        Ok(if slot == "message" { Document::message(text) } else { Document(Value::String(text)) })
+        let mut texts = texts(&members);
+        if let (Some(each), Subjects::Builds(builds)) = (&settings.each, &subjects) {
+            let mut all = String::new();
+            for build in builds {
+                all.push_str(&filled(each, &self::texts(&self::members(settings, build, &subjects, &context)?)));
+            }
+            texts.insert("{each}".into(), all);
+        }
+        let text = filled(text, &texts);
+        Ok(match (slot, &settings.subject) {
+            ("message", Some(subject)) => Document::message(text).subject(filled(subject, &texts)),
+            ("message", None) => Document::message(text),
+            _ => Document(Value::String(text)),
+        })
     }
 }
 
+fn members(settings: &Settings, build: &Build, subjects: &Subjects, context: &Context) -> Result<Map<String, Value>, String> {
+    let want: Vec<&str> = settings.want.iter().map(String::as_str).collect();
+    let document = build.document(&want);
+    settings.members.iter().map(|(name, what)| Ok((name.clone(), member(what, build, subjects, &document, context)?))).collect()
+}
+
+fn texts(members: &Map<String, Value>) -> BTreeMap<String, String> {
+    members.iter().map(|(name, value)| (format!("{{{name}}}"), value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect()
+}
+
+fn filled(text: &str, texts: &BTreeMap<String, String>) -> String {
+    texts.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+}
+
 /// `{ pointer = "/builder/name" }` into the document, `{ say = "summary" }`, or the value itself.
-fn member(what: &Value, build: &Build, document: &Value, context: &Context) -> Result<Value, String> {
+fn member(what: &Value, build: &Build, subjects: &Subjects, document: &Value, context: &Context) -> Result<Value, String> {
     if let Some(pointer) = what["pointer"].as_str() {
         return Ok(document.pointer(pointer).cloned().unwrap_or(Value::Null));
     }
     match what["say"].as_str() {
         None => Ok(what.clone()),
         Some("summary") => Ok(summary(build).into()),
+        Some("sourcestamps") => Ok(sourcestamps(build).into()),
+        Some("projects") => {
+            let text = |key: &str| context.text(key).to_owned();
+            let master = MasterInfo { title: text("buildbot_title"), title_url: String::new(), url: text("buildbot_url"), version: String::new() };
+            Ok(projects(build, &master).into())
+        }
+        Some("result") => Ok(reporter_sdk::results::name(results(build, context)).into()),
+        Some("count") => Ok(match subjects {
+            Subjects::Builds(builds) => builds.len(),
+            _ => 0,
+        }
+        .into()),
         Some("status_detected") => {
             let mode: Vec<&str> = context.get("mode").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-            Ok(status_detected(build.results(), &mode, &|| build.previous().and_then(|previous| previous.results())).into())
+            Ok(status_detected(results(build, context), &mode, &|| build.previous().and_then(|previous| previous.results())).into())
         }
         Some(other) => Err(format!("nothing is known about {other}")),
     }
+}
+
+/// Of the set, if the message is about one.
+fn results(build: &Build, context: &Context) -> Option<u8> {
+    context.get("results").map_or_else(|| build.results(), |results| results.as_u64().and_then(|results| u8::try_from(results).ok()))
 }
 
 reporter_sdk::export_formatter!(Pick);

@@ -1,0 +1,211 @@
+//! Where we do not send what Buildbot sent, and why.
+
+use serde_json::Value;
+
+use crate::case::Case;
+use crate::compare::Difference;
+use crate::facts;
+
+/// A deviation.
+pub struct Deviation {
+    /// Its name, for the table.
+    pub name: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// Which differences it explains.
+    pub covers: fn(&Pair<'_>, &Difference) -> bool,
+}
+
+/// What is compared.
+pub struct Pair<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// The recorded reporter.
+    pub reporter: &'a str,
+    /// `builds/5/finished`
+    pub event: &'a str,
+    /// What was recorded.
+    pub recorded: Option<&'a Value>,
+    /// What we send.
+    pub ours: Option<&'a Value>,
+}
+
+impl Pair<'_> {
+    fn is(&self, class: &str) -> bool {
+        self.reporter.starts_with(class)
+    }
+
+    fn says(&self, pointer: &str) -> Option<&str> {
+        self.ours.and_then(|ours| ours.pointer(pointer)).and_then(Value::as_str)
+    }
+
+    fn said(&self, pointer: &str) -> Option<&str> {
+        self.recorded.and_then(|recorded| recorded.pointer(pointer)).and_then(Value::as_str)
+    }
+
+    /// Whether the formatter is a default one.
+    fn has_default_words(&self) -> bool {
+        !["mail-somelogs", "mail-set-comb", "mail-headers", "mail-multi"].contains(&self.reporter)
+    }
+}
+
+fn text(value: &Option<Value>) -> &str {
+    value.as_ref().and_then(Value::as_str).unwrap_or_default()
+}
+
+fn sorted_lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+fn list(value: &Option<Value>) -> &[Value] {
+    value.as_ref().and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// All of them. The first that explains a difference counts.
+pub const DEVIATIONS: &[Deviation] = &[
+    Deviation {
+        name: "every-end",
+        reason: "Buildbot 4.3 announces builds that end as exception, skipped, cancelled or retry and never says that they ended; the page knows no such filter, so their end is sent",
+        covers: |pair, it| pair.is("http-default") && it.at.is_empty() && it.recorded.is_none() && pair.event.ends_with("/finished"),
+    },
+    Deviation {
+        name: "all-is-every-result",
+        reason: "mode all is every completed result; Buildbot 4.3 leaves out builds that were skipped or are tried again",
+        covers: |pair, it| it.at.is_empty() && it.recorded.is_none() && pair.event.ends_with("/finished") && pair.reporter != "http-default" && matches!(pair.case.results(pair.event), Some(3 | 5)),
+    },
+    Deviation {
+        name: "previous-not-recorded",
+        reason: "the build before is in no case of this recording, so what depends on it is not to be seen here",
+        covers: |pair, it| pair.case.lacks_the_build_before(pair.event) && (it.at.starts_with("/json/prev_build") || it.at.is_empty() && ["mail-change", "mail-problem"].contains(&pair.reporter)),
+    },
+    Deviation {
+        name: "request-is-read-later",
+        reason: "a request that is tried again is claimed again, and is read after that here",
+        covers: |_, it| it.at == "/json/buildrequest/claimed_at",
+    },
+    Deviation {
+        name: "no-message-without-builds",
+        reason: "a set whose requests were all cancelled or merged into others has no builds that a formatter could word; Buildbot's combined one is called with none",
+        covers: |pair, it| pair.is("mail-set-comb") && it.at.is_empty() && it.ours.is_none() && pair.said("/subject").is_some_and(|subject| subject.ends_with(" 0")),
+    },
+    Deviation {
+        name: "owners-of-the-set",
+        reason: "people that a scheduler names as owners are responsible also if a build writes a property of that name",
+        covers: |pair, it| (it.at == "/to" || it.at == "/recipients") && pair.case.name.contains("props") && list(&it.recorded).iter().all(|one| list(&it.ours).contains(one)),
+    },
+    Deviation {
+        name: "missing-worker-has-recipients",
+        reason: "Buildbot's mail about a missing worker has no To",
+        covers: |pair, it| it.at == "/to" && pair.event.starts_with("workers/") && list(&it.recorded).is_empty(),
+    },
+    Deviation {
+        name: "text-is-sent",
+        reason: "with a text formatter Buildbot posts an empty body; ours posts the text",
+        covers: |pair, it| pair.is("http-") && pair.said("/text") == Some("") && (it.at == "/text" || it.at == "/headers/content-type"),
+    },
+    Deviation {
+        name: "request-as-in-rest",
+        reason: "Buildbot puts the builder's name into the build request and leaves claimed and properties out, which differs from everywhere else; ours is the request as REST tells it",
+        covers: |pair, it| pair.event.starts_with("buildrequests/") && ["/json/buildrequest/buildername", "/json/buildrequest/claimed", "/json/buildrequest/properties"].contains(&it.at.as_str()),
+    },
+    Deviation {
+        name: "builder-properties",
+        reason: "the properties in a builder's configuration are not in REST before a build has started",
+        covers: |pair, it| pair.event.starts_with("buildrequests/") && it.at.starts_with("/json/properties/") && it.ours.is_none(),
+    },
+    Deviation {
+        name: "read-while-running",
+        reason: "what a running build has of properties and steps is read a moment sooner or later",
+        covers: |pair, it| pair.event.ends_with("/new") && (it.at.starts_with("/json/properties/") || it.at.starts_with("/json/steps")),
+    },
+    Deviation {
+        name: "links-of-logs",
+        reason: "Buildbot 2.6 has no links in logs; 4.3 has them, and ours",
+        covers: |_, it| it.at.contains("/logs/") && it.recorded.is_none() && ["/stepname", "/url", "/url_raw", "/url_raw_inline"].iter().any(|key| it.at.ends_with(key)),
+    },
+    Deviation {
+        name: "parent-is-told",
+        reason: "Buildbot 2.6 has no parentbuild and parentbuilder; 4.3 has them, and ours",
+        covers: |_, it| (it.at == "/json/parentbuild" || it.at == "/json/parentbuilder") && it.recorded.is_none(),
+    },
+    Deviation {
+        name: "links-with-a-slash",
+        reason: "Buildbot 2.6 links to #builders/…, later ones to #/builders/…, which every version understands",
+        covers: |_, it| text(&it.recorded).contains("/#b") && text(&it.recorded).replace("/#b", "/#/b") == text(&it.ours),
+    },
+    Deviation {
+        name: "github-sub-groups",
+        reason: "GitHub has owner/name; a repository with a further slash has no status there, and Buildbot posts to a path that does not exist",
+        covers: |pair, it| pair.is("github-") && it.at.is_empty() && it.ours.is_none() && pair.said("/path").is_some_and(|path| path.rsplit_once("/statuses/").and_then(|(path, _)| path.split_once("/repos/")).is_some_and(|(_, path)| path.split('/').count() > 2)),
+    },
+    Deviation {
+        name: "a-slash-at-the-end",
+        reason: "https://github.com/owner/name/ is understood; Buildbot finds no repository in it",
+        covers: |pair, it| pair.is("github-") && it.at.is_empty() && it.recorded.is_none() && pair.case.has_repository(|url| url.ends_with('/')),
+    },
+    Deviation {
+        name: "plus-in-paths",
+        reason: "a plus in a path segment goes out as %2B, which no server takes for a blank",
+        covers: |_, it| it.at == "/path" && text(&it.ours).replace("%2B", "+") == text(&it.recorded),
+    },
+    Deviation {
+        name: "stamps-in-any-order",
+        reason: "Buildbot tells the source stamps of a set in changing orders",
+        covers: |pair, it| it.at == "/text" && !pair.has_default_words() && !text(&it.ours).is_empty() && sorted_lines(text(&it.recorded)) == sorted_lines(text(&it.ours)),
+    },
+    Deviation {
+        name: "auto-submitted",
+        reason: "mails say Auto-Submitted: auto-generated (RFC 3834), so that no vacation program answers",
+        covers: |_, it| it.at == "/headers/auto-submitted" && it.recorded.is_none(),
+    },
+    Deviation {
+        name: "one-subject",
+        reason: "Buildbot adds a second Subject from extraHeaders; ours refuses that setting",
+        covers: |_, it| it.at == "/subject" && text(&it.recorded) == "cannot override",
+    },
+    Deviation {
+        name: "subject-of-the-page",
+        reason: "the default subject is the page's: Buildbot RESULT in TITLE on BUILDER; Buildbot worker NAME missing",
+        covers: |pair, it| it.at == "/subject" && pair.has_default_words() && (text(&it.recorded).contains("Buildbot (") || pair.event.starts_with("workers/")) && text(&it.ours).starts_with("Buildbot "),
+    },
+    Deviation {
+        name: "plain-by-default",
+        reason: "template_type is plain by default, as the page says; Buildbot 4.3 has html",
+        covers: |pair, it| it.at == "/type" && ["mail-default", "mail-patch", "mail-warnings", "mail-exc"].contains(&pair.reporter),
+    },
+    Deviation {
+        name: "own-words",
+        reason: "default messages are worded anew; result, builder, project, state, revision, worker, reason, people and links are there",
+        covers: |pair, it| {
+            let html = |kind: Option<&str>| kind == Some("text/html");
+            let ours = if html(pair.says("/type")) { facts::plain(text(&it.ours)) } else { text(&it.ours).to_owned() };
+            let facts = facts::facts(text(&it.recorded), html(pair.said("/type")));
+            it.at == "/text" && pair.has_default_words() && facts.len() >= 3 && facts.iter().all(|fact| ours.contains(fact.as_str()) || ours.contains(&fact.replace("/#b", "/#/b")))
+        },
+    },
+    Deviation {
+        name: "html-is-escaped",
+        reason: "in HTML, values are escaped",
+        covers: |pair, it| it.at == "/text" && pair.says("/type") == Some("text/html") && facts::unescaped(text(&it.ours)) == text(&it.recorded),
+    },
+    Deviation {
+        name: "logs-as-text",
+        reason: "attached logs do not have the characters that tell their streams apart",
+        covers: |_, it| {
+            let stripped: Vec<&str> = text(&it.recorded).lines().map(|line| line.get(1..).unwrap_or_default()).collect();
+            it.at.starts_with("/attachments/") && stripped.join("\n").replace("/tmp/oracle-run", "/srv/buildbot-a") == text(&it.ours)
+        },
+    },
+    Deviation {
+        name: "patches-are-named",
+        reason: "a patch that is given as bytes loses Buildbot's mail; ours is sent, and says that there is a patch",
+        covers: |pair, it| pair.is("mail-") && it.at.is_empty() && it.recorded.is_none() && pair.says("/text").is_some_and(|text| text.contains("(plus patch)")),
+    },
+    Deviation {
+        name: "a-mail-for-each-entry",
+        reason: "the messages of several generators make one mail in Buildbot; they are several entries here, each with its mail",
+        covers: |pair, it| pair.is("mail-multi") && (it.at == "/text" && text(&it.recorded).contains(text(&it.ours)) || it.at.is_empty() && it.recorded.is_none() && pair.says("/text") == Some("second generator")),
+    },
+];
