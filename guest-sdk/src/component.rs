@@ -67,7 +67,16 @@ impl Plan {
 
     /// Adds an endpoint; its settings are the JSON object of docs/endpoints.md.
     pub fn endpoint(mut self, name: &str, kind: &str, settings: Value) -> Self {
-        self.endpoints.push(Endpoint { name: name.into(), kind: kind.into(), settings });
+        self.endpoints.push(Endpoint { name: name.into(), kind: kind.into(), settings, fallback: None });
+        self
+    }
+
+    /// What the host sends by itself to the endpoint `name` when the component fails: a payload of its kind, in whose texts `{subject}` and
+    /// `{text}` are replaced (docs/endpoints.md).
+    pub fn fallback(mut self, name: &str, payload: Value) -> Self {
+        for endpoint in self.endpoints.iter_mut().filter(|endpoint| endpoint.name == name) {
+            endpoint.fallback = Some(payload.clone());
+        }
         self
     }
 
@@ -87,6 +96,8 @@ pub struct Endpoint {
     pub kind: String,
     /// A JSON object, by kind (docs/endpoints.md).
     pub settings: Value,
+    /// See [`Plan::fallback`].
+    pub fallback: Option<Value>,
 }
 
 /// Something wrong in the settings.

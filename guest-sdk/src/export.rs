@@ -105,7 +105,12 @@ pub fn configure_reporter<R: Reporter>(kept: &RefCell<Option<R>>, settings: &str
 }
 
 fn plan_to_host(plan: Plan) -> of_reporter::Plan {
-    let endpoint = |e: crate::component::Endpoint| of_reporter::Endpoint { name: e.name, kind: e.kind, settings: e.settings.to_string() };
+    let endpoint = |mut e: crate::component::Endpoint| {
+        if let (Some(fallback), Some(settings)) = (e.fallback.take(), e.settings.as_object_mut()) {
+            settings.insert("fallback".into(), fallback);
+        }
+        of_reporter::Endpoint { name: e.name, kind: e.kind, settings: e.settings.to_string() }
+    };
     of_reporter::Plan { endpoints: plan.endpoints.into_iter().map(endpoint).collect(), events: plan.events, uses: plan.uses }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn format(slot: &str, subjects: Subjects, context: String) -> Result<
         let subjects = match subjects {
             Subjects::Builds(builds) => events::Subjects::Builds(builds.into_iter().filter_map(|build| build.into_host()).collect()),
             Subjects::Worker(worker) => events::Subjects::Worker(worker.into_host().ok_or("this worker is not the host's")?),
-            Subjects::Users(users) => events::Subjects::Users(users.into_iter().filter_map(|user| user.into_host()).collect()),
+            Subjects::Users(users) => events::Subjects::Users(users.into_iter().map(|user| user.into_host()).collect()),
         };
         formatters::format(slot, subjects, &context)
     }

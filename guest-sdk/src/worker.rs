@@ -84,16 +84,16 @@ impl User {
         Self(OfUser::Host(user))
     }
 
-    /// A person for a test.
+    /// A person, to ask the slot `lookup` about.
     pub fn named(name: impl Into<String>) -> Self {
         Self(OfUser::Name(name.into()))
     }
 
     #[cfg(target_arch = "wasm32")]
-    pub(crate) fn into_host(self) -> Option<wit::User> {
+    pub(crate) fn into_host(self) -> wit::User {
         match self.0 {
-            OfUser::Host(handle) => Some(handle),
-            OfUser::Name(_) => None,
+            OfUser::Host(handle) => handle,
+            OfUser::Name(name) => wit::User::new(&name),
         }
     }
 

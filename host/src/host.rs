@@ -21,13 +21,13 @@ use crate::source::buildbot::Master;
 use crate::source::inbox::Inbox;
 use crate::source::recording::Recording;
 use crate::source::{Journal, Reveal, SourceError};
-use crate::store::{Mode, SqliteStore, Store, StoreError};
+use crate::store::{Mode, Retention, SqliteStore, Store, StoreError};
 use crate::tenant::settings::{Diagnostic, Report, Settings, SourceKind, SourceSettings};
 use crate::tenant::{Entry, EntryError, Shared};
 use crate::transport::policy::{CidrError, Policy};
 use crate::transport::http::HttpTransport;
 use crate::transport::smtp::SmtpTransport;
-use crate::transport::{Answer, Endpoint, HttpRequest, Sink};
+use crate::transport::{Answer, ByLevel, Endpoint, HttpRequest, Sink};
 
 /// How long a query may take.
 const QUERY: Duration = Duration::from_secs(20);
@@ -43,6 +43,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A reload cannot change this.
+    #[error("[network], and state_dir, sink and log of [host], are read when the host starts: restart it, or undo what changed there")]
+    Restart,
     /// A source.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -127,9 +130,9 @@ fn cache_folder() -> PathBuf {
 #[derive(Clone)]
 pub struct Wires {
     /// HTTP.
-    pub http: Arc<HttpTransport>,
+    pub http: Arc<ByLevel<HttpTransport>>,
     /// SMTP.
-    pub smtp: Arc<SmtpTransport>,
+    pub smtp: Arc<ByLevel<SmtpTransport>>,
     /// Attached logs.
     pub spool: Arc<Files>,
 }
@@ -140,22 +143,23 @@ impl Wires {
     /// # Errors
     /// [`StartError::Network`].
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
-        let policy = Arc::new(Policy::operator().with_lists(&settings.network.allow, &settings.network.deny)?);
+        let listed = |policy: Policy| Ok::<_, CidrError>(Arc::new(policy.with_lists(&settings.network.allow, &settings.network.deny)?));
+        let (operator, strict) = (listed(Policy::operator())?, listed(Policy::strict())?);
         let folder = settings.state_dir.join("spool");
         Ok(Self {
-            http: Arc::new(HttpTransport::new(policy.clone())),
-            smtp: Arc::new(SmtpTransport::new(policy, folder.clone())),
+            http: Arc::new(ByLevel::new(operator.clone(), strict.clone(), HttpTransport::new)),
+            smtp: Arc::new(ByLevel::new(operator, strict, |policy| SmtpTransport::new(policy, folder.clone()))),
             spool: Arc::new(Files(folder)),
         })
     }
 }
 
-struct Asking(Arc<HttpTransport>);
+struct Asking(Arc<ByLevel<HttpTransport>>);
 
 #[async_trait]
 impl Ask for Asking {
     async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Answer {
-        self.0.query(entry, endpoint, request, vault, QUERY).await
+        self.0.at(endpoint).query(entry, endpoint, request, vault, QUERY).await
     }
 }
 
@@ -204,6 +208,9 @@ pub struct Host {
     entries: Arc<ArcSwap<Entries>>,
     running: Mutex<Running>,
     wires: Wires,
+    retention: Arc<ArcSwap<Retention>>,
+    /// What a reload cannot change.
+    fixed: String,
 }
 
 struct Running {
@@ -235,8 +242,9 @@ impl Host {
         let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), entries.clone(), engine, observer);
         let running = Self::sources(&dispatch, settings)?;
         dispatch.resume().await?;
-        let host = Self { store, workbench, dispatch, entries, running: Mutex::new(running), wires };
-        host.look_after(settings);
+        let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
+        let host = Self { store, workbench, dispatch, entries, running: Mutex::new(running), wires, retention, fixed: fixed(settings) };
+        host.look_after();
         Ok(host)
     }
 
@@ -269,11 +277,12 @@ impl Host {
     }
 
     /// Retention, as long as the host lives.
-    fn look_after(&self, settings: &Settings) {
-        let (store, retention, spool) = (Arc::downgrade(&self.store), settings.retention.clone(), self.wires.spool.clone());
+    fn look_after(&self) {
+        let (store, retention, spool) = (Arc::downgrade(&self.store), self.retention.clone(), self.wires.spool.clone());
         tokio::spawn(async move {
             loop {
                 let Some(store) = store.upgrade() else { return };
+                let retention = retention.load_full();
                 match store.retain(&retention).await {
                     Ok((0, 0)) => {}
                     Ok((events, deliveries)) => tracing::info!(events, deliveries, "retention removed what had ended"),
@@ -312,7 +321,11 @@ impl Host {
     /// # Errors
     /// What is wrong with them; the old ones stay in force.
     pub async fn reload(&self, settings: &Settings) -> Result<(), StartError> {
+        if fixed(settings) != self.fixed {
+            return Err(StartError::Restart);
+        }
         let entries = self.workbench.entries(settings, &self.wires).await?;
+        self.retention.store(Arc::new(settings.retention.clone()));
         self.entries.store(Arc::new(entries));
         let mut running = self.running.lock().await;
         if running.made_from != made_from(&settings.sources) {
@@ -361,6 +374,10 @@ pub fn inbox(source: &SourceSettings, settings: &Settings) -> Option<Arc<Inbox>>
 /// Where the store is.
 pub fn store_file(settings: &Settings) -> PathBuf {
     settings.state_dir.join("store.sqlite")
+}
+
+fn fixed(settings: &Settings) -> String {
+    format!("{:?} {:?} {:?} {:?}", settings.state_dir, settings.sink, settings.log, settings.network)
 }
 
 fn made_from(sources: &[SourceSettings]) -> String {

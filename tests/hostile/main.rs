@@ -1,6 +1,8 @@
 //! Guests that run into each limit, or do what the contract forbids: the call ends with its reason,
 //! nothing of it is kept, and the next one works.
 
+mod host;
+
 use std::sync::Arc;
 use std::time::Duration;
 

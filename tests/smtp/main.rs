@@ -25,7 +25,7 @@ fn relay(port: u16, tls: Tls, verify: Verify) -> SmtpEndpoint {
 }
 
 fn named(smtp: SmtpEndpoint) -> Endpoint {
-    Endpoint { name: "relay".into(), kind: EndpointKind::Smtp(smtp) }
+    Endpoint { name: "relay".into(), kind: EndpointKind::Smtp(smtp), level: Default::default() }
 }
 
 fn mail(to: &[&str]) -> Mail {

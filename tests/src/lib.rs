@@ -183,6 +183,11 @@ impl Mapped {
         Self { rows: rows.into_iter().collect(), ..Self::default() }
     }
 
+    /// The rows by path.
+    pub fn rows(&self) -> impl Iterator<Item = (&String, &Rows)> {
+        self.rows.iter()
+    }
+
     /// How often each path was asked for.
     pub fn asked(&self) -> BTreeMap<String, usize> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()

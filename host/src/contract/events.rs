@@ -345,6 +345,10 @@ impl HostWorker for Call {
 }
 
 impl HostUser for Call {
+    fn new(&mut self, name: String) -> R<Resource<UserHandle>> {
+        self.lend(UserHandle(name))
+    }
+
     fn name(&mut self, this: Resource<UserHandle>) -> R<String> {
         Ok(self.table.get(&this)?.0.clone())
     }

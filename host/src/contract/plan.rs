@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::reporter::exports::reporter_host::reporter::component as exported;
 use crate::event::Kind;
+use crate::transport::policy::Level;
 use crate::transport::{Endpoint, EndpointKind, Payload};
 
 /// Endpoints that one plan may have.
@@ -84,7 +85,7 @@ impl Plan {
             {
                 return Err(wrong(&format!("{} is not an http or https URL", http.base_url)));
             }
-            let endpoint = Arc::new(Endpoint { name: name.clone(), kind });
+            let endpoint = Arc::new(Endpoint { name: name.clone(), kind, level: Level::default() });
             if checked.endpoints.insert(name.clone(), endpoint).is_some() {
                 return Err(wrong(&"the name is given twice"));
             }

@@ -11,6 +11,7 @@ use super::settings::{ComponentRef, Formatter, Service};
 use crate::contract::{Ask, Ended, EntryView, Formatted, Plan, Spool, Subformat, Subjects};
 use crate::event::{Details, Event};
 use crate::sandbox::{ConfigureError, Limits, LoadError, Loaded, Loader, Profile, Reporter, RunError};
+use crate::transport::policy::Level;
 use crate::transport::{Endpoint, EndpointKind};
 
 /// A service entry that can be shown events.
@@ -79,7 +80,10 @@ impl Entry {
     /// [`EntryError`].
     pub async fn new(service: Service, shared: &Shared) -> Result<Self, EntryError> {
         let loaded = load(&shared.loader, &service.component, &service.limits).await?;
-        let plan = loaded.configure(&service.settings, &service.limits).await?;
+        let mut plan = loaded.configure(&service.settings, &service.limits).await?;
+        if matches!(service.component, ComponentRef::File(_)) {
+            plan.endpoints.values_mut().for_each(|endpoint| Arc::make_mut(endpoint).level = Level::Strict);
+        }
         grant(&plan, service.allow.as_deref())?;
         let mut formatters = BTreeMap::new();
         for (slot, formatter) in &service.formatters {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::policy::Level;
+
 /// A place to send to, from a plan. Credentials are placeholders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
@@ -13,6 +15,9 @@ pub struct Endpoint {
     /// How it is reached.
     #[serde(flatten)]
     pub kind: EndpointKind,
+    /// Under which address policy: custom components are trusted with less.
+    #[serde(skip)]
+    pub level: Level,
 }
 
 /// How an endpoint is reached.

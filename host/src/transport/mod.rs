@@ -12,11 +12,41 @@ pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, SmtpEndpoint, Tls
 pub use payload::{Attachment, Body, Content, HttpRequest, Mail, Part, Payload};
 pub use sink::Sink;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::policy::{Level, Policy};
 use crate::secret::{Scrubber, SubstituteError, Vault, VaultError};
+
+/// One transport for each [`Level`]: they share no connections and no cached answers.
+pub struct ByLevel<T> {
+    operator: T,
+    strict: T,
+}
+
+impl<T> ByLevel<T> {
+    /// Makes both, from their policies.
+    pub fn new(operator: Arc<Policy>, strict: Arc<Policy>, make: impl Fn(Arc<Policy>) -> T) -> Self {
+        Self { operator: make(operator), strict: make(strict) }
+    }
+
+    /// The one for an endpoint.
+    pub fn at(&self, endpoint: &Endpoint) -> &T {
+        match endpoint.level {
+            Level::Operator => &self.operator,
+            Level::Strict => &self.strict,
+        }
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Transport for ByLevel<T> {
+    async fn attempt(&self, attempt: Attempt<'_>) -> Answer {
+        self.at(attempt.endpoint).attempt(attempt).await
+    }
+}
 
 /// Makes attempts at payloads of one kind.
 #[async_trait]

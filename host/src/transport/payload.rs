@@ -18,6 +18,7 @@ pub struct HttpRequest {
     /// `POST` …
     pub method: String,
     /// Path segments, not encoded.
+    #[serde(default)]
     pub path: Vec<String>,
     /// Query pairs, not encoded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -71,6 +72,7 @@ pub struct Mail {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
     /// When the mail was made, in seconds since 1970: its `Date`, the same at every attempt.
+    #[serde(default)]
     pub date: i64,
     /// The bare addresses still to be tried, once an attempt has had results that differ by
     /// recipient. None: all of `to`, `cc` and `bcc`. The headers stay as they are.

@@ -125,6 +125,9 @@ impl Settings {
             uses.extend(templates.words().iter().filter(|word| !contents.words().contains(word)));
         }
         let plan = Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint)).uses(uses);
+        let query: Vec<Value> = url.query.iter().map(|(name, value)| json!([name, value])).collect();
+        let body = json!({"json": json!({"summary": "{subject}", "message": "{text}"}).to_string()});
+        let plan = plan.fallback(ENDPOINT, json!({"method": "POST", "path": [], "query": query, "body": body}));
         problems.or((HttpStatusPush { query: url.query, filter, contents, formatting, of_workers, watched }, plan))
     }
 

@@ -79,7 +79,12 @@ impl Reporter for MailNotifier {
         if !settings.watched_workers.is_none() {
             events.push("worker-missing");
         }
-        let plan = Plan::events(events).endpoint(RELAY, "smtp", endpoint).uses(message.words().iter().copied());
+        let mut plan = Plan::events(events).endpoint(RELAY, "smtp", endpoint).uses(message.words().iter().copied());
+        // Who is responsible for a build is not known without looking at it.
+        if !extra.is_empty() {
+            let body = json!([{"content_type": "text/plain", "text": "{text}"}]);
+            plan = plan.fallback(RELAY, json!({"sender": settings.fromaddr, "to": extra, "subject": "{subject}", "body": body}));
+        }
         let recipients = Recipients {
             interested: settings.send_to_interested_users,
             extra,

@@ -121,7 +121,8 @@ impl Recipients {
             Some(Slot::Own(Lookup::Table(table))) => by(&|user| table.get(user).cloned().or_else(|| user.contains('@').then(|| user.to_owned()))),
             Some(Slot::Component) if users.is_empty() => users,
             Some(Slot::Component) => {
-                let answer = ask("lookup", subject.handles(), subject.context().with("users", users.clone()))?.0;
+                let people = users.iter().map(User::named).collect();
+                let answer = ask("lookup", Subjects::Users(people), subject.context())?.0;
                 let table: BTreeMap<String, Option<String>> = serde_json::from_value(answer["addresses"].clone()).map_err(|_| wrong_shape("lookup", "{\"addresses\": {\"bob\": \"bob@example.org\", \"eve\": null}}"))?;
                 by(&|user| table.get(user).cloned().flatten())
             }

@@ -79,9 +79,9 @@ fn recipients() {
 #[test]
 fn components_say_who_gets_it() {
     testing::plug("users", |_, _| Ok(Document::json(json!(["eve", "mal"]))));
-    testing::plug("lookup", |subjects, context| {
-        subjects.build()?;
-        assert_eq!(context.get("users"), Some(&json!(["eve", "mal"])));
+    testing::plug("lookup", |subjects, _| {
+        let Subjects::Users(people) = subjects else { return Err(format!("{subjects:?}")) };
+        assert_eq!(people.iter().map(User::name).collect::<Vec<_>>(), ["eve", "mal"]);
         Ok(Document::json(json!({"addresses": {"eve": "eve@x.org", "mal": null}})))
     });
     let both = notifier(json!({"getResponsibleUsersForBuild": {"component": "a.wasm"}, "lookup": {"formatter": true}}));

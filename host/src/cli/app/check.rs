@@ -46,8 +46,8 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
             }
             let vault = service.vault.as_ref();
             let answer = match &endpoint.kind {
-                EndpointKind::Http(_) => wires.http.check_connect(endpoint, vault, CONNECT).await,
-                EndpointKind::Smtp(_) => wires.smtp.check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Http(_) => wires.http.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Smtp(_) => wires.smtp.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
             };
             let (ok, text) = said(answer);
             line(name, part, ok, format!("{}: {text}", endpoint.destination()));

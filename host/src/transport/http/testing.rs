@@ -34,7 +34,7 @@ pub(super) fn endpoint(base: &str) -> HttpEndpoint {
 }
 
 pub(super) fn named(name: &str, http: HttpEndpoint) -> Endpoint {
-    Endpoint { name: name.to_owned(), kind: EndpointKind::Http(http) }
+    Endpoint { name: name.to_owned(), kind: EndpointKind::Http(http), level: Default::default() }
 }
 
 pub(super) fn request(method: &str, path: &[&str]) -> HttpRequest {

@@ -26,10 +26,11 @@ pub use resolve::{ResolveError, Resolver};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How far somebody is trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// The operator's own entries with built-in reporters: loopback and private networks are where
     /// their servers are. Cloud metadata and other link-local addresses are refused all the same.
+    #[default]
     Operator,
     /// Components from elsewhere: public addresses only.
     Strict,

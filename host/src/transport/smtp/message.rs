@@ -21,8 +21,8 @@ const HOST_OWNED: &[&str] = &[
     "content-transfer-encoding", "content-disposition", "auto-submitted", "return-path", "received",
 ];
 
-/// Lines up to this are left as they are: the longest that lettre takes as 7bit (76 with the line end before it), below RFC 5322's 78.
-const LONGEST_PLAIN: usize = 74;
+/// Lines up to this are left as they are: below RFC 5322's 78 with a line end.
+const LONGEST_PLAIN: usize = 76;
 
 /// Why a mail can never go out as it stands.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -205,9 +205,12 @@ fn text(part: &Part) -> Result<SinglePart, MailError> {
     let plain = part.text.lines().all(|line| {
         line.len() <= LONGEST_PLAIN && !line.ends_with([' ', '\t']) && line.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
     });
-    let encoding = if plain { ContentTransferEncoding::SevenBit } else { ContentTransferEncoding::QuotedPrintable };
-    let body = Body::new_with_encoding(part.text.clone(), encoding)
-        .map_err(|_| MailError::Library("a text that was found to be ASCII is not".to_owned()))?;
+    let encoded = |encoding| Body::new_with_encoding(part.text.clone(), encoding).ok();
+    // Lettre has its own idea of lines that are too long.
+    let seven_bit = if plain { encoded(ContentTransferEncoding::SevenBit) } else { None };
+    let body = seven_bit
+        .or_else(|| encoded(ContentTransferEncoding::QuotedPrintable))
+        .ok_or_else(|| MailError::Library("a text does not encode".to_owned()))?;
     Ok(SinglePart::builder().content_type(text_type(part)?).body(body))
 }
 

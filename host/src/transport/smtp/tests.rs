@@ -67,7 +67,7 @@ async fn server(greeting: &'static str, script: &'static [(&'static str, &'stati
 
 fn relay(port: u16, tls: Tls) -> Endpoint {
     let smtp = SmtpEndpoint { host: "127.0.0.1".into(), port, tls, user: None, password: None, verify: Verify::System, dump: false };
-    Endpoint { name: "relay".into(), kind: EndpointKind::Smtp(smtp) }
+    Endpoint { name: "relay".into(), kind: EndpointKind::Smtp(smtp), level: Default::default() }
 }
 
 fn with_login(mut endpoint: Endpoint) -> Endpoint {
