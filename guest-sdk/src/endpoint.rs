@@ -25,7 +25,7 @@ pub struct HttpSettings {
 
 /// TLS verification: `true`, `false`, or a file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verify(Value);
+pub struct Verify(pub Value);
 
 impl<'de> Deserialize<'de> for Verify {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -46,7 +46,7 @@ impl JsonSchema for Verify {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["boolean", "string"]})
+        json_schema!({"type": ["boolean", "string"], "format": "path"})
     }
 }
 

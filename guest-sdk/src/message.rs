@@ -25,7 +25,7 @@ pub struct MessageFormatterSettings {
     #[serde(default)]
     pub template_dir: Option<Folder>,
     /// The file in template_dir that is the body
-    #[serde(default, alias = "template_name")]
+    #[serde(default)]
     pub template_filename: Option<String>,
     /// The body's template
     #[serde(default)]
@@ -46,13 +46,13 @@ pub struct MessageFormatterSettings {
     #[serde(default)]
     pub ctx: Table,
     /// Whether build['properties'] is filled (default true)
-    #[serde(default, rename = "wantProperties", alias = "want_properties")]
+    #[serde(default, rename = "wantProperties")]
     pub want_properties: Option<bool>,
     /// Whether there is build['steps']
-    #[serde(default, rename = "wantSteps", alias = "want_steps")]
+    #[serde(default, rename = "wantSteps")]
     pub want_steps: Option<bool>,
     /// Whether the steps have their logs, contents included; needs wantSteps
-    #[serde(default, rename = "wantLogs", alias = "want_logs")]
+    #[serde(default, rename = "wantLogs")]
     pub want_logs: Option<bool>,
     /// Whether there is build['prev_build']
     #[serde(default, rename = "wantPreviousBuild")]

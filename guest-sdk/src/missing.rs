@@ -21,7 +21,7 @@ pub struct MissingWorkerSettings {
     #[serde(default)]
     pub template_dir: Option<Folder>,
     /// The file in template_dir that is the body
-    #[serde(default, alias = "template_name")]
+    #[serde(default)]
     pub template_filename: Option<String>,
     /// The body's template
     #[serde(default)]

@@ -61,7 +61,7 @@ pub struct Settings {
     #[serde(default)]
     watched_workers: Option<OneOrMany<String>>,
     /// Accepted; the JSON is always UTF-8
-    #[serde(default, rename = "skipEncoding", alias = "skip_encoding")]
+    #[serde(default, rename = "skipEncoding")]
     _skip_encoding: bool,
     #[serde(flatten)]
     http: HttpSettings,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use headers::{Headers, SubjectFormat, SubjectValues, one_line};
 use recipients::{Envelope, Recipients, Subject};
-pub use settings::{AddLogs, Lookup, Settings, Verify, WatchedWorkers};
+pub use settings::{AddLogs, Lookup, Settings, WatchedWorkers};
 
 /// The reporter, configured.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use reporter_sdk::endpoint::Verify;
 use reporter_sdk::filter::FilterSettings;
 use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::message::MessageFormatterSettings;
@@ -246,32 +247,5 @@ impl JsonSchema for Lookup {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": ["string", "object"], "additionalProperties": {"type": "string"}})
-    }
-}
-
-/// `verify`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verify(pub Value);
-
-impl<'de> Deserialize<'de> for Verify {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            value @ (Value::Bool(_) | Value::String(_)) => Ok(Self(value)),
-            _ => Err(D::Error::custom("write true, false, or the path of a PEM file")),
-        }
-    }
-}
-
-impl JsonSchema for Verify {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Verify".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["boolean", "string"]})
     }
 }

@@ -1,14 +1,8 @@
 //! The built-in reporters as components, under the names of Buildbot's documentation.
 //!
 //! ```
-//! let name = reporter_bundle::canonical("reporters.mail.MailNotifier").unwrap();
-//! assert_eq!(name, "MailNotifier");
-//! assert!(reporter_bundle::find(name).unwrap().component.starts_with(b"\0asm"));
+//! assert!(reporter_bundle::find("MailNotifier").unwrap().component.starts_with(b"\0asm"));
 //! ```
-
-mod names;
-
-pub use names::{DOCUMENTED, canonical, not_yet_built};
 
 /// A reporter that comes with the host.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +25,7 @@ pub fn example(name: &str) -> Option<&'static BuiltIn> {
     EXAMPLES.iter().find(|example| example.name == name)
 }
 
-/// The one of this name, spelled as in [`all`]; [`canonical`] knows the other spellings.
+/// The one of this name, spelled as in [`all`].
 pub fn find(name: &str) -> Option<&'static BuiltIn> {
     all().iter().find(|built_in| built_in.name == name)
 }
