@@ -4,10 +4,9 @@
 mod sink;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use reporter_host_tests::process::{PATIENCE, Process};
 use reqwest::StatusCode;
 use serde_json::json;
 use sink::Sink;
@@ -16,14 +15,12 @@ use sink::Sink;
 const KILLS: u32 = 12;
 /// Attempts that a host has in flight at the most.
 const IN_FLIGHT: usize = 64;
-/// How long anything may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A host with an inbox and one service, on a state folder of its own.
 struct Host {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     inbox: u16,
-    child: Option<Child>,
+    process: Process,
 }
 
 impl Host {
@@ -34,52 +31,16 @@ impl Host {
             "[host]\nstate_dir = 'state'\n[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n\
              [[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{sink}/hook'\n"
         );
-        std::fs::write(folder.path().join("settings.toml"), settings).unwrap();
-        Self { folder, inbox, child: None }
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("log")
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.log()).unwrap_or_default()
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, settings).unwrap();
+        Self { _folder: folder, inbox, process: Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file) }
     }
 
     async fn start(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_host-under-test"));
-        command.args(["run", "--quiet", "--log", "info"]).arg(self.folder.path().join("settings.toml"));
-        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        self.process.start();
         // The first start compiles the component.
-        let up = tokio::time::timeout(PATIENCE, async {
-            while tokio::net::TcpStream::connect(("127.0.0.1", self.inbox)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        assert!(up.await.is_ok(), "the host does not listen:\n{}", self.said());
-    }
-
-    fn kill(&mut self) {
-        let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Asks it to end, and waits until it has.
-    async fn terminate(&mut self) {
-        let mut child = self.child.take().unwrap();
-        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-        let ended = tokio::time::timeout(PATIENCE, async {
-            loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        let status = ended.await.unwrap_or_else(|_| panic!("it does not end:\n{}", self.said()));
-        assert!(status.success(), "{status}:\n{}", self.said());
+        let port = self.inbox;
+        self.process.until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
     }
 
     /// Posts one ended build. True: the host has said that it has it.
@@ -87,15 +48,6 @@ impl Host {
         let build = json!({"id": format!("build-{number}"), "builder": "load", "number": number, "results": number % 3});
         let post = client.post(format!("http://127.0.0.1:{}/events", self.inbox)).bearer_auth("let-me-in").json(&build);
         post.send().await.ok().map(|answer| answer.status())
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            child.kill().ok();
-            child.wait().ok();
-        }
     }
 }
 
@@ -108,7 +60,7 @@ async fn delivered(sink: &Sink, wanted: &BTreeSet<u64>, host: &Host) {
     });
     if all.await.is_err() {
         let missing: Vec<_> = wanted.difference(&sink.numbers()).copied().collect();
-        panic!("{} of {} builds never arrived: {missing:?}\n{}", missing.len(), wanted.len(), host.said());
+        panic!("{} of {} builds never arrived: {missing:?}\n{}", missing.len(), wanted.len(), host.process.said());
     }
 }
 
@@ -137,7 +89,7 @@ async fn nothing_that_was_taken_is_lost_to_kills() {
             }
         };
         tokio::time::timeout(Duration::from_millis(u64::from(150 + 60 * round)), load).await.unwrap_err();
-        host.kill();
+        host.process.kill();
         number += 16;
     }
     host.start().await;
@@ -148,7 +100,7 @@ async fn nothing_that_was_taken_is_lost_to_kills() {
         taken.insert(again);
     }
     delivered(&sink, &taken, &host).await;
-    host.terminate().await;
+    host.process.terminate().await;
     let twice = sink.twice();
     assert!(twice.len() <= IN_FLIGHT * KILLS as usize, "{} builds were delivered twice", twice.len());
     assert!(taken.len() > 200, "there was no load: {}", taken.len());
@@ -170,10 +122,10 @@ async fn a_sink_that_is_away_is_waited_for() {
         assert_eq!(host.post(&client, *number).await, Some(StatusCode::OK), "posted twice, it is known");
     }
     sink.refused(5).await;
-    host.kill();
+    host.process.kill();
     sink.answer(200);
     host.start().await;
     delivered(&sink, &wanted, &host).await;
-    host.terminate().await;
+    host.process.terminate().await;
     assert_eq!(sink.keys_per_build_at_most(), 1);
 }

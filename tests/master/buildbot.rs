@@ -188,6 +188,11 @@ impl Buildbot {
         self.until("the master is idle", async || self.rows("buildsets?complete=false").await.is_empty() && self.rows("builds?complete=false").await.is_empty()).await;
     }
 
+    /// Waits until nothing but this build is running.
+    pub async fn idle_but(&self, build: i64) {
+        self.until("the master is idle but for a build", async || self.rows("builds?complete=false").await.iter().all(|row| row["buildid"] == build)).await;
+    }
+
     /// The end of the master's log.
     pub fn log(&self) -> String {
         let log = std::fs::read_to_string(self.path("master/twistd.log")).or_else(|_| std::fs::read_to_string(self.path("master.log"))).unwrap_or_default();
@@ -207,7 +212,7 @@ impl Drop for Buildbot {
 
 fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    reqwest::Client::builder().no_gzip().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 fn run(command: &mut Command) {

@@ -1,6 +1,7 @@
 //! A real Buildbot master and worker, followed by the host's source while either of them, or what is between
 //! them, comes and goes: nothing missed, nothing journalled twice.
 
+mod binary;
 mod buildbot;
 mod host;
 mod proxy;

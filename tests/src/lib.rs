@@ -1,6 +1,8 @@
 //! What the suites share: components run in the real sandbox on events made here, without a store
 //! and without a network.
 
+pub mod process;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

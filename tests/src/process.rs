@@ -1,0 +1,79 @@
+//! The real host as a process: started, killed, asked to end.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A host with settings and a log; its state survives it.
+pub struct Process {
+    program: PathBuf,
+    settings: PathBuf,
+    log: PathBuf,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Not started yet. `program` is `env!("CARGO_BIN_EXE_host-under-test")`; the log is beside the settings.
+    pub fn new(program: &str, settings: &Path) -> Self {
+        Self { program: program.into(), settings: settings.to_owned(), log: settings.with_file_name("log"), child: None }
+    }
+
+    /// Starts it.
+    pub fn start(&mut self) {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
+        let mut command = Command::new(&self.program);
+        command.args(["run", "--quiet", "--log", "info"]).arg(&self.settings);
+        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("the host starts"));
+    }
+
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until something is so; fails with `what` and the log.
+    pub async fn until(&self, what: &str, mut so: impl FnMut() -> bool) {
+        let waiting = async {
+            while !so() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}:\n{}", self.said());
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+
+    /// SIGTERM; waits until it has ended well.
+    pub async fn terminate(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill").success());
+        let ended = async {
+            loop {
+                if let Some(status) = child.try_wait().expect("a status") {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let status = tokio::time::timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("it does not end:\n{}", self.said()));
+        assert!(status.success(), "{status}:\n{}", self.said());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
