@@ -52,10 +52,16 @@ impl Process {
         child.wait().expect("it ends");
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").arg(format!("-{name}")).arg(id).status().expect("kill").success());
+    }
+
     /// SIGTERM; waits until it has ended well.
     pub async fn terminate(&mut self) {
+        self.signal("TERM");
         let mut child = self.child.take().expect("it runs");
-        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill").success());
         let ended = async {
             loop {
                 if let Some(status) = child.try_wait().expect("a status") {

@@ -285,6 +285,7 @@ async fn to_its_end(mut answer: Response) -> Result<(u16, Option<Vec<u8>>), reqw
 fn builder(verify: &Verify) -> Result<ClientBuilder, String> {
     let builder = Client::builder()
         .user_agent(concat!("reporter-host/", env!("CARGO_PKG_VERSION")))
+        .no_gzip()
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_secs(30));
     Ok(match verify {

@@ -1,0 +1,125 @@
+//! A running host: what is posted to its inbox, what is recorded from it, and settings that change under it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use reporter_host_tests::process::Process;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::Place;
+
+pub type Posts = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A server that keeps what is posted: path and JSON.
+pub async fn server() -> (u16, Posts) {
+    reporter_host::transport::install_crypto();
+    let posts = Posts::default();
+    let keep = |State(posts): State<Posts>, uri: axum::http::Uri, body: String| async move {
+        posts.lock().unwrap().push((uri.path().to_owned(), serde_json::from_str(&body).unwrap_or(Value::String(body))));
+    };
+    let app = Router::new().fallback(keep).with_state(posts.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (port, posts)
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn settings(inbox: u16, url: &str) -> String {
+    format!("[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n[[services]]\nreporter = 'HttpStatusPush'\nname = 'push'\nserverUrl = '{url}'\n")
+}
+
+async fn post(inbox: u16, number: u64) -> StatusCode {
+    let build = json!({"id": format!("build-{number}"), "builder": "nightly", "number": number, "results": 0});
+    reqwest::Client::new().post(format!("http://127.0.0.1:{inbox}/events")).bearer_auth("let-me-in").json(&build).send().await.unwrap().status()
+}
+
+fn listens(port: u16) -> bool {
+    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_taken_whole_or_not_at_all_while_it_runs() {
+    let (port, posts) = server().await;
+    let inbox = free_port();
+    let to = |path: &str| settings(inbox, &format!("http://127.0.0.1:{port}/{path}"));
+    let place = Place::new(&to("first"));
+    let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &place.path("reporter-host.toml"));
+    host.start();
+    host.until("it listens", || listens(inbox)).await;
+    let at = |path: &str| posts.lock().unwrap().iter().filter(|(at, _)| at == path).count();
+    assert!(post(inbox, 1).await.is_success());
+    host.until("the first is told", || at("/first") == 1).await;
+
+    // On change of the file.
+    place.write(&to("second"));
+    host.until("the new settings are in force", || host.said().matches("the new settings are in force").count() == 1).await;
+    assert!(post(inbox, 2).await.is_success());
+    host.until("the second is told", || at("/second") == 1).await;
+
+    // Half of it is wrong, so all of it stays as it was.
+    place.write(&format!("{}[[services]]\nreporter = 'MailNotifier'\nfromadr = 'x'\n", to("third")));
+    host.until("it says what is wrong", || host.said().contains("fromaddr")).await;
+    assert!(post(inbox, 3).await.is_success());
+    host.until("the old settings are in force", || at("/second") == 2).await;
+
+    // What only a start can change is refused as well.
+    place.write(&format!("[network]\ndeny = '192.0.2.0/24'\n{}", to("fourth")));
+    host.until("it says that it must be restarted", || host.said().contains("restart it")).await;
+    assert!(post(inbox, 4).await.is_success());
+    host.until("the old settings are in force", || at("/second") == 3).await;
+    host.terminate().await;
+    assert_eq!((at("/third"), at("/fourth")), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hup_reads_the_settings_again_and_deliveries_survive_a_restart() {
+    let (port, posts) = server().await;
+    let (inbox, closed) = (free_port(), free_port());
+    let place = Place::new(&settings(inbox, &format!("http://127.0.0.1:{closed}/")));
+    let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &place.path("reporter-host.toml"));
+    host.start();
+    host.until("it listens", || listens(inbox)).await;
+    assert!(post(inbox, 1).await.is_success());
+    host.terminate().await;
+    let waiting = place.run(&["deliveries", "list", "--json", "--state", "waiting"]).ended(0).json();
+    assert_eq!(waiting.len(), 1);
+    place.write(&settings(inbox, &format!("http://127.0.0.1:{port}/")));
+    host.start();
+    host.until("it is told after all", || posts.lock().unwrap().len() == 1).await;
+    host.signal("HUP");
+    host.until("it has read them again", || host.said().contains("the new settings are in force")).await;
+    host.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_recorded_is_played_without_a_master() {
+    reporter_host::transport::install_crypto();
+    let inbox = free_port();
+    let place = Place::new(&settings(inbox, "https://dashboard.example.org/"));
+    let recording = tokio::task::spawn_blocking({
+        let mut command = place.command(&["record", "events.jsonl", "--most", "2"]);
+        move || command.output().unwrap()
+    });
+    let patience = tokio::time::timeout(Duration::from_secs(60), async {
+        while !listens(inbox) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    patience.await.expect("it listens");
+    for number in [1, 2] {
+        assert!(post(inbox, number).await.is_success());
+    }
+    let output = recording.await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    place.run(&["record", "events.jsonl", "--most", "1"]).ended(2).says("events.jsonl");
+
+    place.write("[host]\nsink = true\n[[recordings]]\nname = 'ci'\nfile = 'events.jsonl'\n[[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'https://dashboard.example.org/'\n");
+    place.run(&["run"]).ended(0).says("success of build 1 on nightly").says("success of build 2 on nightly");
+}
