@@ -1,12 +1,18 @@
 //! The store against what it promises.
 
+mod full;
+mod groups;
 mod model;
+mod operators;
 mod outbox;
+mod retention;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::{Mode, SqliteStore};
@@ -32,6 +38,26 @@ impl Place {
 
     async fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.file(), Mode::Host).await.unwrap()
+    }
+
+    async fn operator(&self) -> SqliteStore {
+        SqliteStore::open(&self.file(), Mode::Operator).await.unwrap()
+    }
+
+    /// Changes the file beside the store.
+    async fn run(&self, statements: &'static str) {
+        let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(self.file())).await.unwrap();
+        connection.execute(statements).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// How many transactions the write-ahead log holds: frames that say how large the file is after them
+    /// (<https://www.sqlite.org/fileformat2.html#walformat>).
+    fn commits(&self) -> usize {
+        let log = std::fs::read(self.folder.path().join("store.sqlite-wal")).unwrap();
+        let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+        // A frame of an earlier round has another salt.
+        log[32..].chunks_exact(24 + page).filter(|frame| frame[8..16] == log[16..24] && frame[4..8] != [0; 4]).count()
     }
 }
 
@@ -82,4 +108,10 @@ fn settled(delivery: i64, settle: Settle) -> Settled {
 async fn send(store: &SqliteStore, id: &str, sends: Vec<NewDelivery>) -> Vec<Delivery> {
     let journalled = store.journal("main", None, vec![new_event(id, &["mail"])]).await.unwrap();
     store.end_unit(sent(&journalled[0].units[0], sends)).await.unwrap()
+}
+
+/// A delivery's state and why.
+async fn state(store: &SqliteStore, id: i64) -> (String, Option<String>) {
+    let row = store.delivery(id).await.unwrap().unwrap().row;
+    (row.state, row.why)
 }

@@ -148,9 +148,7 @@ impl Model {
         if !ends {
             return None;
         }
-        if dropped {
-            self.nudges.remove(&id);
-        }
+        self.nudges.remove(&id);
         let ended = delivery.state.to_owned();
         self.answer(id, ended)
     }

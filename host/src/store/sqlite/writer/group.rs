@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::super::failed;
 use super::plan::{Made, plan};
 use super::standing::Standing;
-use super::{Next, Write, statements};
+use super::{Next, Write, statements, transaction};
 use crate::store::{Result, StoreError};
 
 /// Commits a group. If that fails, each write is tried by itself, so that one that cannot be written
@@ -76,11 +75,16 @@ fn refuse(write: Write, error: &StoreError) {
 
 async fn attempt(connection: &mut SqliteConnection, group: &[Write], next: &mut Next) -> Result<Vec<Made>> {
     let mut numbers = *next;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let standing = Standing::read(&mut transaction, group).await?;
-    let (plan, made) = plan(group, standing, &mut numbers)?;
-    statements::write(&mut transaction, &plan).await?;
-    transaction.commit().await.map_err(failed)?;
+    transaction::begin(connection).await?;
+    let done = write(connection, group, &mut numbers).await;
+    let made = transaction::end(connection, done).await?;
     *next = numbers;
+    Ok(made)
+}
+
+async fn write(connection: &mut SqliteConnection, group: &[Write], next: &mut Next) -> Result<Vec<Made>> {
+    let standing = Standing::read(connection, group).await?;
+    let (plan, made) = plan(group, standing, next)?;
+    statements::write(connection, &plan).await?;
     Ok(made)
 }

@@ -7,6 +7,7 @@ mod plan;
 mod remove;
 mod standing;
 mod statements;
+mod transaction;
 
 use std::sync::Arc;
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Connection as _, Executor as _, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{Executor as _, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::failed;
 use super::super::rows::{DELIVERY, delivery, get};
-use super::Next;
+use super::{Next, transaction};
 use super::plan::take;
 use super::standing::among;
-use super::statements::insert_units;
+use super::statements::{ROWS, insert_units};
 use crate::store::{Delivery, Job, Nudged, Result, TaggedAnswer, Unit, now_ms};
 
 /// Puts a delivery that has ended back, with a note for the host. False: it has not ended.
@@ -32,46 +32,50 @@ pub(super) async fn drop_waiting(connection: &mut SqliteConnection, id: i64, why
     noted(connection, id, query).await
 }
 
-async fn noted(connection: &mut SqliteConnection, id: i64, mut query: QueryBuilder<Sqlite>) -> Result<bool> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    if transaction.execute(query.build()).await.map_err(failed)?.rows_affected() == 0 {
-        return Ok(false);
-    }
-    let mut query = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO nudges (delivery) VALUES (");
-    query.push_bind(id).push(")");
-    transaction.execute(query.build()).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(true)
+async fn noted(connection: &mut SqliteConnection, id: i64, mut change: QueryBuilder<Sqlite>) -> Result<bool> {
+    transaction::begin(connection).await?;
+    let done = async {
+        if connection.execute(change.build()).await.map_err(failed)?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let mut note = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO nudges (delivery) VALUES (");
+        note.push_bind(id).push(")");
+        connection.execute(note.build()).await.map_err(failed)?;
+        Ok(true)
+    };
+    let done = done.await;
+    transaction::end(connection, done).await
 }
 
 /// Takes the notes, but those about deliveries that are `busy`. A tag of one that was dropped gets its unit with it.
 pub(super) async fn nudged(connection: &mut SqliteConnection, busy: &[i64], next: &mut Next) -> Result<Vec<Nudged>> {
     let mut numbers = *next;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let noted = transaction.fetch_all("SELECT delivery FROM nudges ORDER BY delivery").await.map_err(failed)?;
+    transaction::begin(connection).await?;
+    let done = take_notes(connection, busy, &mut numbers).await;
+    let nudged = transaction::end(connection, done).await?;
+    *next = numbers;
+    Ok(nudged)
+}
+
+async fn take_notes(connection: &mut SqliteConnection, busy: &[i64], next: &mut Next) -> Result<Vec<Nudged>> {
+    let noted = connection.fetch_all("SELECT delivery FROM nudges ORDER BY delivery").await.map_err(failed)?;
     let noted = noted.iter().map(|row| get(row, "delivery")).collect::<Result<Vec<i64>>>()?;
     let ids: Vec<i64> = noted.into_iter().filter(|id| !busy.contains(id)).collect();
     let mut found = HashMap::new();
-    for row in among(&mut transaction, &format!("SELECT {DELIVERY}, state FROM deliveries WHERE id IN ("), &ids).await? {
+    for row in among(connection, &format!("SELECT {DELIVERY}, state FROM deliveries WHERE id IN ("), &ids).await? {
         found.insert(get::<i64>(&row, "id")?, (get::<String>(&row, "state")?, delivery(&row)?));
     }
-    among(&mut transaction, "DELETE FROM nudges WHERE delivery IN (", &ids).await?;
-    let mut nudged = Vec::with_capacity(ids.len());
-    for id in ids {
-        nudged.push(match found.remove(&id) {
-            Some((state, delivery)) if state == "waiting" => Nudged { id, waits: Some(delivery), answer: None },
-            Some((state, delivery)) if state == "dead" => {
-                let answer = answer(delivery, &mut numbers);
-                if let Some(unit) = &answer {
-                    insert_units(&mut transaction, std::slice::from_ref(unit)).await?;
-                }
-                Nudged { id, waits: None, answer }
-            }
-            _ => Nudged { id, waits: None, answer: None },
-        });
+    among(connection, "DELETE FROM nudges WHERE delivery IN (", &ids).await?;
+    let nudged = ids.into_iter().map(|id| match found.remove(&id) {
+        Some((state, delivery)) if state == "waiting" => Nudged { id, waits: Some(delivery), answer: None },
+        Some((state, delivery)) if state == "dead" => Nudged { id, waits: None, answer: answer(delivery, next) },
+        _ => Nudged { id, waits: None, answer: None },
+    });
+    let nudged: Vec<Nudged> = nudged.collect();
+    let units: Vec<Unit> = nudged.iter().filter_map(|it| it.answer.clone()).collect();
+    for units in units.chunks(ROWS) {
+        insert_units(connection, units).await?;
     }
-    transaction.commit().await.map_err(failed)?;
-    *next = numbers;
     Ok(nudged)
 }
 

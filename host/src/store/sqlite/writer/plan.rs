@@ -175,7 +175,7 @@ impl<'a> Plan<'a> {
             });
         }
         let ends = !matches!(settled.settle, Settle::Retry { .. });
-        let despite_drop = standing.dropped && ends && settled.attempt.is_some();
+        let despite_drop = standing.dead && standing.untold && ends && settled.attempt.is_some();
         if !standing.waits && !despite_drop {
             return None;
         }
@@ -196,10 +196,11 @@ impl<'a> Plan<'a> {
         if !ends {
             return None;
         }
-        (standing.waits, standing.dropped) = (false, false);
-        if despite_drop {
+        if standing.untold {
+            // Whoever brought it to its end knows.
             self.told.push(id);
         }
+        (standing.waits, standing.dead, standing.untold) = (false, change.state == "dead", false);
         let unit = Unit {
             id: 0,
             event: standing.event,

@@ -1,10 +1,11 @@
 //! Removing what retention allows.
 
-use sqlx::{Connection as _, Executor as _, QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{Executor as _, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::failed;
 use super::super::retain::push_ended;
 use super::super::rows::get;
+use super::transaction;
 use crate::store::Result;
 
 /// Ids that are forgotten in one step.
@@ -13,7 +14,12 @@ const STEP: i64 = 1_000;
 /// Removes those of these events of which everything ended before that time. Their ids are remembered.
 /// Answers with the number of events and deliveries removed.
 pub(super) async fn remove(connection: &mut SqliteConnection, events: &[i64], ended_before: i64) -> Result<(u64, u64)> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    transaction::begin(connection).await?;
+    let done = take_away(connection, events, ended_before).await;
+    transaction::end(connection, done).await
+}
+
+async fn take_away(connection: &mut SqliteConnection, events: &[i64], ended_before: i64) -> Result<(u64, u64)> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT e.seq FROM events e WHERE ");
     push_ended(&mut query, ended_before);
     query.push(" AND e.seq IN (");
@@ -22,25 +28,23 @@ pub(super) async fn remove(connection: &mut SqliteConnection, events: &[i64], en
         list.push_bind(*seq);
     });
     query.push(")");
-    let rows = transaction.fetch_all(query.build()).await.map_err(failed)?;
+    let rows = connection.fetch_all(query.build()).await.map_err(failed)?;
     let seqs = rows.iter().map(|row| get(row, "seq")).collect::<Result<Vec<i64>>>()?;
     let list = seqs.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     let mut deliveries = 0;
-    for statement in [
-        format!("INSERT OR IGNORE INTO past (id, journalled_ms) SELECT id, journalled_ms FROM events WHERE seq IN ({list})"),
-        format!("DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE event IN ({list}))"),
-        format!("DELETE FROM deliveries WHERE event IN ({list})"),
-        format!("DELETE FROM units WHERE event IN ({list})"),
-        format!("DELETE FROM details WHERE event IN ({list})"),
-        format!("DELETE FROM events WHERE seq IN ({list})"),
+    for (of_deliveries, statement) in [
+        (false, format!("INSERT OR IGNORE INTO past (id, journalled_ms) SELECT id, journalled_ms FROM events WHERE seq IN ({list})")),
+        (false, format!("DELETE FROM attempts WHERE delivery IN (SELECT id FROM deliveries WHERE event IN ({list}))")),
+        (true, format!("DELETE FROM deliveries WHERE event IN ({list})")),
+        (false, format!("DELETE FROM units WHERE event IN ({list})")),
+        (false, format!("DELETE FROM details WHERE event IN ({list})")),
+        (false, format!("DELETE FROM events WHERE seq IN ({list})")),
     ] {
-        let of_deliveries = statement.starts_with("DELETE FROM deliveries");
-        let done = transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement))).await.map_err(failed)?;
+        let done = connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(statement))).await.map_err(failed)?;
         if of_deliveries {
             deliveries = done.rows_affected();
         }
     }
-    transaction.commit().await.map_err(failed)?;
     Ok((seqs.len() as u64, deliveries))
 }
 

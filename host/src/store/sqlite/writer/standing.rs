@@ -29,8 +29,9 @@ pub(super) struct Settling {
     pub entry: String,
     pub tag: Option<String>,
     pub waits: bool,
-    /// An operator dropped it, and the host has not been told yet.
-    pub dropped: bool,
+    pub dead: bool,
+    /// An operator changed it, and the host has not been told yet.
+    pub untold: bool,
 }
 
 impl Standing {
@@ -54,7 +55,7 @@ impl Standing {
             standing.units.insert(get(&row, "id")?);
         }
         let query = "SELECT id, event, unit, entry, tag, state = 'waiting' AS waits, \
-                     state = 'dead' AND id IN (SELECT delivery FROM nudges) AS dropped FROM deliveries WHERE id IN (";
+                     state = 'dead' AS dead, id IN (SELECT delivery FROM nudges) AS untold FROM deliveries WHERE id IN (";
         for row in among(connection, query, &deliveries).await? {
             let settling = Settling {
                 event: get(&row, "event")?,
@@ -62,7 +63,8 @@ impl Standing {
                 entry: get(&row, "entry")?,
                 tag: get(&row, "tag")?,
                 waits: get(&row, "waits")?,
-                dropped: get(&row, "dropped")?,
+                dead: get(&row, "dead")?,
+                untold: get(&row, "untold")?,
             };
             standing.deliveries.insert(get(&row, "id")?, settling);
         }
