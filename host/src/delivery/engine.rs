@@ -15,7 +15,7 @@ use super::lanes::Lanes;
 use super::settle::{line, settle, without_attempt};
 use super::verdict::{Verdict, verdict};
 use super::{Directory, Observer, Transports};
-use crate::store::{Delivery, Result, Settle, Settled, Store, Unit, now_ms};
+use crate::store::{Delivery, Nudged, Result, Settle, Settled, Store, Unit, now_ms};
 use crate::transport::{Answer, Attempt, EndpointKind, FailedKind, Payload};
 
 /// How the engine works.
@@ -342,20 +342,21 @@ impl Worker {
         });
     }
 
-    /// Takes up what operators changed beside this host.
+    /// Takes up what operators changed beside this host. What is in flight is told when that has ended.
     async fn nudged(&mut self) {
-        match self.shared.store.nudged().await {
+        match self.shared.store.nudged(self.lanes.all_in_flight()).await {
             Ok(changed) => {
-                for (id, waits) in changed {
+                for Nudged { id, waits, answer } in changed {
                     match waits {
                         Some(delivery) => {
                             self.shared.left.fetch_add(1, Ordering::AcqRel);
+                            // Dropped and sent again meanwhile, it is due now.
+                            self.gone(id);
                             self.push(delivery);
                         }
-                        // In flight: what comes of the attempt is written only if it still waits.
-                        None if !self.lanes.in_flight(id) => self.gone(id),
-                        None => {}
+                        None => self.gone(id),
                     }
+                    self.shared.answer(answer);
                 }
             }
             Err(error) => tracing::warn!("the store does not say what operators changed: {error}"),
@@ -367,6 +368,12 @@ impl Shared {
     fn one_less(&self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.none_left.notify_waiters();
+        }
+    }
+
+    fn answer(&self, unit: Option<Unit>) {
+        if let (Some(unit), Some(answered)) = (unit, self.answered.get()) {
+            answered(unit);
         }
     }
 
@@ -431,9 +438,7 @@ impl Shared {
         if let Some(delivery) = delivery {
             self.observer.settled(delivery, &settled);
         }
-        if let (Some(unit), Some(answered)) = (unit, self.answered.get()) {
-            answered(unit);
-        }
+        self.answer(unit);
         let again_at = match settled.settle {
             Settle::Retry { due_ms, .. } => Some(due_ms),
             _ => None,

@@ -181,6 +181,11 @@ impl Lanes {
         self.in_flight.contains(&id)
     }
 
+    /// All at which attempts are being made.
+    pub fn all_in_flight(&self) -> Vec<i64> {
+        self.in_flight.iter().copied().collect()
+    }
+
     /// How many wait, those in flight included.
     pub fn len(&self) -> usize {
         self.waiting.len()

@@ -14,14 +14,14 @@ use crate::transport::{Body, Endpoint, Payload};
 /// Buildbot's words for results.
 const RESULTS: [&str; 7] = ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"];
 
-/// The entry's plain message about an event, if its plan says where one may go.
-pub(super) fn message(entry: &Entry, details: &Details, why: &str) -> Option<NewDelivery> {
+/// The entry's plain message about an event, if its plan says where one may go. `unit` is what its id is made from.
+pub(super) fn message(entry: &Entry, details: &Details, unit: &str, why: &str) -> Option<NewDelivery> {
     let subject = subject(details);
     let text = format!("{subject}\n\nThe reporter {:?} could not word this itself: {why}\n", entry.service.name);
     let (endpoint, payload) = plain(entry, &subject, &text)?;
     let expires = i64::try_from(entry.service.expires_after.as_millis()).unwrap_or(i64::MAX);
     Some(NewDelivery {
-        uid: uid(&details.event.id, &entry.service.name, 0),
+        uid: uid(unit, &entry.service.name, 0),
         entry: entry.service.name.clone(),
         endpoint: endpoint.name.clone(),
         destination: endpoint.destination(),

@@ -244,11 +244,7 @@ impl Dispatch {
         } else {
             BTreeMap::new()
         };
-        let id = match &unit.job {
-            Job::Report => details.event.id.clone(),
-            Job::Answered { .. } => format!("{}/answered/{}", details.event.id, unit.id),
-        };
-        let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: id };
+        let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: stable(unit, details) };
         let ran = match &unit.job {
             Job::Report => entry.reporter.report(occasion).await,
             Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone()).await,
@@ -307,6 +303,15 @@ impl Fetch for Gone {
     }
 }
 
+/// What the ids of a unit's deliveries are made from. An event's id begins with its source's name, so that none is
+/// like that of an answer.
+fn stable(unit: &Unit, details: &Details) -> String {
+    match &unit.job {
+        Job::Report => details.event.id.clone(),
+        Job::Answered { .. } => format!("/answered/{}/{}", unit.id, details.event.id),
+    }
+}
+
 fn ended(unit: &Unit, end: End) -> UnitEnd {
     UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new() }
 }
@@ -330,7 +335,7 @@ fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) ->
         Err(error) => (End::Failed(error.to_string()), true),
     };
     let sends = match &end {
-        End::Failed(why) if failed => fallback::message(entry, details, why).into_iter().collect(),
+        End::Failed(why) if failed => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
         _ => ran.sends,
     };
     UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log }

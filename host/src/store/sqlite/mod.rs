@@ -3,7 +3,10 @@
 
 mod open;
 mod read;
+mod retain;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fs::File;
@@ -14,7 +17,7 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::{
-    Delivery, DeliveryRow, DeliveryStory, Filter, Journalled, NewEvent, Result, Retention, Settled, Store, StoreError, Unit,
+    Delivery, DeliveryRow, DeliveryStory, Filter, Journalled, NewEvent, Nudged, Result, Retention, Settled, Store, StoreError, Unit,
     UnitEnd, UnitRow,
 };
 use crate::event::{Event, Keep, Rows};
@@ -49,8 +52,12 @@ impl SqliteStore {
             Mode::Operator => None,
         };
         let connection = open::writer(path).await?;
+        let checkpoints = match mode {
+            Mode::Host => Some(open::checkpoints(path).await?),
+            Mode::Operator => None,
+        };
         let readers = open::readers(path).await?;
-        let writer = Writer::start(connection, mode).await?;
+        let writer = Writer::start(connection, checkpoints).await?;
         Ok(Self { readers, writer, mode, _lock: lock })
     }
 }
@@ -136,7 +143,7 @@ impl Store for SqliteStore {
         if let Some(refused) = refused {
             return Ok(Err(format!("delivery {id} is not sent again: {refused}")));
         }
-        self.writer.operate(id, Some(expires_ms), format!("sent again by {by}")).await?;
+        self.writer.redeliver(id, expires_ms, format!("sent again by {by}")).await?;
         match read::by_id(&self.readers, id).await? {
             Some(delivery) => Ok(Ok(delivery)),
             None => Ok(Err(format!("delivery {id} has been removed meanwhile"))),
@@ -144,27 +151,21 @@ impl Store for SqliteStore {
     }
 
     async fn drop_delivery(&self, id: i64, by: &str) -> Result<std::result::Result<(), String>> {
-        match read::by_id(&self.readers, id).await? {
-            Some(_) => {
-                self.writer.operate(id, None, format!("dropped by {by}")).await?;
-                Ok(Ok(()))
-            }
-            None => Ok(Err(format!("delivery {id} does not wait; `deliveries show {id}` tells what came of it"))),
-        }
+        Ok(match self.writer.drop_waiting(id, format!("dropped by {by}")).await? {
+            true => Ok(()),
+            false => Err(format!("delivery {id} does not wait; `deliveries show {id}` tells what came of it")),
+        })
     }
 
-    async fn nudged(&self) -> Result<Vec<(i64, Option<Delivery>)>> {
-        let mut changed = Vec::new();
-        if self.mode == Mode::Host && read::has_nudges(&self.readers).await? {
-            for id in self.writer.take_nudges().await? {
-                changed.push((id, read::by_id(&self.readers, id).await?));
-            }
+    async fn nudged(&self, busy: Vec<i64>) -> Result<Vec<Nudged>> {
+        match self.mode == Mode::Host && read::has_nudges(&self.readers).await? {
+            true => self.writer.nudged(busy).await,
+            false => Ok(Vec::new()),
         }
-        Ok(changed)
     }
 
     async fn retain(&self, retention: &Retention) -> Result<(u64, u64)> {
-        self.writer.retain(retention.clone()).await
+        retain::retain(&self.readers, &self.writer, retention).await
     }
 
     async fn close(&self) {

@@ -40,11 +40,17 @@ pub(super) async fn writer(path: &Path) -> Result<SqliteConnection> {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        // The log is copied back between groups, when the writer has nothing to do, and not in the middle of one.
+        // The log is copied back beside the writer (a host) and when it closes. This is for when it grows all the same,
+        // and quick then, because most of it has been copied.
         .pragma("wal_autocheckpoint", "20000");
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     migrate(&mut connection, path).await?;
     Ok(connection)
+}
+
+/// A connection that copies the write-ahead log back beside the writer.
+pub(super) async fn checkpoints(path: &Path) -> Result<SqliteConnection> {
+    SqliteConnection::connect_with(&options(path).synchronous(SqliteSynchronous::Full)).await.map_err(failed)
 }
 
 /// Connections that only read.

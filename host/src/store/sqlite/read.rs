@@ -27,14 +27,16 @@ pub(super) async fn cursor(pool: &SqlitePool, source: &str) -> Result<Option<Str
 pub(super) async fn known(pool: &SqlitePool, ids: &[String]) -> Result<Vec<String>> {
     let mut known = Vec::new();
     for ids in ids.chunks(1_000) {
-        let mut query = QueryBuilder::new("SELECT id FROM events WHERE id IN (");
-        let mut list = query.separated(", ");
-        ids.iter().for_each(|id| {
-            list.push_bind(id);
-        });
-        query.push(")");
-        for row in all(pool, &mut query).await? {
-            known.push(get(&row, "id")?);
+        for table in ["events", "past"] {
+            let mut query = QueryBuilder::new(format!("SELECT id FROM {table} WHERE id IN ("));
+            let mut list = query.separated(", ");
+            ids.iter().for_each(|id| {
+                list.push_bind(id);
+            });
+            query.push(")");
+            for row in all(pool, &mut query).await? {
+                known.push(get(&row, "id")?);
+            }
         }
     }
     Ok(known)

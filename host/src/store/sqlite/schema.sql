@@ -1,10 +1,15 @@
+-- Numbers are never given twice (AUTOINCREMENT): a removed delivery's number stays its own.
 CREATE TABLE cursors (source TEXT PRIMARY KEY, cursor TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE events (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     journalled_ms INTEGER NOT NULL,
     body TEXT NOT NULL
 );
+CREATE INDEX events_by_age ON events (journalled_ms, seq);
+-- Ids of events that retention removed: a source that reads them again is not to journal them again.
+CREATE TABLE past (id TEXT PRIMARY KEY, journalled_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX past_by_age ON past (journalled_ms);
 CREATE TABLE details (
     event INTEGER NOT NULL,
     path TEXT NOT NULL,
@@ -12,7 +17,7 @@ CREATE TABLE details (
     PRIMARY KEY (event, path)
 ) WITHOUT ROWID;
 CREATE TABLE units (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     event INTEGER NOT NULL,
     entry TEXT NOT NULL,
     ordering TEXT NOT NULL,
@@ -33,7 +38,7 @@ CREATE TABLE state (
     PRIMARY KEY (entry, key)
 ) WITHOUT ROWID;
 CREATE TABLE deliveries (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     uid TEXT NOT NULL,
     event INTEGER NOT NULL,
     unit INTEGER NOT NULL,
@@ -52,8 +57,11 @@ CREATE TABLE deliveries (
     expires_ms INTEGER NOT NULL,
     ended_ms INTEGER,
     payload TEXT NOT NULL,
-    rules TEXT NOT NULL
+    rules TEXT NOT NULL,
+    -- The delivery of which this is the part for some recipients.
+    part_of INTEGER
 );
+CREATE UNIQUE INDEX deliveries_uid ON deliveries (uid) WHERE part_of IS NULL;
 CREATE INDEX deliveries_waiting ON deliveries (id) WHERE state = 'waiting';
 CREATE INDEX deliveries_of_key ON deliveries (entry, endpoint, supersede, id) WHERE supersede IS NOT NULL;
 CREATE INDEX deliveries_of_event ON deliveries (event);
@@ -67,4 +75,4 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_of_delivery ON attempts (delivery);
 -- What an operator changed beside a running host.
-CREATE TABLE nudges (id INTEGER PRIMARY KEY, delivery INTEGER NOT NULL);
+CREATE TABLE nudges (delivery INTEGER PRIMARY KEY);

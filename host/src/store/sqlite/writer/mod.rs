@@ -2,21 +2,25 @@
 //! it one statement for each table that the group touches.
 
 mod group;
-mod retain;
+mod operate;
+mod plan;
+mod remove;
+mod standing;
+mod statements;
+mod transaction;
 
 use std::sync::Arc;
 
-use sqlx::{Executor as _, Row as _, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{Executor as _, SqliteConnection};
+use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{Mode, failed};
 use crate::event::Rows;
-use crate::store::{Delivery, Journalled, NewEvent, Result, Retention, Settled, StoreError, Unit, UnitEnd};
+use crate::store::{Delivery, Journalled, NewEvent, Nudged, Result, Settled, StoreError, Unit, UnitEnd};
 
 /// The most writes of one group: it bounds how long a commit takes, and the variables of a statement.
 const GROUP: usize = 256;
-/// After so many groups without a pause the log is copied back all the same.
-const CHECKPOINT_AFTER: u32 = 2_000;
+/// Groups between two checkpoints, with a pause after the first number and without one after the second.
+const CHECKPOINT: (u32, u32) = (100, 2_000);
 
 /// What is asked of the writer.
 pub(super) enum Write {
@@ -24,10 +28,19 @@ pub(super) enum Write {
     Journal { source: String, cursor: Option<String>, events: Vec<NewEvent>, reply: Reply<Vec<Journalled>> },
     EndUnit { end: Box<UnitEnd>, reply: Reply<Vec<Delivery>> },
     Settle { settled: Box<Settled>, reply: Reply<Option<Unit>> },
-    Operate { id: i64, again_until: Option<i64>, why: String, reply: Reply<()> },
-    TakeNudges { reply: Reply<Vec<i64>> },
-    Retain { retention: Retention, reply: Reply<(u64, u64)> },
+    Alone(Alone),
+}
+
+/// What has a transaction of its own.
+pub(super) enum Alone {
+    Redeliver { id: i64, expires_ms: i64, why: String, reply: Reply<bool> },
+    Drop { id: i64, why: String, reply: Reply<bool> },
+    Nudged { busy: Vec<i64>, reply: Reply<Vec<Nudged>> },
+    Remove { events: Vec<i64>, ended_before: i64, reply: Reply<(u64, u64)> },
+    Forget { before: i64, reply: Reply<u64> },
     Close { reply: Reply<()> },
+    #[cfg(test)]
+    Pages { most: u32, reply: Reply<()> },
 }
 
 type Reply<T> = oneshot::Sender<Result<T>>;
@@ -46,14 +59,19 @@ struct Next {
 }
 
 impl Writer {
-    pub(super) async fn start(mut connection: SqliteConnection, mode: Mode) -> Result<Self> {
-        let next = Next {
-            event: next(&mut connection, "SELECT coalesce(max(seq), 0) + 1 FROM events").await?,
-            unit: next(&mut connection, "SELECT coalesce(max(id), 0) + 1 FROM units").await?,
-            delivery: next(&mut connection, "SELECT coalesce(max(id), 0) + 1 FROM deliveries").await?,
-        };
+    /// Starts the writer. With a second connection the write-ahead log is copied back beside it, so
+    /// that no commit waits for that.
+    pub(super) async fn start(mut connection: SqliteConnection, checkpoints: Option<SqliteConnection>) -> Result<Self> {
+        let next = standing::next(&mut connection).await?;
         let (queue, writes) = mpsc::unbounded_channel();
-        tokio::spawn(run(connection, writes, next, mode));
+        let wanted = Arc::new(Notify::new());
+        let checkpoints = checkpoints.map(|connection| tokio::spawn(copy_back(connection, wanted.clone())));
+        tokio::spawn(async move {
+            run(connection, writes, next, &wanted).await;
+            if let Some(task) = checkpoints {
+                task.abort();
+            }
+        });
         Ok(Self { queue })
     }
 
@@ -74,21 +92,39 @@ impl Writer {
         self.ask(|reply| Write::Settle { settled: Box::new(settled), reply }).await
     }
 
-    /// Puts a delivery back until `again_until`, or drops it.
-    pub(super) async fn operate(&self, id: i64, again_until: Option<i64>, why: String) -> Result<()> {
-        self.ask(|reply| Write::Operate { id, again_until, why, reply }).await
+    /// Puts a delivery that has ended back; false: it has not.
+    pub(super) async fn redeliver(&self, id: i64, expires_ms: i64, why: String) -> Result<bool> {
+        self.ask(|reply| Write::Alone(Alone::Redeliver { id, expires_ms, why, reply })).await
     }
 
-    pub(super) async fn take_nudges(&self) -> Result<Vec<i64>> {
-        self.ask(|reply| Write::TakeNudges { reply }).await
+    /// Drops a delivery that waits; false: it does not.
+    pub(super) async fn drop_waiting(&self, id: i64, why: String) -> Result<bool> {
+        self.ask(|reply| Write::Alone(Alone::Drop { id, why, reply })).await
     }
 
-    pub(super) async fn retain(&self, retention: Retention) -> Result<(u64, u64)> {
-        self.ask(|reply| Write::Retain { retention, reply }).await
+    /// See [`crate::store::Store::nudged`].
+    pub(super) async fn nudged(&self, busy: Vec<i64>) -> Result<Vec<Nudged>> {
+        self.ask(|reply| Write::Alone(Alone::Nudged { busy, reply })).await
+    }
+
+    /// Removes those of these events of which everything ended before that time.
+    pub(super) async fn remove(&self, events: Vec<i64>, ended_before: i64) -> Result<(u64, u64)> {
+        self.ask(|reply| Write::Alone(Alone::Remove { events, ended_before, reply })).await
+    }
+
+    /// Forgets some ids of removed events that were journalled before that time. Answers with their number.
+    pub(super) async fn forget(&self, before: i64) -> Result<u64> {
+        self.ask(|reply| Write::Alone(Alone::Forget { before, reply })).await
     }
 
     pub(super) async fn close(&self) {
-        self.ask(|reply| Write::Close { reply }).await.ok();
+        self.ask(|reply| Write::Alone(Alone::Close { reply })).await.ok();
+    }
+
+    /// The most pages that the file may have: a full disk.
+    #[cfg(test)]
+    pub(super) async fn pages(&self, most: u32) -> Result<()> {
+        self.ask(|reply| Write::Alone(Alone::Pages { most, reply })).await
     }
 
     async fn ask<T>(&self, write: impl FnOnce(Reply<T>) -> Write) -> Result<T> {
@@ -99,56 +135,80 @@ impl Writer {
     }
 }
 
-async fn next(connection: &mut SqliteConnection, query: &'static str) -> Result<i64> {
-    connection.fetch_one(query).await.and_then(|row| row.try_get(0)).map_err(failed)
-}
-
-async fn run(mut connection: SqliteConnection, mut writes: mpsc::UnboundedReceiver<Write>, mut next: Next, mode: Mode) {
+async fn run(mut connection: SqliteConnection, mut writes: mpsc::UnboundedReceiver<Write>, mut next: Next, checkpoint: &Notify) {
     let mut batch = Vec::with_capacity(GROUP);
+    // Details that could not be written; first in the next group.
+    let mut unkept = Vec::new();
     let mut groups = 0;
     while writes.recv_many(&mut batch, GROUP).await > 0 {
-        let (group, mut alone): (Vec<_>, Vec<_>) = batch.drain(..).partition(Write::goes_with_others);
-        if !group.is_empty() {
-            group::commit(&mut connection, group, &mut next).await;
-        }
-        for write in alone.drain(..) {
+        let (mut group, mut alone) = (std::mem::take(&mut unkept), Vec::new());
+        for write in batch.drain(..) {
             match write {
-                Write::Retain { retention, reply } => {
-                    reply.send(retain::retain(&mut connection, &retention).await).ok();
-                }
-                Write::Close { reply } => {
-                    checkpoint(&mut connection, "TRUNCATE").await;
-                    reply.send(Ok(())).ok();
-                    return;
-                }
-                Write::Operate { id, again_until, why, reply } => {
-                    reply.send(group::operate(&mut connection, id, again_until, &why).await).ok();
-                }
-                Write::TakeNudges { reply } => {
-                    reply.send(group::take_nudges(&mut connection).await).ok();
-                }
-                _ => {}
+                Write::Alone(write) => alone.push(write),
+                write => group.push(write),
             }
         }
+        if !group.is_empty() {
+            unkept = group::commit(&mut connection, group, &mut next).await;
+        }
+        for write in alone {
+            if let Alone::Close { reply } = write {
+                copy_all_back(&mut connection).await;
+                reply.send(Ok(())).ok();
+                return;
+            }
+            by_itself(&mut connection, write, &mut next).await;
+        }
         groups += 1;
-        if mode == Mode::Host && (groups >= CHECKPOINT_AFTER || (groups >= 100 && writes.is_empty())) {
-            checkpoint(&mut connection, "PASSIVE").await;
+        if groups >= CHECKPOINT.1 || (groups >= CHECKPOINT.0 && writes.is_empty()) {
+            checkpoint.notify_one();
             groups = 0;
         }
     }
-    checkpoint(&mut connection, "PASSIVE").await;
 }
 
-/// Copies the write-ahead log back. That it cannot be done now is no loss: it is tried again.
-async fn checkpoint(connection: &mut SqliteConnection, how: &str) {
-    let statement = sqlx::AssertSqlSafe(format!("PRAGMA wal_checkpoint({how})"));
-    if let Err(error) = connection.execute(sqlx::raw_sql(statement)).await {
-        tracing::debug!("checkpoint: {error}");
+async fn by_itself(connection: &mut SqliteConnection, write: Alone, next: &mut Next) {
+    // Nobody may be waiting for an answer any more; what was written stays.
+    match write {
+        Alone::Redeliver { id, expires_ms, why, reply } => {
+            reply.send(operate::redeliver(connection, id, expires_ms, &why).await).ok();
+        }
+        Alone::Drop { id, why, reply } => {
+            reply.send(operate::drop_waiting(connection, id, &why).await).ok();
+        }
+        Alone::Nudged { busy, reply } => {
+            reply.send(operate::nudged(connection, &busy, next).await).ok();
+        }
+        Alone::Remove { events, ended_before, reply } => {
+            reply.send(remove::remove(connection, &events, ended_before).await).ok();
+        }
+        Alone::Forget { before, reply } => {
+            reply.send(remove::forget(connection, before).await).ok();
+        }
+        Alone::Close { reply } => {
+            reply.send(Ok(())).ok();
+        }
+        #[cfg(test)]
+        Alone::Pages { most, reply } => {
+            let statement = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {most}"));
+            reply.send(connection.execute(sqlx::raw_sql(statement)).await.map(drop).map_err(super::failed)).ok();
+        }
     }
 }
 
-impl Write {
-    fn goes_with_others(&self) -> bool {
-        matches!(self, Self::Keep { .. } | Self::Journal { .. } | Self::EndUnit { .. } | Self::Settle { .. })
+/// Copies the write-ahead log back when that is wanted. What cannot be copied now is copied the next time.
+async fn copy_back(mut connection: SqliteConnection, wanted: Arc<Notify>) {
+    loop {
+        wanted.notified().await;
+        if let Err(error) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").await {
+            tracing::debug!("checkpoint: {error}");
+        }
+    }
+}
+
+/// Copies all of the write-ahead log back and empties it. What stays in it is read at the next start.
+async fn copy_all_back(connection: &mut SqliteConnection) {
+    if let Err(error) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
+        tracing::debug!("checkpoint: {error}");
     }
 }

@@ -1,0 +1,120 @@
+//! Groups, cursors, restarts.
+
+use futures_util::future::join_all;
+
+use super::{Place, event, new_delivery, new_event, send, sent, settled};
+use crate::store::{End, Filter, Mode, NewEvent, Settle, SqliteStore, Store as _, StoreError, UnitEnd};
+
+#[tokio::test]
+async fn writes_that_come_together_are_one_transaction() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.journal("main", Some("0".into()), vec![new_event("main/0", &[])]).await.unwrap();
+    let before = place.commits();
+    let write = |n: usize| store.journal(if n % 2 == 0 { "main" } else { "other" }, Some(n.to_string()), vec![new_event(&format!("main/{n}"), &["a"])]);
+    let journalled = join_all((1..=200).map(write)).await;
+    assert_eq!(place.commits(), before + 1);
+    let units: Vec<i64> = journalled.into_iter().map(|events| events.unwrap()[0].units[0].id).collect();
+    assert_eq!(units, (1..=200).collect::<Vec<_>>());
+    assert_eq!(store.cursor("main").await.unwrap().as_deref(), Some("200"));
+    assert_eq!(store.cursor("other").await.unwrap().as_deref(), Some("199"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_does_not_take_its_group_with_it() {
+    let place = Place::new();
+    let store = place.open().await;
+    send(&store, "main/1", vec![new_delivery("one")]).await;
+    let journalled = store.journal("main", None, vec![new_event("main/2", &["mail", "chat"])]).await.unwrap();
+    let [first, second] = &journalled[0].units[..] else { panic!("{journalled:?}") };
+    let (again, fresh) = tokio::join!(
+        store.end_unit(sent(first, vec![new_delivery("two"), new_delivery("one")])),
+        store.end_unit(sent(second, vec![new_delivery("three")])),
+    );
+    assert!(matches!(&again, Err(StoreError::Failed(why)) if why.contains("deliveries.uid") || why.contains("deliveries_uid")), "{again:?}");
+    let made = fresh.unwrap();
+    let waiting: Vec<_> = store.waiting(0, 10).await.unwrap().into_iter().map(|delivery| (delivery.id, delivery.new.uid)).collect();
+    assert_eq!(waiting, [(1, "one".to_owned()), (made[0].id, "three".to_owned())]);
+    assert_eq!(store.units(0, 10).await.unwrap().len(), 1, "it waits still");
+}
+
+#[tokio::test]
+async fn an_event_is_journalled_once() {
+    let place = Place::new();
+    let store = place.open().await;
+    let twice = |id| vec![new_event(id, &["mail"]), new_event(id, &["mail"])];
+    let (one, two) = tokio::join!(store.journal("main", Some("1".into()), twice("main/1")), store.journal("main", Some("2".into()), twice("main/1")));
+    assert_eq!((one.unwrap().len(), two.unwrap().len()), (1, 0));
+    assert!(store.journal("main", Some("3".into()), twice("main/1")).await.unwrap().is_empty());
+    assert_eq!(store.cursor("main").await.unwrap().as_deref(), Some("3"), "the cursor moves all the same");
+    assert!(store.journal("main", None, vec![]).await.unwrap().is_empty());
+    assert_eq!(store.cursor("main").await.unwrap().as_deref(), Some("3"));
+    assert_eq!(store.known(vec!["main/1".into(), "main/2".into()]).await.unwrap(), ["main/1"]);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let place = Place::new();
+    let store = place.open().await;
+    let details = vec![("builds/1/steps".to_owned(), vec![serde_json::json!({ "name": "compile" })])];
+    let new = NewEvent { details: details.clone(), ..new_event("main/1", &["mail"]) };
+    let journalled = store.journal("main", Some("7".into()), vec![new]).await.unwrap();
+    let unit = &journalled[0].units[0];
+    let write = |end, state| UnitEnd { end, state, ..sent(unit, vec![]) };
+    let state = vec![("kept".to_owned(), Some("1".to_owned())), ("gone".to_owned(), Some("1".to_owned()))];
+    store.end_unit(write(End::Again { due_ms: 9, why: "busy".into() }, state)).await.unwrap();
+    let made = store.end_unit(UnitEnd { sends: vec![new_delivery("one"), new_delivery("two")], ..write(End::Sent, vec![("gone".into(), None)]) }).await.unwrap();
+    store.settle(settled(made[0].id, Settle::Delivered)).await.unwrap();
+    // No close: what was answered is durable.
+    drop(store);
+    let store = loop {
+        // The lock goes with the last of the store's tasks.
+        if let Ok(store) = SqliteStore::open(&place.file(), Mode::Host).await {
+            break store;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(store.cursor("main").await.unwrap().as_deref(), Some("7"));
+    assert_eq!(store.event(1).await.unwrap().unwrap(), (event("main/1"), details));
+    assert_eq!(store.state("mail").await.unwrap(), [("kept".to_owned(), "1".to_owned())]);
+    assert!(store.units(0, 10).await.unwrap().is_empty());
+    let waiting = store.waiting(0, 10).await.unwrap();
+    assert_eq!((waiting.len(), waiting[0].new.uid.as_str()), (1, "two"));
+    let told = store.explain("main/1", None, 10).await.unwrap();
+    assert_eq!((told[0].state.as_str(), told[0].attempts, &told[0].deliveries), ("sent", 2, &vec![1, 2]));
+    assert_eq!(store.deliveries(Filter { limit: 10, ..Filter::default() }).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_second_host_is_refused_and_an_operator_is_not() {
+    let place = Place::new();
+    let store = place.open().await;
+    let refused = SqliteStore::open(&place.file(), Mode::Host).await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("another reporter-host runs on"), "{refused}");
+    send(&store, "main/1", vec![new_delivery("one")]).await;
+    assert_eq!(place.operator().await.waiting(0, 10).await.unwrap().len(), 1);
+    store.close().await;
+    drop(store);
+    assert_eq!(place.open().await.waiting(0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let place = Place::new();
+    place.open().await.close().await;
+    place.run("PRAGMA user_version = 1000").await;
+    let refused = SqliteStore::open(&place.file(), Mode::Operator).await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("written by a newer reporter-host (schema 1000"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_unit_ends_once() {
+    let place = Place::new();
+    let store = place.open().await;
+    let journalled = store.journal("main", None, vec![new_event("main/1", &["mail"])]).await.unwrap();
+    let unit = &journalled[0].units[0];
+    let (one, two) = tokio::join!(store.end_unit(sent(unit, vec![new_delivery("one")])), store.end_unit(sent(unit, vec![new_delivery("two")])));
+    assert_eq!((one.unwrap().len(), two.unwrap().len()), (1, 0));
+    assert!(store.end_unit(sent(unit, vec![new_delivery("three")])).await.unwrap().is_empty());
+    assert_eq!(store.waiting(0, 10).await.unwrap().len(), 1);
+}

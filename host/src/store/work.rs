@@ -1,0 +1,119 @@
+//! Events in the journal, and the units of work made from them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::NewDelivery;
+use crate::event::{Event, Rows};
+
+/// An event on its way into the journal, with the entries that are to see it.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// The event.
+    pub event: Event,
+    /// Details that came with it.
+    pub details: Vec<(String, Rows)>,
+    /// One unit of work for each interested entry.
+    pub units: Vec<NewUnit>,
+}
+
+/// A unit of work to be made: one entry is to see one event.
+#[derive(Clone, Debug)]
+pub struct NewUnit {
+    /// The service entry's name.
+    pub entry: String,
+    /// Units of one entry with equal keys run in journal order: the build's key, or the empty string for all of an entry.
+    pub order: String,
+}
+
+/// A unit of work.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Its number, in journal order.
+    pub id: i64,
+    /// The event's number in the journal.
+    pub event: i64,
+    /// The service entry's name.
+    pub entry: String,
+    /// See [`NewUnit::order`].
+    pub order: String,
+    /// What it is to do.
+    pub job: Job,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Not before, in milliseconds since 1970.
+    pub due_ms: i64,
+}
+
+/// What a unit of work calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Job {
+    /// `report` with the unit's event.
+    Report,
+    /// `answered` for a delivery that was sent with a tag.
+    Answered {
+        /// The tag.
+        tag: String,
+        /// The answer as the component will see it.
+        answer: TaggedAnswer,
+    },
+}
+
+/// An answer kept for `answered`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaggedAnswer {
+    /// HTTP status or SMTP reply code; 0 for none.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The beginning of the body, as text (invalid UTF-8 replaced).
+    pub body: String,
+    /// `delivered`, `superseded`, `dead`.
+    pub ended: String,
+}
+
+/// A journalled event, and the units made from it.
+#[derive(Clone, Debug)]
+pub struct Journalled {
+    /// Its number in the journal.
+    pub seq: i64,
+    /// The event.
+    pub event: Arc<Event>,
+    /// Its units.
+    pub units: Vec<Unit>,
+}
+
+/// What came of a unit of work; committed in one transaction.
+#[derive(Clone, Debug)]
+pub struct UnitEnd {
+    /// The unit.
+    pub unit: Unit,
+    /// How it ended.
+    pub end: End,
+    /// What it sent. Empty unless `end` is [`End::Sent`] or [`End::Skipped`].
+    pub sends: Vec<NewDelivery>,
+    /// Its state writes: key, and value or deletion.
+    pub state: Vec<(String, Option<String>)>,
+    /// Lines for the operator: level and text.
+    pub log: Vec<(String, String)>,
+}
+
+/// How a unit of work ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// The component sent.
+    Sent,
+    /// It kept silent, because of this.
+    Skipped(String),
+    /// To be tried again at this time (milliseconds since 1970).
+    Again {
+        /// When.
+        due_ms: i64,
+        /// Why.
+        why: String,
+    },
+    /// It failed for good (the plain built-in message, if any, is among the sends).
+    Failed(String),
+}
