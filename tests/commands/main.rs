@@ -85,7 +85,7 @@ const SINK: &str = "[host]\nsink = true\n[[recordings]]\nname = 'main'\nfile = '
 #[test]
 fn a_recording_from_run_to_explain() {
     let place = Place::new(SINK);
-    place.run(&["deliveries", "list"]).ended(2).says("`reporter-host run` makes it");
+    place.run(&["deliveries", "list"]).ended(1).says("`reporter-host run` makes it");
     let ran = place.run(&["run", "--json"]).ended(0);
     let told = ran.json();
     assert!(told.iter().any(|line| line["entry"] == "push") && told.iter().any(|line| line["entry"] == "mail"), "{}", ran.out);
@@ -134,7 +134,7 @@ fn check_says_what_is_wrong_and_where() {
     let place = Place::new(SINK);
     place.run(&["check"]).ended(0).says("push").says("https://dashboard.example.org");
     place.write(&SINK.replace("fromaddr", "fromadr"));
-    place.run(&["check"]).ended(2).says("reporter-host.toml:11:1").says("fromaddr");
+    place.run(&["check"]).ended(2).says("reporter-host.toml:13:1").says("fromaddr");
     place.write(&SINK.replace("'ci@example.org'", "'nobody'"));
     place.run(&["check"]).ended(2).says("\"nobody\" is no address");
     place.write(&SINK.replace("HttpStatusPush", "HttpStatusPsuh"));

@@ -47,7 +47,10 @@ impl Watch {
     /// No handler for SIGHUP can be installed.
     pub fn new(files: &[PathBuf]) -> std::io::Result<Self> {
         let (changed, events) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |_| {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| event.kind.is_access()) {
+                return;
+            }
             // A full channel says "changed" already.
             let _ = changed.try_send(());
         });
@@ -86,12 +89,22 @@ impl Watch {
                     return Tick::Asked;
                 }
                 Some(()) = self.events.recv() => {
-                    while tokio::time::timeout(QUIET, self.events.recv()).await == Ok(Some(())) {}
-                    let now = prints(self.seen.keys());
-                    if now != self.seen {
-                        self.seen = now;
-                        return Tick::Changed;
+                    // Other files of the folder may never be quiet (a log beside the settings): only ours are looked at.
+                    tokio::time::sleep(QUIET).await;
+                    let mut now = prints(self.seen.keys());
+                    if now == self.seen {
+                        continue;
                     }
+                    loop {
+                        tokio::time::sleep(QUIET).await;
+                        let later = prints(self.seen.keys());
+                        if later == now {
+                            break;
+                        }
+                        now = later;
+                    }
+                    self.seen = now;
+                    return Tick::Changed;
                 }
             }
         }
