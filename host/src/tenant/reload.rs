@@ -198,6 +198,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_folder_that_is_never_quiet_holds_nothing_back() {
+        let _alone = ALONE.lock().await;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, log) = (folder.path().join("settings.toml"), folder.path().join("log"));
+        settings(&file, "60");
+        let mut watch = Watch::new(&[file.clone()]).unwrap();
+        let busy = tokio::spawn(async move {
+            for n in 0.. {
+                std::fs::write(&log, n.to_string()).unwrap();
+                tokio::time::sleep(QUIET / 10).await;
+            }
+        });
+        tokio::time::sleep(QUIET * 2).await;
+        settings(&file, "'2 h'");
+        let ticked = tokio::time::timeout(QUIET * 200, watch.tick()).await;
+        busy.abort();
+        assert_eq!(ticked, Ok(Tick::Changed));
+    }
+
+    #[tokio::test]
     async fn a_hangup_asks_whatever_the_files_say() {
         let _alone = ALONE.lock().await;
         let folder = tempfile::tempdir().unwrap();
