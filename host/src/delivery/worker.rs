@@ -238,7 +238,8 @@ impl Worker {
                 Verdict::Throttle { pause, .. } => Some(now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))),
                 _ => None,
             };
-            let reached = answer.error.as_ref().is_none_or(|failed| failed.kind == FailedKind::Never);
+            // What is wrong here says nothing about the remote, to which others may send.
+            let reached = answer.error.as_ref().is_none_or(|failed| matches!(failed.kind, FailedKind::Never | FailedKind::NotTried));
             commands.send(Command::Attempted { destination, reached, pause_until }).ok();
             let settled = settle(&delivery, &answer, verdict, line(&answer, at_ms, took), now);
             shared.write(Some(&delivery), settled, &commands).await;

@@ -77,6 +77,20 @@ async fn a_dead_remote_is_asked_one_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_read_closes_the_destination_to_nobody_else() {
+    let rig = Rig::new().await;
+    for n in 0..6 {
+        rig.wire.tell(&format!("mine {n}"), &[failed(FailedKind::NotTried)]);
+        rig.send(vec![new(&format!("mine {n}"))]);
+    }
+    tokio::time::sleep(seconds(1)).await;
+    rig.send(vec![NewDelivery { entry: "theirs".into(), ..new("theirs") }]);
+    rig.engine.idle().await;
+    assert_eq!(rig.wire.times("theirs")[0].as_secs(), 1);
+    assert_eq!(rig.store.left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_backlog_starves_nobody_and_is_not_read_whole() {
     let store = std::sync::Arc::<Memory>::default();
     store.insert((0..10_000).map(|n| to(&format!("slow {n}"), &format!("slow{}.example", n % 40))).collect());
