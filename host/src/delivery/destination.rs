@@ -18,7 +18,8 @@ const MINUTE_MS: i64 = 60_000;
 pub(super) struct Destination {
     /// Heads of lanes that are ready for it: when they became due, and which.
     pub ready: BTreeSet<(i64, i64)>,
-    in_flight: usize,
+    /// Attempts under way.
+    pub in_flight: usize,
     paused_until: i64,
     failures: u32,
     sent: VecDeque<i64>,
@@ -71,6 +72,10 @@ impl Destination {
             self.failures = 0;
             return;
         }
+        // Those that were under way when it opened say nothing new.
+        if self.failures >= FAILURES && now < self.paused_until {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES {
             let open = OPEN_MS << (self.failures - FAILURES).min(10);
@@ -109,6 +114,18 @@ mod tests {
         it.end(true, 4 + OPEN_MS);
         it.begin(pace, 4 + OPEN_MS);
         assert_eq!(it.admits(pace, 4 + OPEN_MS), Ok(()), "closed again");
+    }
+
+    #[test]
+    fn failures_while_it_is_open_do_not_open_it_longer() {
+        let mut it = Destination::default();
+        let pace = Pace::default();
+        (0..8).for_each(|_| it.begin(pace, 0));
+        (0..8).for_each(|_| it.end(false, 10));
+        assert_eq!(it.admits(pace, 20), Err(Some(10 + OPEN_MS)));
+        it.begin(pace, 10 + OPEN_MS);
+        it.end(false, 10 + OPEN_MS);
+        assert_eq!(it.admits(pace, 10 + OPEN_MS), Err(Some(10 + OPEN_MS + 2 * OPEN_MS)), "twice as long each time");
     }
 
     #[test]

@@ -4,8 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::store::Delivery;
 
-/// Deliveries that are held with their content. Others are read again when their turn comes.
-const HELD: usize = 10_000;
+/// Bytes of deliveries that are held with their content. Others are read again when their turn comes.
+const HELD: usize = 32 << 20;
+/// What a delivery counts for beside its content.
+const FRAME: usize = 1 << 10;
+/// Ended supersede keys that are remembered.
+const KEYS: usize = 100_000;
 
 /// A lane: an entry, an endpoint and the component's key; a delivery without a key has a lane of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +28,8 @@ pub(super) struct Waiting {
     pub expires_ms: i64,
     pub tagged: bool,
     supersede: Option<(String, String, String)>,
-    /// The whole of it, unless there are too many.
-    pub held: Option<Box<Delivery>>,
+    /// The whole of it, unless it is too much.
+    held: Option<Box<Delivery>>,
 }
 
 /// What waits.
@@ -66,12 +70,13 @@ impl Lanes {
         let (due_ms, expires_ms) = (delivery.due_ms, new.expires_ms);
         let (entry, endpoint, destination) = (new.entry.clone(), new.endpoint.clone(), new.destination.clone());
         let tagged = new.tag.is_some();
-        let held = (self.held < HELD).then(|| Box::new(delivery));
-        self.held += usize::from(held.is_some());
+        let bytes = weight(&delivery);
+        let held = (self.held + bytes <= HELD).then(|| Box::new(delivery));
+        self.held += held.as_ref().map_or(0, |_| bytes);
         self.expiry.insert((expires_ms, id));
         let queue = self.lanes.entry(lane.clone()).or_default();
         // Redelivered ones have an old number, and their old place.
-        let at = queue.iter().position(|other| *other > id && !self.in_flight.contains(other)).unwrap_or(queue.len());
+        let at = queue.iter().rposition(|other| *other < id || self.in_flight.contains(other)).map_or(0, |last| last + 1);
         let head_before = queue.front().copied();
         queue.insert(at, id);
         let head = queue.front().copied();
@@ -93,8 +98,8 @@ impl Lanes {
 
     /// Keeps the memory of ended deliveries bounded. After a restart, or this, the store is asked.
     fn forget_keys(&mut self) {
-        const MOST: usize = 100_000;
-        if self.newest.len() > MOST {
+        // Not each time when that many wait.
+        if self.newest.len() > KEYS + 2 * self.keys.len() {
             self.newest.retain(|key, _| self.keys.contains_key(key));
         }
     }
@@ -129,7 +134,7 @@ impl Lanes {
         let waiting = self.waiting.get_mut(&id)?;
         self.expiry.remove(&(waiting.expires_ms, id));
         let held = waiting.held.take();
-        self.held -= usize::from(held.is_some());
+        self.held -= held.as_deref().map_or(0, weight);
         held
     }
 
@@ -147,7 +152,7 @@ impl Lanes {
     pub fn remove(&mut self, id: i64) -> bool {
         self.in_flight.remove(&id);
         let Some(gone) = self.waiting.remove(&id) else { return false };
-        self.held -= usize::from(gone.held.is_some());
+        self.held -= gone.held.as_deref().map_or(0, weight);
         self.due.remove(&(gone.due_ms, id));
         self.expiry.remove(&(gone.expires_ms, id));
         if let Some(key) = &gone.supersede
@@ -160,7 +165,11 @@ impl Lanes {
         }
         if let Some(queue) = self.lanes.get_mut(&gone.lane) {
             let was_head = queue.front() == Some(&id);
-            queue.retain(|other| *other != id);
+            if was_head {
+                queue.pop_front();
+            } else {
+                queue.retain(|other| *other != id);
+            }
             match queue.front() {
                 None => {
                     self.lanes.remove(&gone.lane);
@@ -181,6 +190,17 @@ impl Lanes {
         self.in_flight.contains(&id)
     }
 
+    /// Whether it is the first of its lane.
+    pub fn is_head(&self, id: i64) -> bool {
+        self.waiting.get(&id).and_then(|waiting| self.lanes.get(&waiting.lane)).is_some_and(|queue| queue.front() == Some(&id))
+    }
+
+    /// Bytes of deliveries held with their content.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
     /// All at which attempts are being made.
     pub fn all_in_flight(&self) -> Vec<i64> {
         self.in_flight.iter().copied().collect()
@@ -190,4 +210,8 @@ impl Lanes {
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
+}
+
+fn weight(delivery: &Delivery) -> usize {
+    FRAME + delivery.new.payload.weight()
 }

@@ -6,7 +6,11 @@ mod destination;
 mod engine;
 mod lanes;
 mod settle;
+mod shared;
+#[cfg(test)]
+mod tests;
 mod verdict;
+mod worker;
 
 pub use backoff::Backoff;
 pub use engine::{Engine, Options};

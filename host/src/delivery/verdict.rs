@@ -40,7 +40,7 @@ pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> 
     if let Some(failed) = &answer.error {
         return match failed.kind {
             FailedKind::Never => Verdict::Dead(failed.message.clone()),
-            FailedKind::NotSent | FailedKind::Unknown => Verdict::Retry { after: None, why: failed.message.clone() },
+            FailedKind::NotSent | FailedKind::NotTried | FailedKind::Unknown => Verdict::Retry { after: None, why: failed.message.clone() },
         };
     }
     let why = why(answer);
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn attempts_without_an_answer() {
-        for (kind, expected) in [(FailedKind::NotSent, "retry"), (FailedKind::Unknown, "retry"), (FailedKind::Never, "dead")] {
+        for (kind, expected) in [(FailedKind::NotSent, "retry"), (FailedKind::NotTried, "retry"), (FailedKind::Unknown, "retry"), (FailedKind::Never, "dead")] {
             let answer = Answer { error: Some(Failed { message: "x".into(), kind }), ..Answer::default() };
             assert_eq!(word(&verdict(&http_payload(), &answer, &[], NOW)), expected);
         }

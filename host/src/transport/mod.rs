@@ -109,6 +109,9 @@ pub struct Failed {
 pub enum FailedKind {
     /// Nothing was sent: refused connection, no such host, TLS. Worth another try.
     NotSent,
+    /// Nothing was tried, because something here cannot be read now: a secret, a spooled log, a certificate's file.
+    /// Worth another try, and it says nothing about the remote.
+    NotTried,
     /// It may have arrived: the connection broke, or the time was up. Worth another try, with the same id.
     Unknown,
     /// It can never work: an address that policy forbids, a secret not granted, a payload that cannot be encoded.
@@ -152,7 +155,7 @@ impl From<&SubstituteError> for FailedKind {
     fn from(error: &SubstituteError) -> Self {
         match error {
             // Whoever rotates the file may be about to write it.
-            SubstituteError::Vault(VaultError::Unreadable { .. }) => Self::NotSent,
+            SubstituteError::Vault(VaultError::Unreadable { .. }) => Self::NotTried,
             SubstituteError::Vault(VaultError::NotGranted { .. }) | SubstituteError::LineBreak => Self::Never,
         }
     }

@@ -12,6 +12,33 @@ pub enum Payload {
     Smtp(Mail),
 }
 
+impl Payload {
+    /// Roughly how many bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let texts = |texts: &[String]| texts.iter().map(String::len).sum::<usize>();
+        match self {
+            Self::Http(request) => {
+                let body = match &request.body {
+                    Body::Empty => 0,
+                    Body::Json(text) | Body::Text(text) => text.len(),
+                    Body::Form(form) => pairs(form),
+                    Body::Bytes(bytes) => bytes.len(),
+                };
+                texts(&request.path) + pairs(&request.query) + pairs(&request.headers) + body
+            }
+            Self::Smtp(mail) => {
+                let attached = mail.attachments.iter().map(|attachment| match &attachment.content {
+                    Content::Bytes(bytes) => bytes.len(),
+                    Content::Spooled(name) => name.len(),
+                });
+                let body = mail.body.iter().map(|part| part.text.len()).sum::<usize>();
+                texts(&mail.to) + texts(&mail.cc) + texts(&mail.bcc) + pairs(&mail.headers) + body + attached.sum::<usize>()
+            }
+        }
+    }
+}
+
 /// An HTTP request below an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HttpRequest {

@@ -57,7 +57,7 @@ impl HttpTransport {
         credentials.apply(&mut ready);
         self.clients.check_literal(&ready.url).map_err(|denied| Answer::failed(FailedKind::Never, denied.to_string()))?;
         // The file may be put right while the delivery waits.
-        let client = self.clients.get(&endpoint.verify).map_err(|e| Answer::failed(FailedKind::NotSent, e.to_string()))?;
+        let client = self.clients.get(&endpoint.verify).map_err(|e| Answer::failed(FailedKind::NotTried, e.to_string()))?;
         Ok(Prepared { client, ready, credentials, base: endpoint.base_url.clone() })
     }
 }

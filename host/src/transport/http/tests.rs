@@ -356,7 +356,7 @@ async fn certificates() {
     std::fs::write(&file, "no certificate").unwrap();
     for path in [file, folder.path().join("none.pem")] {
         let failed = post(&base, &[], |at| at.verify = Verify::File(path.clone())).await.error.unwrap();
-        assert_eq!(failed.kind, FailedKind::NotSent);
+        assert_eq!(failed.kind, FailedKind::NotTried);
         assert!(failed.message.contains("name a PEM file"), "{}", failed.message);
     }
 

@@ -131,7 +131,7 @@ async fn starttls(session: &mut AsyncSmtpConnection, endpoint: &SmtpEndpoint, pe
 }
 
 fn parameters(endpoint: &SmtpEndpoint) -> Result<TlsParameters, Answer> {
-    let wrong = |cause: String| Answer::failed(FailedKind::NotSent, cause);
+    let wrong = |cause: String| Answer::failed(FailedKind::NotTried, cause);
     let name = endpoint.host.trim_matches(['[', ']']).to_owned();
     let builder = match &endpoint.verify {
         Verify::System | Verify::Switch(true) => TlsParameters::builder(name),

@@ -60,7 +60,7 @@ impl MailError {
     /// What becomes of the delivery.
     pub fn kind(&self) -> FailedKind {
         match self {
-            Self::Spool(_) => FailedKind::NotSent,
+            Self::Spool(_) => FailedKind::NotTried,
             _ => FailedKind::Never,
         }
     }

@@ -11,7 +11,7 @@ async fn writes_that_come_together_are_one_transaction() {
     let store = place.open().await;
     store.journal("main", Some("0".into()), vec![new_event("main/0", &[])]).await.unwrap();
     let before = place.commits();
-    let write = |n: usize| store.journal(if n % 2 == 0 { "main" } else { "other" }, Some(n.to_string()), vec![new_event(&format!("main/{n}"), &["a"])]);
+    let write = |n: usize| store.journal(if n.is_multiple_of(2) { "main" } else { "other" }, Some(n.to_string()), vec![new_event(&format!("main/{n}"), &["a"])]);
     let journalled = join_all((1..=200).map(write)).await;
     assert_eq!(place.commits(), before + 1);
     let units: Vec<i64> = journalled.into_iter().map(|events| events.unwrap()[0].units[0].id).collect();

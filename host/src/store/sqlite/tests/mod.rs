@@ -4,6 +4,7 @@ mod full;
 mod groups;
 mod model;
 mod operators;
+mod ops;
 mod outbox;
 mod retention;
 

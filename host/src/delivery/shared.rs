@@ -1,0 +1,159 @@
+//! What the engine's tasks share: one attempt, and the writing of what it led to.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+
+use super::destination::Pace;
+use super::engine::{Answered, Options};
+use super::worker::Command;
+use super::{Directory, Observer, Transports};
+use crate::store::{Delivery, Settle, Settled, Store, Unit};
+use crate::transport::{Answer, Attempt, EndpointKind, FailedKind, Payload};
+
+/// Deliveries at a time that end without an attempt: that many may expire at once as were ever sent.
+const ENDS: usize = 32;
+
+/// Tells the time, in milliseconds since 1970.
+pub(super) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+pub(super) struct Shared {
+    pub store: Arc<dyn Store>,
+    pub transports: Transports,
+    pub directory: Arc<dyn Directory>,
+    pub observer: Arc<dyn Observer>,
+    pub options: Options,
+    pub clock: Clock,
+    pub answered: OnceLock<Answered>,
+    pub stopping: watch::Receiver<bool>,
+    /// Deliveries that have not ended.
+    pub left: AtomicUsize,
+    pub none_left: Notify,
+    pub ends: Semaphore,
+}
+
+impl Shared {
+    pub fn new(
+        store: Arc<dyn Store>,
+        transports: Transports,
+        directory: Arc<dyn Directory>,
+        observer: Arc<dyn Observer>,
+        (options, clock): (Options, Clock),
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let (left, none_left) = (AtomicUsize::new(0), Notify::new());
+        let (answered, ends) = (OnceLock::new(), Semaphore::new(ENDS));
+        Self { store, transports, directory, observer, options, clock, answered, stopping, left, none_left, ends }
+    }
+
+    pub fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub fn one_less(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.none_left.notify_waiters();
+        }
+    }
+
+    /// Hands on the unit that a tagged delivery's end made.
+    pub fn answer(&self, unit: Option<Unit>) {
+        if let (Some(unit), Some(answered)) = (unit, self.answered.get()) {
+            answered(unit);
+        }
+    }
+
+    pub fn pace(&self, entry: &str, endpoint: &str) -> Pace {
+        match self.directory.endpoint(entry, endpoint) {
+            Some((endpoint, _)) => match &endpoint.kind {
+                EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute },
+                EndpointKind::Smtp(_) => Pace { most_at_once: Some(4), most_per_minute: None },
+            },
+            None => Pace::default(),
+        }
+    }
+
+    /// The delivery with its content. None: the store does not have it any more, it does not wait any more, or the
+    /// engine stops before it can be read.
+    pub async fn whole(&self, id: i64, held: Option<Box<Delivery>>) -> Option<Box<Delivery>> {
+        if held.is_some() {
+            return held;
+        }
+        loop {
+            match self.store.waiting(id - 1, 1).await {
+                Ok(found) => return found.into_iter().next().filter(|delivery| delivery.id == id).map(Box::new),
+                Err(error) => {
+                    tracing::warn!(delivery = id, "it cannot be read yet: {error}");
+                    if self.stops_within(Duration::from_secs(1)).await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One attempt. One that panics is an attempt without an answer.
+    pub async fn attempt(self: &Arc<Self>, delivery: &Arc<Delivery>) -> Answer {
+        let (shared, delivery) = (self.clone(), delivery.clone());
+        let attempt = tokio::spawn(async move { shared.try_once(&delivery).await });
+        attempt.await.unwrap_or_else(|error| Answer::failed(FailedKind::Unknown, format!("the attempt broke off: {error}")))
+    }
+
+    async fn try_once(&self, delivery: &Delivery) -> Answer {
+        let new = &delivery.new;
+        let Some((endpoint, vault)) = self.directory.endpoint(&new.entry, &new.endpoint) else {
+            let gone = format!("the settings have no entry {:?} with an endpoint {:?} any more", new.entry, new.endpoint);
+            return Answer::failed(FailedKind::Never, gone);
+        };
+        let transport = match new.payload.as_ref() {
+            Payload::Http(_) => &self.transports.http,
+            Payload::Smtp(_) => &self.transports.smtp,
+        };
+        let timeout = self.options.timeout;
+        let attempt = Attempt { id: &new.uid, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
+        // A transport keeps to its time; this is for one that does not.
+        match tokio::time::timeout(timeout * 2, transport.attempt(attempt)).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::failed(FailedKind::Unknown, "the attempt took too long"),
+        }
+    }
+
+    /// Writes what became of a delivery, until the store takes it or the engine stops.
+    pub async fn write(&self, delivery: Option<&Delivery>, settled: Settled, commands: &mpsc::UnboundedSender<Command>) {
+        let (id, attempt) = (settled.delivery, settled.attempt.is_some());
+        let mut pause = Duration::from_millis(100);
+        let mut last = false;
+        let unit = loop {
+            match self.store.settle(settled.clone()).await {
+                Ok(unit) => break unit,
+                Err(error) if last => {
+                    tracing::error!(delivery = id, "what came of it is not stored, and it is tried again after the restart: {error}");
+                    commands.send(Command::Settled { id, again_at: Some(i64::MAX), attempt }).ok();
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(delivery = id, "what came of it cannot be stored yet: {error}");
+                    last = self.stops_within(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(30));
+                }
+            }
+        };
+        if let Some(delivery) = delivery {
+            self.observer.settled(delivery, &settled);
+        }
+        self.answer(unit);
+        let again_at = match settled.settle {
+            Settle::Retry { due_ms, .. } => Some(due_ms),
+            _ => None,
+        };
+        commands.send(Command::Settled { id, again_at, attempt }).ok();
+    }
+
+    async fn stops_within(&self, pause: Duration) -> bool {
+        let mut stopping = self.stopping.clone();
+        // An engine that is gone has stopped.
+        tokio::time::timeout(pause, stopping.wait_for(|stop| *stop)).await.is_ok()
+    }
+}

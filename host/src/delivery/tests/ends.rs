@@ -1,0 +1,131 @@
+//! How deliveries end: expiry, answers, recipients, and what goes wrong around them.
+
+use std::sync::Arc;
+
+use super::wire::{Meets, failed, recipients, status};
+use super::{Rig, in_lane, new, seconds};
+use crate::store::{Job, NewDelivery, Settle, now_ms};
+use crate::transport::{FailedKind, Mail, Part, Payload};
+
+#[tokio::test(start_paused = true)]
+async fn what_is_of_no_use_any_more_expires() {
+    let rig = Rig::new().await;
+    let soon = now_ms() + 60_000;
+    rig.wire.tell("one", &vec![status(503); 10]);
+    rig.send(vec![NewDelivery { expires_ms: soon, ..in_lane("one", "a") }, NewDelivery { expires_ms: soon - 50_000, ..in_lane("two", "a") }]);
+    rig.engine.idle().await;
+    let (of_one, of_two): (Vec<_>, Vec<_>) = rig.store.story().into_iter().partition(|line| line.starts_with("one"));
+    assert_eq!(of_two, ["two: dead: expired: it was not delivered while it was of use"]);
+    let (last, before) = of_one.split_last().unwrap();
+    assert_eq!(last, "one: dead: expired before another try could be made: the answer was 503");
+    assert_eq!(before, ["one: again: the answer was 503", "one: again: the answer was 503"]);
+    assert!(rig.wire.times("two").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_panics_is_tried_again() {
+    let rig = Rig::new().await;
+    rig.wire.tell("one", &[Meets::Panic]);
+    rig.send(vec![new("one"), new("two")]);
+    rig.engine.idle().await;
+    let story = rig.store.story();
+    assert!(story.iter().any(|line| line.starts_with("one: again: the attempt broke off")), "{story:?}");
+    assert_eq!(story.last().unwrap(), "one: delivered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_does_not_end_is_given_up() {
+    let rig = Rig::new().await;
+    rig.wire.tell("one", &[Meets::Silence]);
+    rig.send(vec![new("one")]);
+    rig.engine.idle().await;
+    assert_eq!(rig.store.story(), ["one: again: the attempt took too long", "one: delivered"]);
+    assert!(rig.wire.times("one")[1] > seconds(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_never_work_is_a_dead_letter_at_once() {
+    let rig = Rig::new().await;
+    rig.wire.tell("two", &[failed(FailedKind::Never)]);
+    rig.send(vec![NewDelivery { entry: "gone".into(), ..new("one") }]);
+    rig.send(vec![new("two")]);
+    rig.engine.idle().await;
+    let mut story = rig.store.story();
+    story.sort();
+    assert_eq!(story, ["one: dead: the settings have no entry \"gone\" with an endpoint \"main\" any more", "two: dead: Never"]);
+    assert_eq!(rig.wire.uids(), ["two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_gets_its_answer_however_it_ends() {
+    let rig = Rig::new().await;
+    let tagged = |uid: &str| NewDelivery { tag: Some(format!("tag of {uid}")), supersede: Some(uid[..1].into()), ..in_lane(uid, uid) };
+    rig.wire.tell("b1", &[status(404)]);
+    rig.wire.tell("c1", &[status(503)]);
+    rig.send(vec![tagged("a1"), tagged("b1"), tagged("c1"), new("without")]);
+    tokio::time::sleep(seconds(1)).await;
+    rig.send(vec![tagged("c2")]);
+    rig.engine.idle().await;
+    let answer = |job: &Job| match job {
+        Job::Answered { tag, answer } => format!("{tag}: {} {}", answer.ended, answer.status),
+        Job::Report => unreachable!("an answer"),
+    };
+    let mut answers: Vec<_> = rig.answered.lock().unwrap().iter().map(|unit| answer(&unit.job)).collect();
+    answers.sort();
+    assert_eq!(answers, ["tag of a1: delivered 200", "tag of b1: dead 404", "tag of c1: superseded 0", "tag of c2: delivered 200"]);
+}
+
+fn mail(uid: &str, to: &[&str]) -> NewDelivery {
+    let mail = Mail {
+        sender: "ci@example.org".into(),
+        to: to.iter().map(|address| (*address).to_owned()).collect(),
+        cc: vec![],
+        bcc: vec![],
+        subject: uid.into(),
+        headers: vec![],
+        body: vec![Part { content_type: "text/plain".into(), text: uid.into() }],
+        attachments: vec![],
+        date: 1,
+        only: None,
+        dump: false,
+    };
+    NewDelivery { endpoint: "mail".into(), payload: Arc::new(Payload::Smtp(mail)), ..new(uid) }
+}
+
+fn only(payload: &Payload) -> Option<Vec<String>> {
+    match payload {
+        Payload::Smtp(mail) => mail.only.clone(),
+        Payload::Http(_) => unreachable!("a mail"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn recipients_end_each_for_itself() {
+    let rig = Rig::new().await;
+    rig.wire.tell("one", &[recipients(&[("a@x", 250), ("b@x", 550), ("c@x", 451), ("d@x", 450)]), recipients(&[("c@x", 250), ("d@x", 250)])]);
+    rig.send(vec![mail("one", &["a@x", "b@x", "c@x", "d@x"])]);
+    rig.engine.idle().await;
+    assert_eq!(rig.store.story(), ["one: again: c@x: 451 said; d@x: 450 said", "one: delivered"]);
+    let settled = rig.store.settled();
+    let parts: Vec<_> = settled[0].split.iter().map(|part| (part.title.as_str(), only(&part.payload), part.dead.as_deref())).collect();
+    let list = |address: &str| Some(vec![address.to_owned()]);
+    assert_eq!(parts, [("one (to b@x)", list("b@x"), Some("b@x: 550 said")), ("one (to a@x)", list("a@x"), None)]);
+    let tried: Vec<_> = rig.wire.made().iter().map(|made| only(&made.payload)).collect();
+    assert_eq!(tried, [None, Some(vec!["c@x".to_owned(), "d@x".to_owned()])], "nobody gets it twice");
+    assert!((48..=72).contains(&rig.wire.times("one")[1].as_secs()), "greylisting wants a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn recipients_that_are_refused_do_not_hold_up_the_others() {
+    let rig = Rig::new().await;
+    rig.wire.tell("one", &[recipients(&[("a@x", 250), ("b@x", 550)])]);
+    rig.wire.tell("two", &[recipients(&[("a@x", 550), ("b@x", 553)])]);
+    rig.send(vec![mail("one", &["a@x", "b@x"]), mail("two", &["a@x", "b@x"])]);
+    rig.engine.idle().await;
+    let settled = rig.store.settled();
+    let of = |id: i64| settled.iter().find(|one| one.delivery == id).unwrap();
+    assert!(matches!(of(1).settle, Settle::Delivered));
+    assert_eq!(of(1).split.len(), 1);
+    assert!(matches!(&of(2).settle, Settle::Dead(_)), "all refused: one dead letter");
+    assert!(of(2).split.is_empty());
+}

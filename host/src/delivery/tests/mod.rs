@@ -1,0 +1,143 @@
+//! The engine against a store in memory and a wire that answers as told, in paused time.
+
+mod destinations;
+mod ends;
+mod lanes;
+mod operators;
+mod store;
+mod stop;
+mod wire;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::engine::{Engine, Options};
+use super::shared::Clock;
+use super::{Directory, Observer, Transports};
+use crate::secret::{Plain, Vault, VaultError};
+use crate::store::{Delivery, NewDelivery, Settled, Unit, now_ms};
+use crate::transport::{Auth, Body, Endpoint, EndpointKind, HttpEndpoint, HttpRequest, Payload, SmtpEndpoint, Tls, Verify};
+use store::Memory;
+use wire::Wire;
+
+struct NoSecrets;
+
+impl Vault for NoSecrets {
+    fn reveal(&self, _: &str, _: &str) -> Result<Option<Plain>, VaultError> {
+        Ok(None)
+    }
+
+    fn values(&self) -> Vec<Plain> {
+        Vec::new()
+    }
+}
+
+/// Knows every entry but `gone`. The endpoint `slow` takes three requests a minute, `single` one at a time.
+struct Known;
+
+impl Directory for Known {
+    fn endpoint(&self, entry: &str, endpoint: &str) -> Option<(Arc<Endpoint>, Arc<dyn Vault>)> {
+        let http = HttpEndpoint {
+            base_url: "https://example.org/".parse().unwrap(),
+            auth: Auth::None,
+            verify: Verify::System,
+            headers: Vec::new(),
+            most_per_minute: (endpoint == "slow").then_some(3),
+            most_at_once: (endpoint == "single").then_some(1),
+        };
+        let kind = match endpoint {
+            "mail" => EndpointKind::Smtp(SmtpEndpoint {
+                host: "example.org".into(),
+                port: 25,
+                tls: Tls::None,
+                user: None,
+                password: None,
+                verify: Verify::System,
+                dump: false,
+            }),
+            _ => EndpointKind::Http(http),
+        };
+        (entry != "gone").then(|| (Arc::new(Endpoint { name: endpoint.into(), kind }), Arc::new(NoSecrets) as Arc<dyn Vault>))
+    }
+}
+
+/// Uids of what was settled, in order.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Observer for Heard {
+    fn settled(&self, delivery: &Delivery, settled: &Settled) {
+        assert_eq!(delivery.id, settled.delivery);
+        self.0.lock().unwrap().push(delivery.new.uid.clone());
+    }
+}
+
+/// An engine with all that is around it.
+struct Rig {
+    store: Arc<Memory>,
+    wire: Arc<Wire>,
+    heard: Arc<Heard>,
+    answered: Arc<Mutex<Vec<Unit>>>,
+    engine: Engine,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::over(Arc::default()).await
+    }
+
+    async fn over(store: Arc<Memory>) -> Self {
+        let (base, begun) = (now_ms(), Instant::now());
+        let clock: Clock = Arc::new(move || base + begun.elapsed().as_millis() as i64);
+        let (wire, heard) = (Arc::new(Wire::new()), Arc::new(Heard::default()));
+        let transports = Transports { http: wire.clone(), smtp: wire.clone() };
+        let engine = Engine::start_by(clock, store.clone(), transports, Arc::new(Known), heard.clone(), Options::default()).await.unwrap();
+        let answered = Arc::<Mutex<Vec<Unit>>>::default();
+        let units = answered.clone();
+        engine.on_answered(Arc::new(move |unit| units.lock().unwrap().push(unit)));
+        Self { store, wire, heard, answered, engine }
+    }
+
+    /// Puts deliveries into the outbox, as the end of a unit does.
+    fn send(&self, new: Vec<NewDelivery>) -> Vec<i64> {
+        let made = self.store.insert(new);
+        let ids = made.iter().map(|delivery| delivery.id).collect();
+        self.engine.push(made);
+        ids
+    }
+}
+
+fn new(uid: &str) -> NewDelivery {
+    let request = HttpRequest { method: "POST".into(), path: vec![], query: vec![], headers: vec![], body: Body::Text(uid.into()) };
+    NewDelivery {
+        uid: uid.into(),
+        entry: "chat".into(),
+        endpoint: "main".into(),
+        destination: "example.org".into(),
+        lane: None,
+        supersede: None,
+        tag: None,
+        title: uid.into(),
+        expires_ms: now_ms() + 3 * 24 * 3_600_000,
+        payload: Arc::new(Payload::Http(request)),
+        rules: Vec::new(),
+    }
+}
+
+fn in_lane(uid: &str, lane: &str) -> NewDelivery {
+    NewDelivery { lane: Some(lane.into()), ..new(uid) }
+}
+
+fn keyed(uid: &str) -> NewDelivery {
+    NewDelivery { supersede: Some("status".into()), ..new(uid) }
+}
+
+fn to(uid: &str, destination: &str) -> NewDelivery {
+    NewDelivery { destination: destination.into(), ..new(uid) }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,269 @@
+//! The task that decides what is attempted when.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::destination::{Destination, Pace};
+use super::lanes::Lanes;
+use super::settle::{line, settle, without_attempt};
+use super::shared::Shared;
+use super::verdict::{Verdict, verdict};
+use crate::store::{Delivery, Nudged, Settle};
+use crate::transport::FailedKind;
+
+/// The longest sleep, in milliseconds: clocks can be set.
+const LOOK_AGAIN: i64 = 60_000;
+
+/// What the task is told.
+pub(super) enum Command {
+    /// Deliveries that wait.
+    Push(Vec<Delivery>),
+    /// A waiting delivery has a newer one of its key, which may have ended.
+    Replaced { older: i64, newer: i64 },
+    /// An attempt ended; its outcome is being written.
+    Attempted { destination: String, reached: bool, pause_until: Option<i64> },
+    /// An outcome is durable; of an attempt, or without one.
+    Settled { id: i64, again_at: Option<i64>, attempt: bool },
+}
+
+/// The task's own.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    lanes: Lanes,
+    destinations: HashMap<String, Destination>,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Attempts under way or being written.
+    attempts: usize,
+    /// Ends without an attempt being written.
+    ends: usize,
+    turn: usize,
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>, commands: mpsc::UnboundedSender<Command>) -> Self {
+        Self { shared, lanes: Lanes::default(), destinations: HashMap::new(), commands, attempts: 0, ends: 0, turn: 0 }
+    }
+
+    /// Works until it is told to stop and nothing is under way any more.
+    pub async fn run(&mut self, mut received: mpsc::UnboundedReceiver<Command>, mut stopping: watch::Receiver<bool>) {
+        let mut batch = Vec::new();
+        let mut nudges = tokio::time::interval(self.shared.options.nudged_every);
+        nudges.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stop = false;
+        loop {
+            let wake = if stop { None } else { self.dispatch(self.shared.now()) };
+            if stop && self.attempts + self.ends == 0 {
+                return;
+            }
+            let wait = wake.map_or(LOOK_AGAIN, |at| at.saturating_sub(self.shared.now()).clamp(0, LOOK_AGAIN));
+            let wait = Duration::from_millis(wait.unsigned_abs());
+            tokio::select! {
+                count = received.recv_many(&mut batch, 1_000) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for command in batch.drain(..) {
+                        self.take(command);
+                    }
+                }
+                () = tokio::time::sleep(wait), if !stop => {}
+                _ = nudges.tick(), if !stop => self.nudged().await,
+                // An engine that is gone is one that stops.
+                gone = stopping.changed(), if !stop => stop = gone.is_err() || *stopping.borrow(),
+            }
+        }
+    }
+
+    /// Does what it is told.
+    pub fn take(&mut self, command: Command) {
+        match command {
+            Command::Push(deliveries) => deliveries.into_iter().for_each(|delivery| self.push(delivery)),
+            Command::Replaced { older, newer } => self.end(older, Settle::Superseded(newer)),
+            Command::Attempted { destination, reached, pause_until } => {
+                let now = self.shared.now();
+                let destination = self.destinations.entry(destination).or_default();
+                destination.end(reached, now);
+                if let Some(until) = pause_until {
+                    destination.pause(until);
+                }
+            }
+            Command::Settled { id, again_at, attempt } => {
+                if attempt {
+                    self.attempts -= 1;
+                } else {
+                    self.ends -= 1;
+                }
+                match again_at {
+                    Some(at) => match self.lanes.replaced_by(id) {
+                        Some(by) => {
+                            self.lanes.again(id, i64::MAX);
+                            self.end(id, Settle::Superseded(by));
+                        }
+                        None => self.lanes.again(id, at),
+                    },
+                    None => self.gone(id),
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, delivery: Delivery) {
+        let (id, before) = (delivery.id, self.lanes.len());
+        let replaced = self.lanes.push(delivery);
+        // Units end side by side: a newer delivery can come in first.
+        if let Some(by) = self.lanes.replaced_by(id) {
+            self.end(id, Settle::Superseded(by));
+        }
+        if self.lanes.len() == before {
+            // It was there already.
+            self.shared.one_less();
+        }
+        for older in replaced {
+            self.end(older, Settle::Superseded(id));
+        }
+    }
+
+    fn gone(&mut self, id: i64) {
+        if let Some(waiting) = self.lanes.get(id)
+            && let Some(destination) = self.destinations.get_mut(&waiting.destination)
+        {
+            destination.ready.remove(&(waiting.due_ms, id));
+        }
+        if self.lanes.remove(id) {
+            self.shared.one_less();
+        }
+    }
+
+    /// Ends a delivery without an attempt. It is in flight until that is durable, so that nothing else happens to it.
+    fn end(&mut self, id: i64, settle: Settle) {
+        let Some(waiting) = self.lanes.get(id) else { return };
+        if self.lanes.in_flight(id) {
+            return;
+        }
+        let settled = without_attempt(id, waiting.tagged, settle);
+        if let Some(destination) = self.destinations.get_mut(&waiting.destination) {
+            destination.ready.remove(&(waiting.due_ms, id));
+        }
+        let held = self.lanes.begin(id);
+        self.ends += 1;
+        let (shared, commands) = (self.shared.clone(), self.commands.clone());
+        tokio::spawn(async move {
+            // Never closed.
+            let _one = shared.ends.acquire().await;
+            let delivery = shared.whole(id, held).await;
+            shared.write(delivery.as_deref(), settled, &commands).await;
+        });
+    }
+
+    /// Begins what can begin. Answers with the time at which to look again.
+    fn dispatch(&mut self, now: i64) -> Option<i64> {
+        for id in self.lanes.take_expired(now) {
+            self.end(id, Settle::Dead("expired: it was not delivered while it was of use".into()));
+        }
+        for id in self.lanes.take_due(now) {
+            if let Some(waiting) = self.lanes.get(id)
+                && !self.lanes.in_flight(id)
+            {
+                self.destinations.entry(waiting.destination.clone()).or_default().ready.insert((waiting.due_ms, id));
+            }
+        }
+        let wake = self.lanes.next();
+        let mut begun = Vec::new();
+        let later = self.choose(now, &mut begun);
+        for (id, destination) in begun {
+            self.begin(id, destination);
+        }
+        self.destinations.retain(|_, destination| !destination.is_idle(now));
+        wake.into_iter().chain(later).min()
+    }
+
+    /// Chooses what begins now. A free place goes to the destination that has the fewest, and among equals to each in
+    /// turn: those that are slow are not to keep all of them.
+    fn choose(&mut self, now: i64, begun: &mut Vec<(i64, String)>) -> Option<i64> {
+        let mut wake: Option<i64> = None;
+        self.turn = self.turn.wrapping_add(1);
+        let mut names: Vec<String> = self.destinations.iter().filter(|(_, it)| !it.ready.is_empty()).map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        let first = self.turn % names.len().max(1);
+        names.rotate_left(first);
+        let in_flight = |name: &String| self.destinations.get(name).map_or(0, |it| it.in_flight);
+        let mut asks: BTreeSet<(usize, usize)> = names.iter().enumerate().map(|(rank, name)| (in_flight(name), rank)).collect();
+        while self.attempts + begun.len() < self.shared.options.at_once
+            && let Some((places, rank)) = asks.pop_first()
+        {
+            let name = &names[rank];
+            let Some(destination) = self.destinations.get_mut(name) else { continue };
+            let Some((due, id)) = destination.ready.first().copied() else { continue };
+            // Another one has become the head of its lane: this one's turn comes again.
+            if !self.lanes.is_head(id) {
+                destination.ready.remove(&(due, id));
+                asks.insert((places, rank));
+                continue;
+            }
+            let pace = self.lanes.get(id).map_or(Pace::default(), |waiting| self.shared.pace(&waiting.entry, &waiting.endpoint));
+            match destination.admits(pace, now) {
+                Ok(()) => {
+                    destination.ready.remove(&(due, id));
+                    destination.begin(pace, now);
+                    begun.push((id, name.clone()));
+                    asks.insert((places + 1, rank));
+                }
+                Err(at) => wake = wake.into_iter().chain(at).min(),
+            }
+        }
+        wake
+    }
+
+    fn begin(&mut self, id: i64, destination: String) {
+        let held = self.lanes.begin(id);
+        self.attempts += 1;
+        let (shared, commands) = (self.shared.clone(), self.commands.clone());
+        tokio::spawn(async move {
+            let Some(delivery) = shared.whole(id, held).await else {
+                commands.send(Command::Attempted { destination, reached: true, pause_until: None }).ok();
+                commands.send(Command::Settled { id, again_at: None, attempt: true }).ok();
+                return;
+            };
+            let delivery = Arc::new(*delivery);
+            let (at_ms, began) = (shared.now(), tokio::time::Instant::now());
+            let answer = shared.attempt(&delivery).await;
+            let took = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+            let now = shared.now();
+            let verdict = verdict(&delivery.new.payload, &answer, &delivery.new.rules, now / 1_000);
+            let pause_until = match &verdict {
+                Verdict::Throttle { pause, .. } => Some(now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))),
+                _ => None,
+            };
+            // What is wrong here says nothing about the remote, to which others may send.
+            let reached = answer.error.as_ref().is_none_or(|failed| matches!(failed.kind, FailedKind::Never | FailedKind::NotTried));
+            commands.send(Command::Attempted { destination, reached, pause_until }).ok();
+            let settled = settle(&delivery, &answer, verdict, line(&answer, at_ms, took), now);
+            shared.write(Some(&delivery), settled, &commands).await;
+        });
+    }
+
+    /// Takes up what operators changed beside this host. What is in flight is told when that has ended.
+    async fn nudged(&mut self) {
+        match self.shared.store.nudged(self.lanes.all_in_flight()).await {
+            Ok(changed) => {
+                for Nudged { id, waits, answer } in changed {
+                    match waits {
+                        Some(delivery) => {
+                            self.shared.left.fetch_add(1, Ordering::AcqRel);
+                            // Dropped and sent again meanwhile, it is due now.
+                            self.gone(id);
+                            self.push(delivery);
+                        }
+                        None => self.gone(id),
+                    }
+                    self.shared.answer(answer);
+                }
+            }
+            Err(error) => tracing::warn!("the store does not say what operators changed: {error}"),
+        }
+    }
+}
