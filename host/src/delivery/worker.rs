@@ -15,6 +15,9 @@ use super::verdict::{Verdict, verdict};
 use crate::store::{Delivery, Nudged, Settle};
 use crate::transport::FailedKind;
 
+/// The longest that one delivery's throttling holds up others of its destination, in milliseconds: they may have another account there.
+const LONGEST_PAUSE_MS: i64 = 300_000;
+
 /// The longest sleep, in milliseconds: clocks can be set.
 const LOOK_AGAIN: i64 = 60_000;
 
@@ -88,7 +91,7 @@ impl Worker {
                 let destination = self.destinations.entry(destination).or_default();
                 destination.end(reached, now);
                 if let Some(until) = pause_until {
-                    destination.pause(until);
+                    destination.pause(until.min(now.saturating_add(LONGEST_PAUSE_MS)));
                 }
             }
             Command::Settled { id, again_at, attempt } => {

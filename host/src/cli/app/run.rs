@@ -14,10 +14,12 @@ use crate::tenant::settings::{Describe, Settings};
 pub(super) async fn run(workbench: Workbench, describe: Arc<dyn Describe>, settings: Settings, tell: Tell<Told>) -> Result<(), String> {
     let mut reloader = Reloader::new(&settings, describe).map_err(|error| format!("the settings cannot be watched: {error}"))?;
     let host = Host::start(workbench, &settings, Arc::new(Telling { tell, show: settings.sink })).await.map_err(super::words)?;
+    // Made once: a signal that comes during a reload counts.
+    let mut stopping = std::pin::pin!(signal());
     let ended = loop {
         tokio::select! {
             finished = host.finished() => break finished.map_err(|error| error.to_string()),
-            () = signal() => break Ok(()),
+            () = &mut stopping => break Ok(()),
             settings = reloader.next() => match host.reload(&settings).await {
                 Ok(()) => tracing::info!("the new settings are in force"),
                 Err(StartError::Settings(report)) => {

@@ -59,7 +59,7 @@ impl Directory for Known {
             }),
             _ => EndpointKind::Http(http),
         };
-        (entry != "gone").then(|| (Arc::new(Endpoint { name: endpoint.into(), kind }), Arc::new(NoSecrets) as Arc<dyn Vault>))
+        (entry != "gone").then(|| (Arc::new(Endpoint { name: endpoint.into(), kind, level: Default::default() }), Arc::new(NoSecrets) as Arc<dyn Vault>))
     }
 }
 

@@ -10,6 +10,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -31,6 +32,10 @@ use crate::tenant::settings::InboxSettings;
 
 /// The schema of what is posted.
 pub const SCHEMA: &str = include_str!("../../../../docs/inbox.schema.json");
+/// How long a document may take to come.
+const BODY: Duration = Duration::from_secs(30);
+/// How long posts under way have at the shutdown.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// The header that may carry the event's id.
 const KEY: &str = "idempotency-key";
 
@@ -84,9 +89,18 @@ impl Inbox {
             .fallback(|| async { refused(StatusCode::NOT_FOUND, "there is nothing here", None) })
             .method_not_allowed_fallback(|| async { refused(StatusCode::METHOD_NOT_ALLOWED, "events are sent with POST", None) })
             .with_state(posts);
+        let mut leaving = shutdown.clone();
         let served = axum::serve(listener, routes).with_graceful_shutdown(async move { ended(&mut shutdown).await });
-        if let Err(error) = served.await {
-            tracing::error!(source = self.name, %error, "the inbox has stopped");
+        // A client that never finishes its request does not keep the host from ending.
+        let given_up = async {
+            ended(&mut leaving).await;
+            tokio::time::sleep(GOODBYE).await;
+        };
+        tokio::select! {
+            served = served => if let Err(error) = served {
+                tracing::error!(source = self.name, %error, "the inbox has stopped");
+            },
+            () = given_up => tracing::warn!(source = self.name, "posts that did not end were broken off"),
         }
     }
 }
@@ -122,8 +136,10 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
     if announced.is_some_and(|length| length > most) {
         return too_large();
     }
-    let Ok(body) = to_bytes(body, usize::try_from(most).unwrap_or(usize::MAX)).await else {
-        return too_large();
+    let body = match tokio::time::timeout(BODY, to_bytes(body, usize::try_from(most).unwrap_or(usize::MAX))).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return too_large(),
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the document did not come within 30 seconds", None),
     };
     let document: Value = match serde_json::from_slice(&body) {
         Ok(document) => document,

@@ -144,3 +144,19 @@ async fn refusals_name_what_is_wrong() {
     let other = inbox.client.get(&inbox.url).send().await.unwrap();
     assert_eq!(other.status(), 405);
 }
+
+#[tokio::test]
+async fn a_post_that_never_ends_does_not_keep_the_host_from_ending() {
+    use tokio::io::AsyncWriteExt as _;
+    let Running { url, inbox, .. } = running().await;
+    let (listener, address) = inbox.listen().await.unwrap();
+    let (stop, shutdown) = watch::channel(false);
+    let serving = tokio::spawn(inbox.clone().serve(listener, Arc::new(Memory::default()), shutdown));
+    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nContent-Length: 100\r\n\r\n{").await.unwrap();
+    // The server has taken the connection when it answers another.
+    let schema = url.replace(&url[..url.len() - "/events".len()], &format!("http://{address}")) + "/schema.json";
+    assert_eq!(reqwest::get(schema).await.unwrap().status(), 200);
+    stop.send(true).unwrap();
+    tokio::time::timeout(GOODBYE * 10, serving).await.expect("it ends").unwrap();
+}

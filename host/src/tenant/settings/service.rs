@@ -140,6 +140,11 @@ impl Reader<'_> {
             });
             return None;
         };
+        if !known.iter().any(|built_in| built_in == name) && !name.starts_with("example:") {
+            let all = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            found.error(Diagnostic::error(&at.span, format!("{name} is not built in yet")).with_help(format!("there are {all}; or write `enabled = false` until it is there")));
+            return None;
+        }
         if name != written {
             found.warn(Diagnostic::warning(&at.span, format!("`{written}` is called `{name}` here")));
         }

@@ -149,6 +149,9 @@ fn inbox(table: &Table<'_>, title: &str, secrets: &Secrets, found: &mut Found) -
     if !path.starts_with('/') {
         let at = table.get("path").map_or(table.span, |node| &node.span);
         found.error(Diagnostic::error(at, "`path` begins with a slash").with_help(format!("write path = \"/{path}\"")));
+    } else if !path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.~".contains(c)) {
+        let at = table.get("path").map_or(table.span, |node| &node.span);
+        found.error(Diagnostic::error(at, "`path` is more than a path").with_help("letters, digits, dashes, underscores, dots and slashes: \"/events\""));
     }
     Some(InboxSettings {
         listen: listen?,
