@@ -240,40 +240,55 @@ impl Host {
         let options = delivery::Options::default();
         let engine = Engine::start(store.clone(), transports, directory, observer.clone(), options).await?;
         let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), entries.clone(), engine, observer);
-        let running = Self::sources(&dispatch, settings)?;
+        let sources = Self::sources(settings)?;
+        for (name, made) in &sources {
+            dispatch.add_source(name, made.fetcher());
+        }
+        // What waits comes before what is new.
         dispatch.resume().await?;
+        let running = Self::begin(&dispatch, sources, settings);
         let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
         let host = Self { store, workbench, dispatch, entries, running: Mutex::new(running), wires, retention, fixed: fixed(settings) };
         host.look_after();
         Ok(host)
     }
 
-    /// Makes and starts the sources.
-    fn sources(dispatch: &Arc<Dispatch>, settings: &Settings) -> Result<Running, SourceError> {
+    /// Makes the sources. What they journal is taken up once they begin.
+    fn sources(settings: &Settings) -> Result<Vec<(String, Made)>, SourceError> {
+        let made = settings.sources.iter().map(|source| {
+            let made = match &source.kind {
+                SourceKind::Recording { file } => Made::Recording(Recording::new(&source.name, file)),
+                SourceKind::Inbox(_) => match inbox(source, settings) {
+                    Some(inbox) => Made::Inbox(inbox),
+                    None => return Err(SourceError::Master { name: source.name.clone(), why: "it is no inbox".into() }),
+                },
+                SourceKind::Master(_) => Made::Master(master(source, settings)?),
+            };
+            Ok((source.name.clone(), made))
+        });
+        made.collect()
+    }
+
+    /// Lets the sources run.
+    fn begin(dispatch: &Arc<Dispatch>, made: Vec<(String, Made)>, settings: &Settings) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let journal: Arc<dyn Journal> = Arc::new(Intake(dispatch.clone()));
-        for source in &settings.sources {
-            let name = &source.name;
+        for (_, made) in made {
             let (journal, stopped) = (journal.clone(), stopped.clone());
-            if let SourceKind::Recording { file } = &source.kind {
-                let recording = Recording::new(name, file);
-                dispatch.add_source(name, recording.clone() as Arc<dyn Fetch>);
-                tasks.spawn(async move { recording.run(journal, stopped).await.map(drop) });
-            } else if let Some(inbox) = inbox(source, settings) {
-                dispatch.add_source(name, inbox.clone() as Arc<dyn Fetch>);
-                tasks.spawn(async move { inbox.run(journal, stopped).await });
-            } else {
-                let master = master(source, settings)?;
-                dispatch.add_source(name, master.fetcher());
-                tasks.spawn(async move {
-                    master.run(journal, stopped).await;
-                    Ok(())
-                });
-            }
+            tasks.spawn(async move {
+                match made {
+                    Made::Recording(recording) => recording.run(journal, stopped).await.map(drop),
+                    Made::Inbox(inbox) => inbox.run(journal, stopped).await,
+                    Made::Master(master) => {
+                        master.run(journal, stopped).await;
+                        Ok(())
+                    }
+                }
+            });
         }
         let ends = settings.sources.iter().all(|source| matches!(source.kind, SourceKind::Recording { .. }));
-        Ok(Running { stop, tasks, made_from: made_from(&settings.sources), ends })
+        Running { stop, tasks, made_from: made_from(&settings.sources), ends }
     }
 
     /// Retention, as long as the host lives.
@@ -325,14 +340,20 @@ impl Host {
             return Err(StartError::Restart);
         }
         let entries = self.workbench.entries(settings, &self.wires).await?;
+        let mut running = self.running.lock().await;
+        let changed = running.made_from != made_from(&settings.sources);
+        // Everything that may fail is done before anything is put in force.
+        let sources = if changed { Self::sources(settings)? } else { Vec::new() };
         self.retention.store(Arc::new(settings.retention.clone()));
         self.entries.store(Arc::new(entries));
-        let mut running = self.running.lock().await;
-        if running.made_from != made_from(&settings.sources) {
+        if changed {
             // A source and its successor of the same name would both move its cursor.
             running.stop.send_replace(true);
             while running.tasks.join_next().await.is_some() {}
-            *running = Self::sources(&self.dispatch, settings)?;
+            for (name, made) in &sources {
+                self.dispatch.add_source(name, made.fetcher());
+            }
+            *running = Self::begin(&self.dispatch, sources, settings);
         }
         Ok(())
     }
@@ -344,6 +365,24 @@ impl Host {
         while running.tasks.join_next().await.is_some() {}
         self.dispatch.drain().await;
         self.store.close().await;
+    }
+}
+
+/// A source that does not run yet.
+enum Made {
+    Recording(Arc<Recording>),
+    Inbox(Arc<Inbox>),
+    Master(Arc<Master>),
+}
+
+impl Made {
+    /// What answers for details of its events.
+    fn fetcher(&self) -> Arc<dyn Fetch> {
+        match self {
+            Self::Recording(recording) => recording.clone(),
+            Self::Inbox(inbox) => inbox.clone(),
+            Self::Master(master) => master.fetcher(),
+        }
     }
 }
 

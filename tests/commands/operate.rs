@@ -35,12 +35,16 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// Two that nobody gets mail from; one of them says so.
+const MAILS: &str = "[[services]]\nreporter = 'MailNotifier'\nname = 'loud'\nfromaddr = 'ci@example.org'\nlookup = { ada = 'ada@example.org' }\nverbose = true\n\
+    [[services]]\nreporter = 'MailNotifier'\nname = 'still'\nfromaddr = 'ci@example.org'\nlookup = { ada = 'ada@example.org' }\n";
+
 fn settings(inbox: u16, url: &str) -> String {
-    format!("[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n[[services]]\nreporter = 'HttpStatusPush'\nname = 'push'\nserverUrl = '{url}'\n")
+    format!("[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n[[services]]\nreporter = 'HttpStatusPush'\nname = 'push'\nserverUrl = '{url}'\n{MAILS}")
 }
 
 async fn post(inbox: u16, number: u64) -> StatusCode {
-    let build = json!({"id": format!("build-{number}"), "builder": "nightly", "number": number, "results": 0});
+    let build = json!({"id": format!("build-{number}"), "builder": "nightly", "number": number, "results": 0, "properties": {"owner": ["nobody", "CI"]}});
     reqwest::Client::new().post(format!("http://127.0.0.1:{inbox}/events")).bearer_auth("let-me-in").json(&build).send().await.unwrap().status()
 }
 
@@ -126,4 +130,19 @@ async fn what_is_recorded_is_played_without_a_master() {
 
     place.write("[host]\nsink = true\n[[recordings]]\nname = 'ci'\nfile = 'events.jsonl'\n[[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'https://dashboard.example.org/'\n");
     place.run(&["run"]).ended(0).says("success of build 1 on nightly").says("success of build 2 on nightly");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verbose_entry_says_what_others_keep_to_themselves() {
+    reporter_host::transport::install_crypto();
+    let (inbox, closed) = (free_port(), free_port());
+    let place = Place::new(&settings(inbox, &format!("http://127.0.0.1:{closed}/")));
+    let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &place.path("reporter-host.toml")).log("warn");
+    host.start();
+    host.until("it listens", || listens(inbox)).await;
+    assert!(post(inbox, 1).await.is_success());
+    host.until("it is said", || host.said().contains("nobody gets no mail")).await;
+    let lines: Vec<String> = host.said().lines().filter(|line| line.contains("gets no mail")).map(str::to_owned).collect();
+    assert!(lines.iter().all(|line| line.contains("loud")), "{lines:?}");
+    host.terminate().await;
 }

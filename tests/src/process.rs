@@ -13,20 +13,27 @@ pub struct Process {
     program: PathBuf,
     settings: PathBuf,
     log: PathBuf,
+    level: &'static str,
     child: Option<Child>,
 }
 
 impl Process {
     /// Not started yet. `program` is `env!("CARGO_BIN_EXE_host-under-test")`; the log is beside the settings.
     pub fn new(program: &str, settings: &Path) -> Self {
-        Self { program: program.into(), settings: settings.to_owned(), log: settings.with_file_name("log"), child: None }
+        Self { program: program.into(), settings: settings.to_owned(), log: settings.with_file_name("log"), level: "info", child: None }
+    }
+
+    /// With this `--log` instead of info.
+    pub fn log(mut self, level: &'static str) -> Self {
+        self.level = level;
+        self
     }
 
     /// Starts it.
     pub fn start(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
         let mut command = Command::new(&self.program);
-        command.args(["run", "--quiet", "--log", "info"]).arg(&self.settings);
+        command.args(["run", "--quiet", "--log", self.level]).arg(&self.settings);
         self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("the host starts"));
     }
 

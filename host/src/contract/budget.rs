@@ -21,6 +21,9 @@ pub struct Budget {
     pub state_bytes: u64,
 }
 
+/// What a text counts for beside its bytes when it is one of many: what the host needs to hold it.
+pub(super) const PART: usize = 24;
+
 impl Budget {
     /// Takes one delivery of `bytes`.
     ///

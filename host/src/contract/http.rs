@@ -2,6 +2,7 @@
 
 use wasmtime::component::Resource;
 
+use super::budget::PART;
 use super::call::{Call, Ended, Phase};
 use super::delivery::Terms;
 use super::reporter::reporter_host::reporter::delivery::Answer as Answered;
@@ -43,16 +44,16 @@ impl Host for Call {
     }
 }
 
-/// What a request counts for.
+/// What a request counts for: its bytes, and what the host needs to hold each of its parts.
 fn size(request: &Request) -> usize {
-    let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len()).sum::<usize>();
+    let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(a, b)| a.len() + b.len() + 2 * PART).sum::<usize>();
     let body = match &request.body {
         Body::Empty => 0,
         Body::Json(text) | Body::Text(text) => text.len(),
         Body::Form(form) => pairs(form),
         Body::Bytes(bytes) => bytes.len(),
     };
-    body + request.path.iter().map(String::len).sum::<usize>() + pairs(&request.query) + pairs(&request.headers)
+    body + request.path.iter().map(|segment| segment.len() + PART).sum::<usize>() + pairs(&request.query) + pairs(&request.headers)
 }
 
 /// The request as it will stand in the outbox, if the contract allows it.

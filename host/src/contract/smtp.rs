@@ -2,6 +2,7 @@
 
 use wasmtime::component::Resource;
 
+use super::budget::PART;
 use super::call::{Call, Ended, Phase};
 use super::delivery::Terms;
 use super::reporter::reporter_host::reporter::smtp::{Content, Host, Message};
@@ -22,9 +23,12 @@ impl Host for Call {
             return misuse(format!("it sent mail to endpoint {:?}, which is of another kind", endpoint.name));
         };
         check(&message)?;
-        let mut bytes = message.subject.len();
-        bytes += message.body.iter().map(|part| part.text.len()).sum::<usize>();
-        bytes += message.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let people = [&message.to, &message.cc, &message.bcc];
+        let mut bytes = message.subject.len() + message.sender.len();
+        bytes += people.into_iter().flatten().map(|address| address.len() + PART).sum::<usize>();
+        bytes += message.body.iter().map(|part| part.content_type.len() + part.text.len() + 2 * PART).sum::<usize>();
+        bytes += message.headers.iter().map(|(name, value)| name.len() + value.len() + 2 * PART).sum::<usize>();
+        bytes += message.attachments.iter().map(|it| it.filename.len() + it.content_type.len() + 2 * PART).sum::<usize>();
         let mut attachments = Vec::new();
         for attachment in message.attachments {
             let content = match attachment.content {

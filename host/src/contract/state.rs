@@ -31,6 +31,12 @@ impl Host for Call {
 
     fn set(&mut self, key: String, value: Option<String>) -> wasmtime::Result<()> {
         self.declared("state.set")?;
+        if value.is_none() && !self.state.contains_key(&key) {
+            // Nothing to delete but what this call wrote; a list of made-up keys would be the host's memory.
+            let written = self.writes.remove(&key).flatten().map_or(0, |old| (key.len() + old.len()) as u64);
+            self.state_size = self.state_size.map(|all| all - written);
+            return Ok(());
+        }
         let size = |key: &str, value: Option<&String>| value.map_or(0, |value| key.len() + value.len()) as u64;
         let before = size(&key, self.value(&key));
         let all = self.state_size.unwrap_or_else(|| self.state.iter().map(|(key, value)| size(key, Some(value))).sum());

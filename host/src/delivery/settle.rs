@@ -111,10 +111,19 @@ fn apart(delivery: &Delivery, mail: &Mail, results: &[RecipientAnswer], split: &
     if later.is_empty() {
         return Settle::Delivered;
     }
-    if !taken.is_empty() {
-        part(&taken, None);
-    }
     let why = later.iter().map(|it| format!("{}: {} {}", it.address, it.status, it.text)).collect::<Vec<_>>().join("; ");
     let pause = Backoff::SMTP.pause(delivery.attempts + 1, jitter());
-    again(delivery, pause, why, Some(only(later.iter().map(|it| it.address.clone()).collect())), now)
+    match again(delivery, pause, why, Some(only(later.iter().map(|it| it.address.clone()).collect())), now) {
+        // A dead letter of the whole would mail those again who have it, if it is delivered once more.
+        Settle::Dead(why) if !taken.is_empty() => {
+            part(&later, Some(why));
+            Settle::Delivered
+        }
+        settle => {
+            if !taken.is_empty() {
+                part(&taken, None);
+            }
+            settle
+        }
+    }
 }

@@ -49,6 +49,9 @@ pub trait Observer: Send + Sync {
     fn unit(&self, event: &Event, entry: &str, end: &End, log: &[(String, String)]);
 }
 
+/// The log's target for entries that are `verbose` or `debug`.
+pub const LOUD: &str = "reporter_host_loud";
+
 /// Shows events to entries.
 pub struct Dispatch {
     store: Arc<dyn Store>,
@@ -197,11 +200,28 @@ impl Dispatch {
         }
     }
 
+    /// What the component logged. `verbose` and `debug` entries say more, whatever the log shows of others: the target of
+    /// their lines is let through (`cli/output.rs`).
+    fn lines(&self, event: &Event, entry: &str, log: &[(String, String)]) {
+        let (verbose, debug) = self.entries.load().get(entry).map_or((false, false), |entry| (entry.service.verbose, entry.service.debug));
+        for (level, line) in log {
+            match level.as_str() {
+                "error" => tracing::error!(entry, event = event.id, "{line}"),
+                "warn" => tracing::warn!(entry, event = event.id, "{line}"),
+                "info" | "stdout" if verbose || debug => tracing::info!(target: LOUD, entry, event = event.id, "{line}"),
+                "info" | "stdout" => tracing::info!(entry, event = event.id, "{line}"),
+                _ if debug => tracing::debug!(target: LOUD, entry, event = event.id, "{line}"),
+                _ => tracing::debug!(entry, event = event.id, "{line}"),
+            }
+        }
+    }
+
     /// Does one unit of work. Answers with the time of the next try, if there is to be one.
     async fn unit(self: &Arc<Self>, unit: &Unit) -> Option<i64> {
         let ended = match self.details(unit.event).await {
             Ok(Some(details)) => {
                 let ended = self.call(unit, &details).await;
+                self.lines(&details.event, &unit.entry, &ended.log);
                 self.observer.unit(&details.event, &unit.entry, &ended.end, &ended.log);
                 ended
             }

@@ -38,9 +38,6 @@ pub struct MailNotifier {
 /// The only endpoint.
 const RELAY: &str = "relay";
 
-/// After three days a mail about a build is of no use any more.
-const EXPIRY: u32 = 3 * 24 * 3600;
-
 impl Reporter for MailNotifier {
     type Settings = Settings;
     const NAME: &'static str = "MailNotifier";
@@ -236,7 +233,7 @@ impl MailNotifier {
         while !body.ends_with("\n\n") {
             body.push('\n');
         }
-        let terms = Terms::titled(one_line(&format!("{about} to {}", envelope.summary()))).expire_after(EXPIRY);
+        let terms = Terms::titled(one_line(&format!("{about} to {}", envelope.summary())));
         let mail = smtp::Message {
             endpoint: RELAY.into(),
             sender: self.from.clone(),

@@ -57,15 +57,7 @@ struct Telling {
 }
 
 impl crate::dispatch::Observer for Telling {
-    fn unit(&self, event: &Event, entry: &str, end: &End, log: &[(String, String)]) {
-        for (level, line) in log {
-            match level.as_str() {
-                "error" => tracing::error!(entry, event = event.id, "{line}"),
-                "warn" => tracing::warn!(entry, event = event.id, "{line}"),
-                "info" => tracing::info!(entry, event = event.id, "{line}"),
-                _ => tracing::debug!(entry, event = event.id, "{line}"),
-            }
-        }
+    fn unit(&self, event: &Event, entry: &str, end: &End, _: &[(String, String)]) {
         let came = match end {
             End::Sent => return,
             End::Skipped(why) => Came::Skipped { why: why.clone() },

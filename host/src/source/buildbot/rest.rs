@@ -160,6 +160,8 @@ impl Rest {
                 300..=399 => {
                     return Err(RestError::Away(format!("{url} answers {status}, leading to {}; write that as `url`", said(&body))));
                 }
+                // A proxy's, or a master's that is busy: what it has is not known.
+                408 | 425 | 429 => return Err(RestError::Away(format!("{url} answers {status}: {}", said(&body)))),
                 400..=499 => return Err(RestError::Missing(format!("{path}: {status}, {}", said(&body)))),
                 _ => return Err(RestError::Away(format!("{url} answers {status}: {}", said(&body)))),
             }

@@ -34,7 +34,10 @@ pub fn mailbox(text: &str) -> Result<Mailbox, AddressError> {
     } else {
         url::Host::parse(domain).map_err(|e| wrong(&e.to_string()))?.to_string()
     };
-    let address = Address::new(user, domain).map_err(|e| wrong(&e.to_string()))?;
+    let domain = domain.strip_suffix('.').unwrap_or(&domain);
+    // Dots where RFC 5321 has none are the same mailbox between quotes; people have such addresses.
+    let quoted = || Address::new(format!("\"{user}\""), domain);
+    let address = Address::new(user, domain).or_else(|error| quoted().map_err(|_| error)).map_err(|e| wrong(&e.to_string()))?;
     let name = unquoted(name.trim());
     Ok(Mailbox::new((!name.is_empty()).then_some(name), address))
 }
