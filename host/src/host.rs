@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
@@ -218,6 +220,8 @@ struct Running {
     tasks: JoinSet<Result<(), SourceError>>,
     /// What the sources were made from, to tell whether a reload changes them.
     made_from: String,
+    /// Where its inboxes listen.
+    listens: Vec<SocketAddr>,
     /// Whether every source is a recording: then the host ends with them.
     ends: bool,
 }
@@ -240,7 +244,7 @@ impl Host {
         let options = delivery::Options::default();
         let engine = Engine::start(store.clone(), transports, directory, observer.clone(), options).await?;
         let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), entries.clone(), engine, observer);
-        let sources = Self::sources(settings)?;
+        let sources = Self::sources(settings, &[]).await?;
         for (name, made) in &sources {
             dispatch.add_source(name, made.fetcher());
         }
@@ -253,20 +257,22 @@ impl Host {
         Ok(host)
     }
 
-    /// Makes the sources. What they journal is taken up once they begin.
-    fn sources(settings: &Settings) -> Result<Vec<(String, Made)>, SourceError> {
-        let made = settings.sources.iter().map(|source| {
-            let made = match &source.kind {
+    /// Makes the sources, which do not run yet. Inboxes listen already, unless on an address of `held`: what is to be stopped has that.
+    async fn sources(settings: &Settings, held: &[SocketAddr]) -> Result<Vec<(String, Made)>, SourceError> {
+        let mut made = Vec::new();
+        for source in &settings.sources {
+            let one = match &source.kind {
                 SourceKind::Recording { file } => Made::Recording(Recording::new(&source.name, file)),
-                SourceKind::Inbox(_) => match inbox(source, settings) {
-                    Some(inbox) => Made::Inbox(inbox),
-                    None => return Err(SourceError::Master { name: source.name.clone(), why: "it is no inbox".into() }),
-                },
                 SourceKind::Master(_) => Made::Master(master(source, settings)?),
+                SourceKind::Inbox(its) => {
+                    let inbox = Inbox::new(&source.name, its.clone(), reveal(settings));
+                    let listener = if held.contains(&its.listen) { None } else { Some(inbox.listen().await?.0) };
+                    Made::Inbox(inbox, listener)
+                }
             };
-            Ok((source.name.clone(), made))
-        });
-        made.collect()
+            made.push((source.name.clone(), one));
+        }
+        Ok(made)
     }
 
     /// Lets the sources run.
@@ -279,7 +285,11 @@ impl Host {
             tasks.spawn(async move {
                 match made {
                     Made::Recording(recording) => recording.run(journal, stopped).await.map(drop),
-                    Made::Inbox(inbox) => inbox.run(journal, stopped).await,
+                    Made::Inbox(inbox, Some(listener)) => {
+                        inbox.serve(listener, journal, stopped).await;
+                        Ok(())
+                    }
+                    Made::Inbox(inbox, None) => inbox.run(journal, stopped).await,
                     Made::Master(master) => {
                         master.run(journal, stopped).await;
                         Ok(())
@@ -288,7 +298,11 @@ impl Host {
             });
         }
         let ends = settings.sources.iter().all(|source| matches!(source.kind, SourceKind::Recording { .. }));
-        Running { stop, tasks, made_from: made_from(&settings.sources), ends }
+        let listens = settings.sources.iter().filter_map(|source| match &source.kind {
+            SourceKind::Inbox(inbox) => Some(inbox.listen),
+            _ => None,
+        });
+        Running { stop, tasks, made_from: made_from(settings), listens: listens.collect(), ends }
     }
 
     /// Retention, as long as the host lives.
@@ -319,10 +333,14 @@ impl Host {
     pub async fn finished(&self) -> Result<(), SourceError> {
         let mut running = self.running.lock().await;
         while let Some(ended) = running.tasks.join_next().await {
-            ended.unwrap_or_else(|error| {
+            let ended = ended.unwrap_or_else(|error| {
                 tracing::error!("a source broke off: {error}");
                 Ok(())
-            })?;
+            });
+            match ended {
+                Err(error) if !running.ends => tracing::error!("the host goes on without a source: {error}"),
+                ended => ended?,
+            }
         }
         if !running.ends {
             std::future::pending::<()>().await;
@@ -341,9 +359,9 @@ impl Host {
         }
         let entries = self.workbench.entries(settings, &self.wires).await?;
         let mut running = self.running.lock().await;
-        let changed = running.made_from != made_from(&settings.sources);
+        let changed = running.made_from != made_from(settings);
         // Everything that may fail is done before anything is put in force.
-        let sources = if changed { Self::sources(settings)? } else { Vec::new() };
+        let sources = if changed { Self::sources(settings, &running.listens).await? } else { Vec::new() };
         self.retention.store(Arc::new(settings.retention.clone()));
         self.entries.store(Arc::new(entries));
         if changed {
@@ -371,7 +389,7 @@ impl Host {
 /// A source that does not run yet.
 enum Made {
     Recording(Arc<Recording>),
-    Inbox(Arc<Inbox>),
+    Inbox(Arc<Inbox>, Option<TcpListener>),
     Master(Arc<Master>),
 }
 
@@ -380,7 +398,7 @@ impl Made {
     fn fetcher(&self) -> Arc<dyn Fetch> {
         match self {
             Self::Recording(recording) => recording.clone(),
-            Self::Inbox(inbox) => inbox.clone(),
+            Self::Inbox(inbox, _) => inbox.clone(),
             Self::Master(master) => master.fetcher(),
         }
     }
@@ -405,9 +423,12 @@ pub fn master(source: &SourceSettings, settings: &Settings) -> Result<Arc<Master
 /// The inbox of a source's settings, if it is one.
 pub fn inbox(source: &SourceSettings, settings: &Settings) -> Option<Arc<Inbox>> {
     let SourceKind::Inbox(inbox) = &source.kind else { return None };
+    Some(Inbox::new(&source.name, inbox.clone(), reveal(settings)))
+}
+
+fn reveal(settings: &Settings) -> Reveal {
     let secrets = settings.secrets.clone();
-    let reveal: Reveal = Arc::new(move |value| secrets.value(value));
-    Some(Inbox::new(&source.name, inbox.clone(), reveal))
+    Arc::new(move |value| secrets.value(value))
 }
 
 /// Where the store is.
@@ -419,7 +440,7 @@ fn fixed(settings: &Settings) -> String {
     format!("{:?} {:?} {:?} {:?}", settings.state_dir, settings.sink, settings.log, settings.network)
 }
 
-fn made_from(sources: &[SourceSettings]) -> String {
-    let all: BTreeMap<&str, String> = sources.iter().map(|source| (source.name.as_str(), format!("{:?}", source.kind))).collect();
-    format!("{all:?}")
+fn made_from(settings: &Settings) -> String {
+    let all: BTreeMap<&str, String> = settings.sources.iter().map(|source| (source.name.as_str(), format!("{:?}", source.kind))).collect();
+    format!("{all:?} {}", settings.secrets.places())
 }

@@ -82,8 +82,25 @@ async fn settings_are_taken_whole_or_not_at_all_while_it_runs() {
     host.until("it says that it must be restarted", || host.said().contains("restart it")).await;
     assert!(post(inbox, 4).await.is_success());
     host.until("the old settings are in force", || at("/second") == 3).await;
+
+    // So is an inbox that cannot listen.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    place.write(&settings(taken.local_addr().unwrap().port(), &format!("http://127.0.0.1:{port}/fifth")));
+    host.until("it says that it cannot listen", || host.said().contains("cannot listen")).await;
+    assert!(post(inbox, 5).await.is_success());
+    host.until("the old settings are in force", || at("/second") == 4).await;
+
+    // A stalled post holds no reload up, and an inbox that moves is there.
+    use std::io::Write as _;
+    let mut stalled = std::net::TcpStream::connect(("127.0.0.1", inbox)).unwrap();
+    stalled.write_all(b"POST /events HTTP/1.1\r\nHost").unwrap();
+    let moved = free_port();
+    place.write(&settings(moved, &format!("http://127.0.0.1:{port}/sixth")));
+    host.until("it listens elsewhere", || listens(moved)).await;
+    assert!(post(moved, 6).await.is_success());
+    host.until("the new settings are in force", || at("/sixth") == 1).await;
     host.terminate().await;
-    assert_eq!((at("/third"), at("/fourth")), (0, 0));
+    assert_eq!((at("/third"), at("/fourth"), at("/fifth")), (0, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,6 +205,8 @@ impl Dispatch {
     fn lines(&self, event: &Event, entry: &str, log: &[(String, String)]) {
         let (verbose, debug) = self.entries.load().get(entry).map_or((false, false), |entry| (entry.service.verbose, entry.service.debug));
         for (level, line) in log {
+            // A line of the log is the host's: what others wrote begins none.
+            let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
             match level.as_str() {
                 "error" => tracing::error!(entry, event = event.id, "{line}"),
                 "warn" => tracing::warn!(entry, event = event.id, "{line}"),

@@ -115,7 +115,12 @@ impl Loader {
     /// [`LoadError`].
     pub fn file(&self, path: &Path, most: u64, profile: Profile) -> Result<Loaded, LoadError> {
         let unreadable = |error: io::Error| LoadError::Unreadable(error.to_string());
-        let size = fs::metadata(path).map_err(unreadable)?.len();
+        let found = fs::metadata(path).map_err(unreadable)?;
+        // A device would be read without end, a pipe waited for.
+        if !found.is_file() {
+            return Err(LoadError::Unreadable("it is no file".into()));
+        }
+        let size = found.len();
         if size > most {
             return Err(LoadError::TooLarge { size, most });
         }

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::{Plain, VaultError};
 
 /// The largest secret, in bytes: a private key with its chain is far below.
@@ -72,6 +74,18 @@ impl Keyring {
         text.and_then(trimmed).map(Plain::new).map_err(|cause| VaultError::Unreadable { secret: name.to_owned(), cause })
     }
 
+    /// Where the secrets are, without the secrets: to tell whether settings moved one.
+    pub fn places(&self) -> String {
+        let place = |source: &SecretSource| match source {
+            SecretSource::Plain(plain) => format!("{:x?}", Sha256::digest(plain.expose())),
+            SecretSource::File(path) => format!("file {}", path.display()),
+            SecretSource::Env(variable) => format!("env {variable}"),
+            SecretSource::Folder(folder) => format!("folder {}", folder.display()),
+        };
+        let named: Vec<_> = self.sources.iter().map(|(name, source)| format!("{name}: {}", place(source))).collect();
+        format!("{} {:?}", named.join(", "), self.folders)
+    }
+
     fn in_folders(&self, name: &str) -> Option<PathBuf> {
         self.folders.iter().filter_map(|folder| file_in(folder, name)).find(|path| path.is_file())
     }
@@ -86,6 +100,10 @@ fn file_in(folder: &Path, name: &str) -> Option<PathBuf> {
 fn read_file(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let mut text = String::new();
+    // A pipe would be waited for, and a device read without end.
+    if std::fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+        return Err(format!("{shown} is no file"));
+    }
     let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
     match read {
         Ok(n) if n as u64 > MOST_BYTES => Err(format!("{shown} is larger than 64 KiB")),

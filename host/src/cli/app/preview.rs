@@ -88,7 +88,9 @@ async fn find(app: &App, settings: &Settings, what: What) -> Result<Option<Found
             let mut found = None;
             for line in recording.lines().map_err(|error| error.to_string())? {
                 let (event, kept) = line.map_err(|error| error.to_string())?;
-                if event.id.contains(&text) {
+                // Its source is called otherwise in the file.
+                let rest = |id: &str| id.split_once('/').map_or("", |(_, rest)| rest).to_owned();
+                if event.id.contains(&text) || (!rest(&text).is_empty() && rest(&event.id) == rest(&text)) {
                     found = Some((event, kept));
                 }
             }

@@ -23,6 +23,11 @@ pub struct Secrets {
 pub(super) type Grants = BTreeMap<String, Option<BTreeSet<String>>>;
 
 impl Secrets {
+    /// See [`Keyring::places`].
+    pub fn places(&self) -> String {
+        self.keyring.places()
+    }
+
     /// Reads `[secrets]`.
     pub(super) fn read(node: Option<&Node>, key: PlaceholderKey, found: &mut Found) -> Self {
         let mut sources = BTreeMap::new();
