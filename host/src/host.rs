@@ -51,9 +51,9 @@ pub enum StartError {
     /// A source.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The state folder or the cache.
-    #[error("{path}: {cause}", path = path.display())]
-    Folder {
+    /// The cache of compiled components.
+    #[error("the cache of compiled components in {path} cannot be made: {cause}; set XDG_CACHE_HOME to a folder that may be written", path = path.display())]
+    Cache {
         /// Which.
         path: PathBuf,
         /// Why.
@@ -78,12 +78,12 @@ impl Workbench {
     /// Engines, and the cache of compiled code in the user's cache folder.
     ///
     /// # Errors
-    /// [`StartError::Engine`], [`StartError::Folder`].
+    /// [`StartError::Engine`], [`StartError::Cache`].
     pub fn new() -> Result<Self, StartError> {
         crate::transport::install_crypto();
         let engines = Engines::start().map_err(|error| StartError::Engine(format!("{error:#}")))?;
         let path = cache_folder();
-        let loader = Loader::new(engines, path.clone()).map_err(|cause| StartError::Folder { path, cause })?;
+        let loader = Loader::new(engines, path.clone()).map_err(|cause| StartError::Cache { path, cause })?;
         Ok(Self { loader: Arc::new(loader) })
     }
 

@@ -24,7 +24,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{Arrived, Journal, Reveal, SourceError, ended, now, paths};
 use crate::event::{Fetch, FetchError, Rows};
@@ -34,6 +34,8 @@ use crate::tenant::settings::InboxSettings;
 pub const SCHEMA: &str = include_str!("../../../../docs/inbox.schema.json");
 /// How long a document may take to come.
 const BODY: Duration = Duration::from_secs(30);
+/// Documents that are parsed at a time; further ones wait.
+const READING: usize = 4;
 /// How long posts under way have at the shutdown.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// The header that may carry the event's id.
@@ -82,7 +84,7 @@ impl Inbox {
         let Ok(validator) = jsonschema::validator_for(&document) else {
             return tracing::error!(source = self.name, "the schema of the inbox is broken");
         };
-        let posts = Posts { inbox: self.clone(), journal, schema: Arc::new((document, validator)) };
+        let posts = Posts { inbox: self.clone(), journal, schema: Arc::new((document, validator)), reading: Arc::new(Semaphore::new(READING)) };
         let routes = Router::new()
             .route(&path, post(take))
             .route(&schema, get(|| async { ([(CONTENT_TYPE, "application/schema+json")], SCHEMA) }))
@@ -123,6 +125,8 @@ struct Posts {
     inbox: Arc<Inbox>,
     journal: Arc<dyn Journal>,
     schema: Arc<(Value, Validator)>,
+    /// Documents that are parsed and journalled at a time: parsed, one takes many times its bytes.
+    reading: Arc<Semaphore>,
 }
 
 async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
@@ -141,6 +145,8 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
         Ok(Err(_)) => return too_large(),
         Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the document did not come within 30 seconds", None),
     };
+    // Closed by nobody; without a permit the document would still have to be parsed.
+    let _reading = posts.reading.acquire().await.ok();
     let document: Value = match serde_json::from_slice(&body) {
         Ok(document) => document,
         Err(error) => return refused(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"), None),

@@ -17,6 +17,13 @@ const DEFAULT_NAME: &str = "main";
 /// Leaves room in an event's id, which has 200 bytes.
 const LONGEST_NAME: usize = 60;
 
+fn listens(kind: &SourceKind) -> Option<std::net::SocketAddr> {
+    match kind {
+        SourceKind::Inbox(inbox) => Some(inbox.listen),
+        _ => None,
+    }
+}
+
 /// All sources of all files.
 pub(super) fn read(trees: &[Node], secrets: &Secrets, found: &mut Found) -> Vec<SourceSettings> {
     let mut sources: Vec<(SourceSettings, Span)> = Vec::new();
@@ -36,6 +43,10 @@ pub(super) fn read(trees: &[Node], secrets: &Secrets, found: &mut Found) -> Vec<
                 _ => recording(&table, &title, found),
             };
             if let Some(kind) = kind {
+                if let Some(other) = sources.iter().find(|(source, _)| listens(&source.kind).is_some_and(|at| listens(&kind) == Some(at) && at.port() != 0)) {
+                    let message = format!("the inbox `{}` listens there already", other.0.name);
+                    found.error(Diagnostic::error(&at, message).with_help("give each inbox a `listen` of its own"));
+                }
                 sources.push((SourceSettings { name, kind }, at));
             }
         }

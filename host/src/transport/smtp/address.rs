@@ -36,8 +36,10 @@ pub fn mailbox(text: &str) -> Result<Mailbox, AddressError> {
     };
     let domain = domain.strip_suffix('.').unwrap_or(&domain);
     // Dots where RFC 5321 has none are the same mailbox between quotes; people have such addresses.
-    let quoted = || Address::new(format!("\"{user}\""), domain);
-    let address = Address::new(user, domain).or_else(|error| quoted().map_err(|_| error)).map_err(|e| wrong(&e.to_string()))?;
+    let atoms = user.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
+    let odd_dots = atoms && (user.starts_with('.') || user.ends_with('.') || user.contains(".."));
+    let user = if odd_dots { format!("\"{user}\"") } else { user.to_owned() };
+    let address = Address::new(user, domain).map_err(|e| wrong(&e.to_string()))?;
     let name = unquoted(name.trim());
     Ok(Mailbox::new((!name.is_empty()).then_some(name), address))
 }
@@ -75,6 +77,8 @@ mod tests {
             ("\"Mü \\\"x\\\" <y>\" <j@example.org>", Some("Mü \"x\" <y>"), "j@example.org"),
             ("j@bücher.example", None, "j@xn--bcher-kva.example"),
             ("jörg@example.org", None, "jörg@example.org"),
+            ("a..b@example.org", None, "\"a..b\"@example.org"),
+            (".a.@example.org.", None, "\".a.\"@example.org"),
         ] {
             let mailbox = mailbox(text).unwrap();
             assert_eq!((mailbox.name.as_deref(), mailbox.email.to_string().as_str()), (name, address), "{text}");
