@@ -188,7 +188,7 @@ impl<'a> Session<'a> {
                 biased;
                 () = ended(&mut shutdown) => {
                     let held = held.take().unwrap_or_default();
-                    let end = self.commit(held).await.err().unwrap_or(End::Shutdown);
+                    let end = self.commit_unread(held).await.err().unwrap_or(End::Shutdown);
                     socket.close().await;
                     return end;
                 }
@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
                     },
                     Heard::Lost(why) => {
                         let held = held.take().unwrap_or_default();
-                        return self.commit(held).await.err().unwrap_or(End::Lost { why, caught_up: self.caught_up });
+                        return self.commit_unread(held).await.err().unwrap_or(End::Lost { why, caught_up: self.caught_up });
                     }
                 },
                 Some(read) = reading.join_next() => match read {
@@ -233,9 +233,8 @@ impl<'a> Session<'a> {
                 _ = heartbeat.tick() => socket.ping().await.map(drop).map_err(|why| self.lost(why)),
             };
             if let Err(end) = done {
-                // What was heard is true, whatever became of the reading.
                 let held = held.take().unwrap_or_default();
-                return self.commit(held).await.err().unwrap_or(end);
+                return self.commit_unread(held).await.err().unwrap_or(end);
             }
         }
     }
@@ -310,6 +309,12 @@ impl<'a> Session<'a> {
         }
         let cursor = heard.iter().any(|found| found.absence.is_some()).then(|| self.cursor.text());
         self.write(heard, cursor).await.map(drop)
+    }
+
+    /// Journals what was heard and still waited for a reading that never came. The next reading finds it again, after what comes
+    /// before it (a build's request); only what masters say of workers is told by no reading.
+    async fn commit_unread(&mut self, held: Vec<Found>) -> Result<(), End> {
+        self.commit(held.into_iter().filter(|found| found.absence.is_some()).collect()).await
     }
 
     /// Writes events, in order, each after the one that has to come before it.
