@@ -31,6 +31,9 @@ pub use lanes::OrderKey;
 const CALLS: usize = 64;
 /// Calls at a time of one entry.
 const CALLS_OF_ENTRY: usize = 8;
+/// Units at a time that are called or wait for the store to take what came of them. More than calls, so that none waits
+/// for another's commit; bounded, so that a store that takes nothing stops the calls.
+const UNITS: usize = 1_024;
 /// Events whose details stay at hand.
 const AT_HAND: usize = 512;
 /// The call after which a snapshot of the entry is made.
@@ -63,6 +66,7 @@ pub struct Dispatch {
     observer: Arc<dyn Observer>,
     lanes: lanes::Lanes,
     calls: Semaphore,
+    under_way: Semaphore,
     calls_of: Mutex<HashMap<String, Arc<Semaphore>>>,
     at_hand: Mutex<AtHand>,
     stop: watch::Sender<bool>,
@@ -104,6 +108,7 @@ impl Dispatch {
             observer,
             lanes: lanes::Lanes::default(),
             calls: Semaphore::new(CALLS),
+            under_way: Semaphore::new(UNITS),
             calls_of: Mutex::default(),
             at_hand: Mutex::default(),
             stop: watch::Sender::new(false),
@@ -162,12 +167,12 @@ impl Dispatch {
         }
     }
 
-    /// Lets calls under way end and starts no others; then the same for deliveries.
+    /// Lets units under way end and starts no others; then the same for deliveries.
     pub async fn drain(&self) {
         self.stop.send_replace(true);
-        let all = u32::try_from(CALLS).unwrap_or(u32::MAX);
+        let all = u32::try_from(UNITS).unwrap_or(u32::MAX);
         // Held until the process ends: nothing is called any more.
-        if let Ok(permits) = self.calls.acquire_many(all).await {
+        if let Ok(permits) = self.under_way.acquire_many(all).await {
             permits.forget();
         }
         self.engine.drain().await;
@@ -184,8 +189,11 @@ impl Dispatch {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             let of_entry = self.permits_of(&unit.entry);
-            let (Ok(_own), Ok(_one)) = (of_entry.acquire().await, self.calls.acquire().await) else { return };
-            next = match self.unit(&unit).await {
+            let (Ok(own), Ok(one)) = (of_entry.acquire().await, self.calls.acquire().await) else { return };
+            let Ok(_under_way) = self.under_way.acquire().await else { return };
+            let ended = self.unit(&unit).await;
+            drop((own, one));
+            next = match self.commit(ended).await {
                 Some(due_ms) => self.lanes.put_off(&key, due_ms),
                 None => self.lanes.pop(&key),
             };
@@ -218,9 +226,9 @@ impl Dispatch {
         }
     }
 
-    /// Does one unit of work. Answers with the time of the next try, if there is to be one.
-    async fn unit(self: &Arc<Self>, unit: &Unit) -> Option<i64> {
-        let ended = match self.details(unit.event).await {
+    /// Does one unit of work. What came of it is only in memory yet.
+    async fn unit(self: &Arc<Self>, unit: &Unit) -> UnitEnd {
+        match self.details(unit.event).await {
             Ok(Some(details)) => {
                 let ended = self.call(unit, &details).await;
                 self.lines(&details.event, &unit.entry, &ended.log);
@@ -229,12 +237,16 @@ impl Dispatch {
             }
             Ok(None) => ended(unit, End::Failed("its event is no longer in the journal".into())),
             Err(error) => ended(unit, put_off(unit, error.to_string())),
-        };
+        }
+    }
+
+    /// Stores what came of a unit: a store that is full or busy is tried until it takes it. Answers with the time of the
+    /// next try, if there is to be one.
+    async fn commit(&self, ended: UnitEnd) -> Option<i64> {
         let again = match ended.end {
             End::Again { due_ms, .. } => Some(due_ms),
             _ => None,
         };
-        // What a call did is only in memory until here: a store that is full or busy is tried until it takes it.
         let mut pause = Duration::from_millis(100);
         loop {
             match self.store.end_unit(ended.clone()).await {
@@ -243,7 +255,7 @@ impl Dispatch {
                     return again;
                 }
                 Err(error) => {
-                    tracing::error!(entry = unit.entry, "what it sent cannot be stored yet: {error}");
+                    tracing::error!(entry = ended.unit.entry, "what it sent cannot be stored yet: {error}");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(30));
                     if *self.stop.borrow() {

@@ -20,6 +20,9 @@ use super::{Arrived, Journal, SourceError, journal_or_wait, paths};
 use crate::event::{Event, Fetch, FetchError, Kind, Rows};
 use crate::store::{self, StoreError};
 
+/// Events that are read and journalled at a time.
+const AT_ONCE: usize = 64;
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,13 +121,18 @@ impl Recording {
             line?;
         }
         let mut new = 0;
-        for line in self.lines()? {
-            match journal_or_wait(journal.as_ref(), &self.name, None, vec![line?], &mut shutdown).await {
+        let mut lines = self.lines()?;
+        loop {
+            // Many in a transaction: each waits for the disk.
+            let events = lines.by_ref().take(AT_ONCE).collect::<Result<Vec<_>, _>>()?;
+            if events.is_empty() {
+                return Ok(new);
+            }
+            match journal_or_wait(journal.as_ref(), &self.name, None, events, &mut shutdown).await {
                 Some(journalled) => new += journalled,
-                None => break,
+                None => return Ok(new),
             }
         }
-        Ok(new)
     }
 }
 
