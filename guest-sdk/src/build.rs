@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::bindings::formatter::reporter_host::reporter::events as wit;
+use crate::template::value_of;
 
 /// A build. State and results are those of the event's own message.
 #[derive(Debug)]
@@ -170,6 +171,28 @@ impl Build {
                 serde_json::from_str(&handle.document(&want)).unwrap_or(Value::Null)
             }
             Of::Json(build) => sample_document(build, want),
+        }
+    }
+}
+
+/// For templates: read from the host's text at once, without JSON in between.
+impl Build {
+    /// [`Build::document`].
+    pub(crate) fn document_value(&self, want: &[&str]) -> minijinja::Value {
+        match &self.0 {
+            Of::Host(handle) => {
+                let want: Vec<String> = want.iter().map(|word| (*word).to_owned()).collect();
+                serde_json::from_str(&handle.document(&want)).unwrap_or_default()
+            }
+            Of::Json(build) => value_of(&sample_document(build, want)),
+        }
+    }
+
+    /// [`Build::changes`].
+    pub(crate) fn changes_value(&self) -> minijinja::Value {
+        match &self.0 {
+            Of::Host(handle) => handle.changes().iter().filter_map(|change| serde_json::from_str::<minijinja::Value>(change).ok()).collect(),
+            Of::Json(_) => self.changes().iter().map(value_of).collect(),
         }
     }
 }

@@ -10,6 +10,8 @@
 //!
 //! `builds` are documents in Buildbot's shape (with `changes`, `users` and `prev_build` beside, as needed); everything may be missing.
 
+use std::cell::OnceCell;
+
 use serde_json::Value;
 
 use crate::bindings::formatter::reporter_host::reporter::events as wit;
@@ -21,7 +23,11 @@ pub use wit::MasterInfo;
 
 /// One event of a source.
 #[derive(Debug)]
-pub struct Event(Source);
+pub struct Event {
+    source: Source,
+    kind: OnceCell<String>,
+    builds: OnceCell<Vec<Build>>,
+}
 
 #[derive(Debug)]
 enum Source {
@@ -32,7 +38,7 @@ enum Source {
 /// Asks the handle or the JSON.
 macro_rules! ask {
     ($self:ident, $host:ident => $of_host:expr, $json:ident => $of_json:expr) => {
-        match &$self.0 {
+        match &$self.source {
             Source::Host($host) => $of_host,
             Source::Json($json) => $of_json,
         }
@@ -42,12 +48,16 @@ macro_rules! ask {
 impl Event {
     /// Wraps the host's handle.
     pub fn from_host(event: wit::Event) -> Self {
-        Self(Source::Host(event))
+        Self::of(Source::Host(event))
     }
 
     /// An event for a test, in the shape of the module's documentation.
     pub fn from_json(event: Value) -> Self {
-        Self(Source::Json(event))
+        Self::of(Source::Json(event))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, kind: OnceCell::new(), builds: OnceCell::new() }
     }
 
     /// The event's id, unique and stable.
@@ -56,8 +66,8 @@ impl Event {
     }
 
     /// `build-finished` …
-    pub fn kind(&self) -> String {
-        ask!(self, h => h.kind(), j => text(&j["kind"]))
+    pub fn kind(&self) -> &str {
+        self.kind.get_or_init(|| ask!(self, h => h.kind(), j => text(&j["kind"])))
     }
 
     /// The name of the master or inbox.
@@ -75,8 +85,12 @@ impl Event {
         ask!(self, h => h.late(), j => j["late"].as_bool().unwrap_or_default())
     }
 
-    /// The builds it is about, as new handles: none for a worker, all of the set for a buildset.
-    pub fn builds(&self) -> Vec<Build> {
+    /// The builds it is about: none for a worker, all of the set for a buildset. *Fetches.*
+    pub fn builds(&self) -> &[Build] {
+        self.builds.get_or_init(|| self.handles())
+    }
+
+    fn handles(&self) -> Vec<Build> {
         ask!(self,
             h => h.builds().into_iter().map(Build::from_host).collect(),
             j => j["builds"].as_array().into_iter().flatten().cloned().map(Build::from_json).collect())
@@ -84,7 +98,7 @@ impl Event {
 
     /// These of the builds (by position), as new handles for a formatter; all if `None`.
     pub fn subjects(&self, only: Option<&[usize]>) -> Subjects {
-        let builds = self.builds().into_iter().enumerate();
+        let builds = self.handles().into_iter().enumerate();
         Subjects::Builds(builds.filter(|(n, _)| only.is_none_or(|only| only.contains(n))).map(|(_, build)| build).collect())
     }
 

@@ -1,5 +1,6 @@
 //! MessageFormatter: what a message about builds says.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::value::{Tuple, Value};
@@ -130,6 +131,7 @@ const DEFAULTS: Defaults = Defaults {
     plain: include_str!("message/build.txt"),
     html: include_str!("message/build.html"),
     names: &["default_mail.txt", "default_mail.html"],
+    variables: &VARIABLES,
 };
 
 impl MessageFormatter {
@@ -214,7 +216,7 @@ impl MessageFormatter {
                 return Err(failure);
             }
             log(Level::Error, &failure.message);
-            Ok(Message::plain(&event.builds(), positions, &failure.message))
+            Ok(Message::plain(event.builds(), positions, &failure.message))
         })
     }
 
@@ -228,8 +230,8 @@ impl MessageFormatter {
             }
         };
         let mut message: Option<Message> = None;
-        for (position, build) in event.builds().into_iter().enumerate().filter(|(n, _)| positions.contains(n)) {
-            let mut context = build_context(event, &build, mode, is_buildset, &master, &self.want, templates);
+        for (position, build) in event.builds().iter().enumerate().filter(|(n, _)| positions.contains(n)) {
+            let mut context = build_context(event, build, mode, is_buildset, &master, &self.want, templates);
             if self.additional {
                 self.add_context(event, position, mode, is_buildset, &master, &mut context)?;
             }
@@ -273,9 +275,19 @@ pub fn hook_context(event: &Event, positions: &[usize], mode: &[&str], is_builds
     context
 }
 
+/// The variables that a template has beside `ctx`.
+const VARIABLES: [&str; 21] = [
+    "results", "result_names", "statuses", "mode", "buildername", "workername", "buildset", "build", "is_buildset", "builds", "projects",
+    "previous_results", "status_detected", "build_url", "buildbot_url", "buildbot_title", "blamelist", "changes", "summary", "sourcestamps",
+    "results_style",
+];
+
 fn build_context(event: &Event, build: &Build, mode: &[&str], is_buildset: bool, master: &MasterInfo, want: &Want, templates: &Templates) -> BTreeMap<String, Value> {
     let results = build.results();
-    let document = build.document(want.words());
+    let document = OnceCell::new();
+    let document = || document.get_or_init(|| build.document_value(want.words())).clone();
+    let stamps = OnceCell::new();
+    let stamps = || stamps.get_or_init(|| build.sourcestamps()).as_slice();
     let names = || NAMES.iter().map(|name| Value::from(*name)).collect::<Value>();
     let mut context = BTreeMap::new();
     let mut put = |name: &str, value: &dyn Fn() -> Value| {
@@ -290,20 +302,20 @@ fn build_context(event: &Event, build: &Build, mode: &[&str], is_buildset: bool,
     put("mode", &|| Value::from(Tuple::new(mode.iter().map(|word| Value::from(*word)).collect())));
     put("buildername", &|| Value::from(build.builder()));
     put("workername", &|| Value::from(build.property("workername").map_or("<unknown>".into(), |name| python_str(&name))));
-    put("buildset", &|| value_of(&document["buildset"]));
-    put("build", &|| value_of(&document));
+    put("buildset", &|| document().get_attr("buildset").unwrap_or_default());
+    put("build", &document);
     put("is_buildset", &|| Value::from(is_buildset));
-    put("builds", &|| event.builds().iter().map(|build| value_of(&build.document(want.words()))).collect());
-    put("projects", &|| Value::from(projects(build, master)));
+    put("builds", &|| event.builds().iter().map(|build| build.document_value(want.words())).collect());
+    put("projects", &|| Value::from(projects(stamps(), master)));
     put("previous_results", &|| Value::from(previous()));
     put("status_detected", &|| Value::from(status_detected(results, mode, &previous)));
     put("build_url", &|| Value::from(build.url()));
     put("buildbot_url", &|| Value::from(master.url.as_str()));
     put("buildbot_title", &|| Value::from(master.title.as_str()));
     put("blamelist", &|| Value::from(build.users()));
-    put("changes", &|| build.changes().iter().map(value_of).collect());
+    put("changes", &|| build.changes_value());
     put("summary", &|| Value::from(summary(build)));
-    put("sourcestamps", &|| Value::from(sourcestamps(build)));
+    put("sourcestamps", &|| Value::from(sourcestamps(stamps())));
     put("results_style", &|| Value::from_pairs(STYLES.iter().map(|(results, style)| (*results, *style))));
     context
 }
@@ -320,8 +332,8 @@ const STYLES: [(u8, &str); 7] = [
 ];
 
 /// The projects of the source stamps, or the master's title.
-pub fn projects(build: &Build, master: &MasterInfo) -> String {
-    let projects: BTreeSet<String> = build.sourcestamps().iter().map(|stamp| text(&stamp["project"])).filter(|project| !project.is_empty()).collect();
+fn projects(stamps: &[serde_json::Value], master: &MasterInfo) -> String {
+    let projects: BTreeSet<String> = stamps.iter().map(|stamp| text(&stamp["project"])).filter(|project| !project.is_empty()).collect();
     if projects.is_empty() { master.title.clone() } else { projects.into_iter().collect::<Vec<_>>().join(", ") }
 }
 
@@ -352,15 +364,15 @@ pub fn summary(build: &Build) -> String {
 }
 
 /// A line for each source stamp.
-pub fn sourcestamps(build: &Build) -> String {
-    let line = |stamp: serde_json::Value| {
+fn sourcestamps(stamps: &[serde_json::Value]) -> String {
+    let line = |stamp: &serde_json::Value| {
         let codebase = Some(text(&stamp["codebase"])).filter(|codebase| !codebase.is_empty()).map(|codebase| format!(" '{codebase}'")).unwrap_or_default();
         let branch = Some(text(&stamp["branch"])).filter(|branch| !branch.is_empty()).map(|branch| format!("[branch {branch}] ")).unwrap_or_default();
         let revision = Some(text(&stamp["revision"])).filter(|revision| !revision.is_empty()).unwrap_or_else(|| "HEAD".into());
         let patch = if stamp["patch"].is_object() { " (plus patch)" } else { "" };
         format!("Build Source Stamp{codebase}: {branch}{revision}{patch}\n")
     };
-    build.sourcestamps().into_iter().map(line).collect()
+    stamps.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -45,12 +45,23 @@ pub struct MissingWorkerSettings {
 
 /// The compiled `messageFormatterMissingWorker` of a reporter.
 #[derive(Debug)]
-pub struct MissingWorkerFormatter(Option<Templates>);
+pub struct MissingWorkerFormatter(How);
+
+#[derive(Debug)]
+enum How {
+    Component,
+    Templates(Box<Templates>),
+    /// The built-in text: compiled when a worker goes missing, which is rare.
+    BuiltIn,
+}
+
+const AT: &str = "/messageFormatterMissingWorker";
 
 const DEFAULTS: Defaults = Defaults {
     plain: include_str!("message/worker.txt"),
     html: include_str!("message/worker.html"),
     names: &["missing_mail.txt", "missing_mail.html", "missing_notification.txt"],
+    variables: &[],
 };
 
 impl MissingWorkerFormatter {
@@ -61,9 +72,9 @@ impl MissingWorkerFormatter {
     /// Everything wrong in it.
     pub fn compile(setting: Option<Slot<MissingWorkerSettings>>) -> Result<Self, Problems> {
         let settings = match setting {
-            Some(Slot::Component) => return Ok(Self(None)),
+            Some(Slot::Component) => return Ok(Self(How::Component)),
             Some(Slot::Own(settings)) => settings,
-            None => MissingWorkerSettings::default(),
+            None => return Ok(Self(How::BuiltIn)),
         };
         let templates = TemplateSettings {
             template_dir: settings.template_dir,
@@ -75,7 +86,7 @@ impl MissingWorkerFormatter {
             template_type: settings.template_type,
             ctx: settings.ctx,
         };
-        Templates::compile(templates, DEFAULTS, "/messageFormatterMissingWorker").map(|templates| Self(Some(templates)))
+        Templates::compile(templates, DEFAULTS, AT).map(|templates| Self(How::Templates(Box::new(templates))))
     }
 
     /// The message about the event's worker; its subject is always there.
@@ -87,19 +98,21 @@ impl MissingWorkerFormatter {
         let worker = event.worker().ok_or_else(|| Failure::for_good("there is no worker in this event"))?;
         let master = event.master();
         let name = worker.name();
+        let by_templates = |templates: &Templates| {
+            let context = BTreeMap::from([
+                ("buildbot_title".to_owned(), Value::from(master.title.as_str())),
+                ("buildbot_url".to_owned(), Value::from(master.url.as_str())),
+                ("worker".to_owned(), value_of(&worker.document())),
+            ]);
+            let (body, subject) = templates.render(context)?;
+            Ok(Message { body, subject, kind: templates.kind(), extra_info: serde_json::Value::Null })
+        };
         let mut message = match &self.0 {
-            None => {
+            How::Templates(templates) => by_templates(templates)?,
+            How::BuiltIn => by_templates(&Templates::compile(TemplateSettings::default(), DEFAULTS, AT).map_err(|problems| Failure::for_good(problems.to_string()))?)?,
+            How::Component => {
                 let context = Context::default().with("event", event.kind()).with("buildbot_title", master.title).with("buildbot_url", master.url);
                 Message::from_document(&ask("missing-worker-message", Subjects::Worker(worker), context)?.0)?
-            }
-            Some(templates) => {
-                let context = BTreeMap::from([
-                    ("buildbot_title".to_owned(), Value::from(master.title)),
-                    ("buildbot_url".to_owned(), Value::from(master.url)),
-                    ("worker".to_owned(), value_of(&worker.document())),
-                ]);
-                let (body, subject) = templates.render(context)?;
-                Message { body, subject, kind: templates.kind(), extra_info: serde_json::Value::Null }
             }
         };
         message.subject.get_or_insert_with(|| format!("Buildbot worker {name} missing"));

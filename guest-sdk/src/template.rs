@@ -63,6 +63,8 @@ pub struct Defaults {
     pub html: &'static str,
     /// File names that Buildbot has for its own texts; they mean these here.
     pub names: &'static [&'static str],
+    /// Variables that are made only if a template may use them.
+    pub variables: &'static [&'static str],
 }
 
 /// A body and perhaps a subject, compiled.
@@ -75,7 +77,7 @@ pub struct Templates {
     subject: Option<String>,
     kind: TemplateType,
     ctx: Table,
-    uses: BTreeSet<String>,
+    uses: BTreeSet<&'static str>,
     own: bool,
 }
 
@@ -157,11 +159,14 @@ impl Templates {
         };
         problems.or(())?;
         let all = env.templates().chain(subjects.iter().flat_map(Environment::templates));
-        let uses = all.flat_map(|(_, template)| template.undeclared_variables(false)).collect();
+        let mut uses = BTreeSet::new();
+        for (_, template) in all {
+            uses.extend(words(template.source()).filter_map(|word| defaults.variables.iter().find(|name| **name == word)));
+        }
         Ok(Self { env, body, subjects, subject, kind: settings.template_type, ctx: settings.ctx, uses, own })
     }
 
-    /// Whether a template uses this variable of the context.
+    /// Whether a template may use this variable of the context.
     pub fn uses(&self, variable: &str) -> bool {
         self.uses.contains(variable)
     }
@@ -197,6 +202,13 @@ impl Templates {
 fn text(env: &Environment<'_>, name: &str, context: &Value) -> Result<String, Failure> {
     let rendered = env.get_template(name).and_then(|template| template.render(context.clone()));
     rendered.map_err(|error| Failure::for_good(format!("{} {}", error.name().unwrap_or(name), jinja::explain(&error))))
+}
+
+/// Every word of a template from its first tag on: what it uses is among them. Parsing it for exactly that would cost as
+/// much as compiling it.
+fn words(source: &str) -> impl Iterator<Item = &str> {
+    let begin = source.find("{{").into_iter().chain(source.find("{%")).min().unwrap_or(source.len());
+    source[begin..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
 }
 
 fn add(env: &mut Environment<'static>, name: &str, text: String, at: String, problems: &mut Problems) -> String {

@@ -9,7 +9,7 @@ mod stamp;
 mod state;
 
 use reporter_sdk::cut;
-use reporter_sdk::event::{Event, Subjects};
+use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
 use reporter_sdk::http::{self, Request};
 use reporter_sdk::interpolate::Interpolate;
@@ -79,7 +79,7 @@ impl Reporter for GitHubStatusPush {
             log(Level::Info, reason);
         }
         let state = State::of(build.complete(), build.results());
-        let status = Status { event: event.kind(), state, description: self.description(event, build, state)?, context: self.context(build)?, url: build.url(), token: self.token(build)? };
+        let status = Status { event: event.kind().to_owned(), state, description: self.description(event, build, state)?, context: self.context(build)?, url: build.url(), token: self.token(build)? };
         for commit in &commits {
             status.send(build, commit);
         }
@@ -103,7 +103,7 @@ fn commits(stamps: &[Value]) -> (Vec<Commit>, Vec<String>) {
 
 impl GitHubStatusPush {
     fn description(&self, event: &Event, build: &Build, state: State) -> Result<String, Failure> {
-        let text = match event.kind().as_str() {
+        let text = match event.kind() {
             "build-started" => self.start.text(event, build, state)?,
             "build-finished" => self.end.text(event, build, state)?,
             _ => PENDING.into(),
@@ -134,7 +134,7 @@ impl Wording {
             return text.render(build);
         }
         let context = Context::default().with("event", event.kind()).with("state", state.word());
-        match ask(self.slot, Subjects::Builds(event.builds()), context) {
+        match ask(self.slot, event.subjects(None), context) {
             Ok(Document(Value::String(text))) => Ok(text),
             Ok(Document(Value::Object(message))) if message.get("body").is_some_and(Value::is_string) => Ok(message["body"].as_str().unwrap_or_default().trim_end().to_owned()),
             Ok(Document(Value::Null)) => Ok(self.default.into()),

@@ -84,10 +84,10 @@ impl HttpStatusPush {
             if builds.is_empty() && matches!(self.formatting, Formatting::Plain) {
                 return self.filter.decide_empty_set().map(|()| Vec::new());
             }
-            return self.filter.decide_set(&builds);
+            return self.filter.decide_set(builds);
         }
         let build = builds.first().ok_or("the event has no build")?;
-        match event.kind().as_str() {
+        match event.kind() {
             "build-finished" => self.filter.decide(build)?,
             _ => self.filter.decide_origin(build)?,
         }
@@ -127,10 +127,10 @@ fn title(event: &Event, chosen: &[usize]) -> String {
     }
     let builds = event.builds();
     let Some(build) = chosen.first().and_then(|n| builds.get(*n)) else {
-        return if event.buildset().is_some() { "end of a buildset without builds".into() } else { event.kind() };
+        return if event.buildset().is_some() { "end of a buildset without builds".into() } else { event.kind().to_owned() };
     };
     let number = build.number().map(|number| format!("build {number}")).unwrap_or_else(|| "a build request".into());
-    match event.kind().as_str() {
+    match event.kind() {
         "buildset-complete" => format!("end of a buildset with {} on {}", if chosen.len() == 1 { number } else { format!("{} builds", chosen.len()) }, build.builder()),
         "build-finished" => format!("{} of {number} on {}", reporter_sdk::results::name(build.results()), build.builder()),
         "build-started" => format!("start of {number} on {}", build.builder()),

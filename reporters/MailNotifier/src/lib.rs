@@ -94,19 +94,19 @@ impl Reporter for MailNotifier {
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
-        match event.kind().as_str() {
+        match event.kind() {
             "build-finished" => {
                 let builds = event.builds();
                 let Some(build) = builds.first() else { return skip("the event has no build") };
                 match self.filter.decide(build) {
-                    Ok(()) => self.mail_builds(event, &builds, &[0], false),
+                    Ok(()) => self.mail_builds(event, builds, &[0], false),
                     Err(reason) => skip(reason),
                 }
             }
             "buildset-complete" => {
                 let builds = event.builds();
-                match self.filter.decide_set(&builds) {
-                    Ok(chosen) => self.mail_builds(event, &builds, &chosen, true),
+                match self.filter.decide_set(builds) {
+                    Ok(chosen) => self.mail_builds(event, builds, &chosen, true),
                     Err(reason) => skip(reason),
                 }
             }

@@ -35,7 +35,7 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
             wire::post(&terms.len().to_string());
         }
         "build-flood" => {
-            let builds: Vec<_> = endless.map(|_| event.builds()).collect();
+            let builds: Vec<_> = endless.map(|_| event.subjects(None)).collect();
             wire::post(&builds.len().to_string());
         }
         "state-flood" => endless.for_each(|n| state::set(&format!("key {n}"), Some("value"))),
