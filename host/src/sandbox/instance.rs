@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use super::engine::TICK;
 use super::limits::Limits;
 use super::load::{Kind, Loaded};
+use super::snapshot::Snapshot;
 use crate::contract::reporter::exports::reporter_host::reporter::reporting;
 use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter};
 use crate::event::Details;
@@ -89,7 +90,7 @@ pub struct Reporter {
     loaded: Loaded,
     settings: Arc<str>,
     limits: Limits,
-    snapshot: arc_swap::ArcSwapOption<reporter::ReporterPre<Call>>,
+    snapshot: arc_swap::ArcSwapOption<Snapshot>,
 }
 
 /// What one call is about.
@@ -126,7 +127,7 @@ impl Reporter {
     }
 
     /// Starts from this snapshot from now on (none: from `configure`).
-    pub fn set_snapshot(&self, snapshot: Option<reporter::ReporterPre<Call>>) {
+    pub fn set_snapshot(&self, snapshot: Option<Snapshot>) {
         self.snapshot.store(snapshot.map(Arc::new));
     }
 
@@ -154,7 +155,7 @@ impl Reporter {
         let Kind::Reporter(plain) = &self.loaded.kind else {
             return Ran::refused(RunError::Misuse("it is a formatter".into()));
         };
-        let pre = snapshot.as_deref().unwrap_or(plain);
+        let pre = snapshot.as_deref().map_or(plain, |snapshot| &snapshot.pre);
         let phase = if snapshot.is_some() { Phase::Report } else { Phase::Configure };
         let mut store = store(&self.loaded, &self.limits, phase);
         let call = store.data_mut();

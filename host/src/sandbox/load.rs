@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
+use super::cache::Cache;
 use super::engine::{Engines, Profile};
 use crate::contract::{Call, formatter, reporter};
 
@@ -82,8 +83,8 @@ pub enum Kind {
 /// Loads components.
 pub struct Loader {
     engines: Engines,
-    cache: PathBuf,
-    /// Compiling takes half a second and both cores: one at a time.
+    cache: Cache,
+    /// Compiling takes a second and all cores: one at a time.
     compiling: Mutex<()>,
     loaded: Mutex<HashMap<(String, Profile), Loaded>>,
 }
@@ -95,13 +96,7 @@ impl Loader {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(engines: Engines, cache: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&cache)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(&cache, fs::Permissions::from_mode(0o700))?;
-        }
-        Ok(Self { engines, cache, compiling: Mutex::default(), loaded: Mutex::default() })
+        Ok(Self { engines, cache: Cache::new(cache)?, compiling: Mutex::default(), loaded: Mutex::default() })
     }
 
     /// The engines.
@@ -147,28 +142,28 @@ impl Loader {
         Ok(loaded)
     }
 
-    /// Compiles, or takes what was compiled before.
-    pub(super) fn component(&self, bytes: &[u8], hash: &str, profile: Profile) -> Result<Component, LoadError> {
+    /// What was compiled before under this name.
+    pub(super) fn compiled(&self, name: &str, profile: Profile) -> Option<Component> {
+        self.cache.get(self.engines.of(profile), name)
+    }
+
+    /// Compiles, or takes what was compiled before under this name.
+    pub(super) fn component(&self, bytes: &[u8], name: &str, profile: Profile) -> Result<Component, LoadError> {
         check_header(bytes)?;
-        let engine = self.engines.of(profile);
-        let version = wasmtime_version(engine);
-        let path = self.cache.join(format!("{hash}-{version}.cwasm"));
-        if let Some(component) = from_cache(engine, &path) {
+        if let Some(component) = self.compiled(name, profile) {
             return Ok(component);
         }
         let _one = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(component) = from_cache(engine, &path) {
+        if let Some(component) = self.compiled(name, profile) {
             return Ok(component);
         }
-        let code = engine.precompile_component(bytes).map_err(|error| LoadError::Refused(format!("it does not compile: {error:#}")))?;
-        // A cache that cannot be written costs time at the next start and nothing else.
-        if let Err(error) = write_whole(&self.cache, &path, &code) {
-            tracing::warn!("compiled code cannot be kept in {}: {error}", self.cache.display());
+        let engine = self.engines.of(profile);
+        let refused = |error| LoadError::Refused(format!("it does not compile: {error:#}"));
+        let code = engine.precompile_component(bytes).map_err(refused)?;
+        match self.cache.put(engine, name, &code) {
+            Some(component) => Ok(component),
+            None => Component::from_binary(engine, bytes).map_err(refused),
         }
-        if let Some(component) = from_cache(engine, &path) {
-            return Ok(component);
-        }
-        Component::from_binary(engine, bytes).map_err(|error| LoadError::Refused(format!("it does not compile: {error:#}")))
     }
 
     /// Links a compiled component into what it can be run as.
@@ -219,38 +214,6 @@ fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
             Err(LoadError::NotWasm(String::from_utf8_lossy(beginning).into_owned()))
         }
     }
-}
-
-fn wasmtime_version(engine: &wasmtime::Engine) -> String {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
-}
-
-#[allow(unsafe_code)]
-fn from_cache(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
-    if !path.exists() {
-        return None;
-    }
-    // SAFETY: the folder is this user's alone, files in it are written by `write_whole` and nobody else, and are
-    // named by the hash of what they were compiled from and of the engine that did it.
-    match unsafe { Component::deserialize_file(engine, path) } {
-        Ok(component) => Some(component),
-        Err(error) => {
-            tracing::warn!("compiled code in {} is left aside: {error:#}", path.display());
-            None
-        }
-    }
-}
-
-/// Writes a file so that a reader sees all of it or none.
-fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    io::Write::write_all(&mut file, bytes)?;
-    file.as_file().sync_data()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

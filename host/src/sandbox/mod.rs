@@ -1,6 +1,7 @@
 //! Runs components: one fresh instance per call, bounded in time, memory and what it may push
 //! through host calls.
 
+mod cache;
 mod engine;
 mod instance;
 mod limits;
@@ -11,4 +12,4 @@ pub use engine::{Engines, Profile};
 pub use instance::{ConfigureError, Occasion, Outcome, Ran, Reporter, RunError};
 pub use limits::Limits;
 pub use load::{LoadError, Loaded, Loader};
-pub use snapshot::{SnapshotError, Snapshots};
+pub use snapshot::{Snapshot, SnapshotError, Snapshots};

@@ -3,7 +3,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -13,12 +12,12 @@ use wasmtime_wizer::Wizer;
 
 use super::engine::{TICK, base};
 use super::instance::{Reporter, call, guard};
-use super::load::{Kind, Loader, hex};
+use super::load::{Kind, Loaded, Loader, hex};
 use crate::contract::{Call, Meter, Phase, reporter};
 
 /// The function that a snapshot is taken after.
 const CONFIGURE: &str = "reporter-host:reporter/component.configure@0.1.0";
-/// Snapshots that one host keeps: each is a component of its own, about 2.5 MB of mapped code.
+/// Snapshots that are in use at a time: each is a component of its own, some megabytes of mapped code.
 const MOST: usize = 256;
 /// Wizer needs room for what it adds to a memory.
 const EXTRA_PAGE: u64 = 64 << 10;
@@ -26,7 +25,14 @@ const EXTRA_PAGE: u64 = 64 << 10;
 /// Makes snapshots, a bounded number of them.
 #[derive(Default)]
 pub struct Snapshots {
-    made: AtomicUsize,
+    in_use: Arc<()>,
+}
+
+/// A configured component.
+pub struct Snapshot {
+    pub(super) pre: reporter::ReporterPre<Call>,
+    /// Its place among [`MOST`], given back with it.
+    _place: Arc<()>,
 }
 
 /// Why there is no snapshot.
@@ -44,15 +50,27 @@ pub enum SnapshotError {
 }
 
 impl Snapshots {
-    /// Makes a snapshot of a reporter and lets it start from there. Takes about a second, on a thread of its own.
+    /// Lets a reporter start from the snapshot that was made of it before, by this host or an earlier one. False:
+    /// there is none, see [`Snapshots::make`].
+    pub fn find(&self, loader: &Loader, reporter: &Reporter) -> bool {
+        let (loaded, ..) = reporter.parts();
+        let Ok(place) = self.place() else { return false };
+        let Some(found) = loader.compiled(&name(reporter), loaded.profile) else { return false };
+        match link(loader, loaded, &found) {
+            Ok(pre) => {
+                reporter.set_snapshot(Some(Snapshot { pre, _place: place }));
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Makes a snapshot of a reporter and lets it start from there. Takes seconds, on a thread of its own.
     ///
     /// # Errors
     /// [`SnapshotError`]; the reporter goes on as it was.
-    pub async fn make(self: &Arc<Self>, loader: Arc<Loader>, reporter: Arc<Reporter>) -> Result<(), SnapshotError> {
-        if self.made.fetch_add(1, Ordering::Relaxed) >= MOST {
-            self.made.fetch_sub(1, Ordering::Relaxed);
-            return Err(SnapshotError::Full);
-        }
+    pub async fn make(&self, loader: Arc<Loader>, reporter: Arc<Reporter>) -> Result<(), SnapshotError> {
+        let place = self.place()?;
         let (answer, made) = tokio::sync::oneshot::channel();
         let target = reporter.clone();
         std::thread::Builder::new()
@@ -64,17 +82,28 @@ impl Snapshots {
                 answer.send(frozen).ok();
             })
             .map_err(|error| SnapshotError::Refused(error.to_string()))?;
-        let frozen = made.await.unwrap_or_else(|_| Err(SnapshotError::Refused("freezing it was given up".into())));
-        match frozen {
-            Ok(pre) => {
-                reporter.set_snapshot(Some(pre));
-                Ok(())
-            }
-            Err(error) => {
-                self.made.fetch_sub(1, Ordering::Relaxed);
-                Err(error)
-            }
-        }
+        let pre = made.await.unwrap_or_else(|_| Err(SnapshotError::Refused("freezing it was given up".into())))?;
+        reporter.set_snapshot(Some(Snapshot { pre, _place: place }));
+        Ok(())
+    }
+
+    fn place(&self) -> Result<Arc<()>, SnapshotError> {
+        let place = self.in_use.clone();
+        // Two are held here.
+        if Arc::strong_count(&place) - 2 >= MOST { Err(SnapshotError::Full) } else { Ok(place) }
+    }
+}
+
+/// What its compiled code is kept under: `configure` does the same for the same settings.
+fn name(reporter: &Reporter) -> String {
+    let (loaded, settings, _) = reporter.parts();
+    format!("snapshot-{}", hex(&Sha256::digest(format!("{}\n{settings}", loaded.hash))))
+}
+
+fn link(loader: &Loader, loaded: &Loaded, component: &Component) -> Result<reporter::ReporterPre<Call>, SnapshotError> {
+    match loader.link(component, loaded.profile).map_err(|error| SnapshotError::Refused(error.to_string()))? {
+        Kind::Reporter(pre) => Ok(pre),
+        Kind::Formatter(_) => Err(SnapshotError::Refused("it is a formatter".into())),
     }
 }
 
@@ -117,12 +146,8 @@ fn freeze(loader: &Loader, reporter: &Reporter) -> Result<reporter::ReporterPre<
     if !matches!(answer.first(), Some(Val::Result(Ok(_)))) {
         return Err(SnapshotError::NotConfigured);
     }
-    let hash = hex(&Sha256::digest(&bytes));
-    let component = loader.component(&bytes, &hash, loaded.profile).map_err(|error| refused(&error))?;
-    match loader.link(&component, loaded.profile).map_err(|error| refused(&error))? {
-        Kind::Reporter(pre) => Ok(pre),
-        Kind::Formatter(_) => Err(SnapshotError::Refused("it is a formatter".into())),
-    }
+    let component = loader.component(&bytes, &name(reporter), loaded.profile).map_err(|error| refused(&error))?;
+    link(loader, loaded, &component)
 }
 
 /// A text as a literal of WAVE, the language of calls.
