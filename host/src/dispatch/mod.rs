@@ -7,6 +7,7 @@
 mod fallback;
 mod journal;
 mod lanes;
+mod tries;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,9 +18,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::delivery::{Directory, Engine};
 use crate::event::{Details, Event, Fetch, FetchError, Rows};
-use crate::sandbox::{Loader, Occasion, Outcome, Ran, RunError, Snapshots};
+use crate::sandbox::{Loader, Occasion, Outcome, Ran, Snapshots};
 use crate::secret::Vault;
-use crate::store::{End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
+use crate::store::{Cause, End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
 use crate::tenant::Entry;
 use crate::transport::Endpoint;
 
@@ -38,10 +39,6 @@ const UNITS: usize = 1_024;
 const AT_HAND: usize = 512;
 /// The call after which a snapshot of the entry is made.
 const SNAPSHOT_AFTER: u32 = 3;
-/// Tries of a call that failed but may go better later.
-const TRIES: u32 = 10;
-/// Tries of a call that ran out of time waiting.
-const TRIES_WAITING: u32 = 3;
 
 /// The entries of the settings in force, by name.
 pub type Entries = BTreeMap<String, Arc<Entry>>;
@@ -194,7 +191,7 @@ impl Dispatch {
             let ended = self.unit(&unit).await;
             drop((own, one));
             next = match self.commit(ended).await {
-                Some(due_ms) => self.lanes.put_off(&key, due_ms),
+                Some((due_ms, cause)) => self.lanes.put_off(&key, due_ms, cause),
                 None => self.lanes.pop(&key),
             };
         }
@@ -236,15 +233,15 @@ impl Dispatch {
                 ended
             }
             Ok(None) => ended(unit, End::Failed("its event is no longer in the journal".into())),
-            Err(error) => ended(unit, put_off(unit, error.to_string())),
+            Err(error) => ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
         }
     }
 
     /// Stores what came of a unit: a store that is full or busy is tried until it takes it. Answers with the time of the
-    /// next try, if there is to be one.
-    async fn commit(&self, ended: UnitEnd) -> Option<i64> {
+    /// next try and its cause, if there is to be one.
+    async fn commit(&self, ended: UnitEnd) -> Option<(i64, Cause)> {
         let again = match ended.end {
-            End::Again { due_ms, .. } => Some(due_ms),
+            End::Again { due_ms, cause, .. } => Some((due_ms, cause)),
             _ => None,
         };
         let mut pause = Duration::from_millis(100);
@@ -259,7 +256,7 @@ impl Dispatch {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(30));
                     if *self.stop.borrow() {
-                        return Some(now_ms());
+                        return Some((now_ms(), Cause::NotNow));
                     }
                 }
             }
@@ -273,7 +270,7 @@ impl Dispatch {
         let state = if entry.plan.state {
             match self.store.state(&unit.entry).await {
                 Ok(state) => state.into_iter().collect(),
-                Err(error) => return ended(unit, put_off(unit, error.to_string())),
+                Err(error) => return ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
             }
         } else {
             BTreeMap::new()
@@ -350,26 +347,16 @@ fn ended(unit: &Unit, end: End) -> UnitEnd {
     UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new() }
 }
 
-/// When a unit is tried again: after 1 s, 2 s, 4 s … 5 min.
-fn put_off(unit: &Unit, why: String) -> End {
-    let pause = 1_000_i64 << unit.attempts.min(9);
-    End::Again { due_ms: now_ms() + pause.min(300_000), why }
-}
-
 /// What a call leads to.
 fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) -> UnitEnd {
-    let tries = unit.attempts + 1;
-    let (end, failed) = match ran.answer {
-        Ok(Outcome::Sent) if ran.sends.is_empty() => (End::Skipped("it sent nothing".into()), false),
-        Ok(Outcome::Sent) => (End::Sent, false),
-        Ok(Outcome::Skipped(why)) => (End::Skipped(why), false),
-        Err(RunError::NotNow(why)) => (put_off(unit, why), false),
-        Err(RunError::Failed { message, again: true }) if tries < TRIES => (put_off(unit, message), false),
-        Err(RunError::Limit("wait_ms")) if tries < TRIES_WAITING => (put_off(unit, RunError::Limit("wait_ms").to_string()), false),
-        Err(error) => (End::Failed(error.to_string()), true),
+    let end = match ran.answer {
+        Ok(Outcome::Sent) if ran.sends.is_empty() => End::Skipped("it sent nothing".into()),
+        Ok(Outcome::Sent) => End::Sent,
+        Ok(Outcome::Skipped(why)) => End::Skipped(why),
+        Err(error) => tries::after(unit, error, entry.service.expires_after, now_ms()),
     };
     let sends = match &end {
-        End::Failed(why) if failed => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
+        End::Failed(why) => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
         _ => ran.sends,
     };
     UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log }
