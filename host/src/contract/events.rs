@@ -10,7 +10,7 @@ use super::call::Call;
 use super::reporter::reporter_host::reporter::events::{
     Host, HostBuild, HostEvent, HostLog, HostStep, HostUser, HostWorker, MasterInfo,
 };
-use crate::event::{Build, Details, Kind, Log, Step, Want};
+use crate::event::{Build, Details, Kind, Log, Step, Want, paths};
 
 /// An event.
 pub struct EventHandle(pub Arc<Details>);
@@ -106,7 +106,7 @@ impl HostEvent for Call {
 
     async fn master(&mut self, this: Resource<EventHandle>) -> R<MasterInfo> {
         let details = self.event(&this)?;
-        let config = self.fetch(details.one("config")).await?;
+        let config = self.fetch(details.one(paths::CONFIG)).await?;
         let text = |key: &str| config[key].as_str().unwrap_or_default().to_owned();
         let versions = config["versions"].as_array();
         let version = versions.into_iter().flatten().find(|pair| pair[0] == "Buildbot");

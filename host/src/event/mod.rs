@@ -3,6 +3,7 @@
 mod build;
 mod details;
 mod kind;
+pub mod paths;
 mod step;
 
 pub use build::{Build, Want};

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::build::{int, log_of, text};
 use super::details::{Details, FetchError};
+use super::paths;
 
 /// A step of a build.
 #[derive(Clone)]
@@ -34,7 +35,7 @@ impl Step {
     /// [`FetchError::NotNow`].
     pub async fn logs(&self) -> Result<Vec<Log>, FetchError> {
         let Some(id) = int(&self.object, "stepid") else { return Ok(Vec::new()) };
-        let rows = self.details.get(&format!("steps/{id}/logs")).await?;
+        let rows = self.details.get(&paths::logs(id)).await?;
         Ok(rows.iter().map(|log| log_of(self, log)).collect())
     }
 
@@ -89,7 +90,7 @@ impl Log {
     /// [`FetchError::NotNow`].
     pub async fn contents(&self) -> Result<Value, FetchError> {
         let id = int(&self.object, "logid").unwrap_or_default();
-        self.details.one(&format!("logs/{id}/contents")).await
+        self.details.one(&paths::contents(id)).await
     }
 
     /// The text without the stream prefixes that a log of kind `s` has on each line.
