@@ -1,16 +1,18 @@
 //! `events`: what happened, through handles. Getters of what came with the event are synchronous;
 //! those that may fetch wait.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::Value;
 use wasmtime::component::Resource;
 
+use super::budget::PART;
 use super::call::Call;
 use super::reporter::reporter_host::reporter::events::{
     Host, HostBuild, HostEvent, HostLog, HostStep, HostUser, HostWorker, MasterInfo,
 };
-use crate::event::{Build, Details, Kind, Log, Step, Want, paths};
+use crate::event::{Build, Details, Kind, Log, LogText, Step, Want, paths};
 
 /// An event.
 pub struct EventHandle(pub Arc<Details>);
@@ -50,13 +52,13 @@ impl Call {
         Ok(self.table.get(this)?.0.clone())
     }
 
-    async fn log_text(&mut self, this: &Resource<LogHandle>) -> R<String> {
+    async fn log_text(&mut self, this: &Resource<LogHandle>) -> R<LogText> {
         let log = self.of_log(this)?;
         Ok(self.fetch(log.text()).await?)
     }
 
     fn hand_all(&mut self, texts: Vec<String>) -> R<Vec<String>> {
-        self.budget.read(texts.iter().map(String::len).sum())?;
+        self.budget.read(texts.iter().map(|text| text.len() + PART).sum())?;
         Ok(texts)
     }
 }
@@ -287,29 +289,35 @@ impl HostLog for Call {
     async fn read(&mut self, this: Resource<LogHandle>, first: u64, count: u32) -> R<String> {
         let text = self.log_text(&this).await?;
         let skip = usize::try_from(first).unwrap_or(usize::MAX);
-        self.hand(text.split_inclusive('\n').skip(skip).take(count as usize).collect())
+        self.hand(text.lines().skip(skip).take(count as usize).collect())
     }
 
     async fn tail(&mut self, this: Resource<LogHandle>, count: u32) -> R<String> {
         let text = self.log_text(&this).await?;
-        let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        let from = lines.len().saturating_sub(count as usize);
-        self.hand(lines[from..].concat())
+        let skip = text.lines().count().saturating_sub(count as usize);
+        self.hand(text.lines().skip(skip).collect())
     }
 
     async fn find(&mut self, this: Resource<LogHandle>, needles: Vec<String>, most: u32) -> R<Vec<(u64, String)>> {
         let text = self.log_text(&this).await?;
         let needles: Vec<String> = needles.iter().map(|needle| needle.to_lowercase()).collect();
-        let mut found: Vec<(u64, String)> = Vec::new();
+        // More than the budget has room for is not even looked up.
+        let most = (most as usize).min(self.budget.parts());
+        let mut found = VecDeque::new();
         for (number, line) in text.lines().enumerate() {
+            let line = line.strip_suffix('\n').unwrap_or(line);
+            let line = line.strip_suffix('\r').unwrap_or(line);
             let lower = line.to_lowercase();
             if needles.iter().any(|needle| lower.contains(needle.as_str())) {
-                found.push((number as u64, line.to_owned()));
+                if found.len() >= most {
+                    found.pop_front();
+                }
+                found.push_back((number as u64, line));
             }
         }
-        let found = found.split_off(found.len().saturating_sub(most as usize));
-        self.budget.read(found.iter().map(|(_, line)| line.len()).sum())?;
-        Ok(found)
+        found.truncate(most);
+        self.budget.read(found.iter().map(|(_, line)| line.len() + PART).sum())?;
+        Ok(found.into_iter().map(|(number, line)| (number, line.to_owned())).collect())
     }
 
     fn drop(&mut self, this: Resource<LogHandle>) -> R<()> {

@@ -4,13 +4,14 @@
 //! after another; everything else runs side by side, within a bound for all and a bound for each
 //! entry, so that a slow entry delays nobody else.
 
+mod at_hand;
 mod fallback;
 mod journal;
 mod lanes;
 mod tries;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -24,6 +25,7 @@ use crate::store::{Cause, End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
 use crate::tenant::Entry;
 use crate::transport::Endpoint;
 
+use at_hand::AtHand;
 pub use fallback::plain;
 pub use journal::Intake;
 pub use lanes::OrderKey;
@@ -35,8 +37,6 @@ const CALLS_OF_ENTRY: usize = 8;
 /// Units at a time that are called or wait for the store to take what came of them. More than calls, so that none waits
 /// for another's commit; bounded, so that a store that takes nothing stops the calls.
 const UNITS: usize = 1_024;
-/// Events whose details stay at hand.
-const AT_HAND: usize = 512;
 /// The call after which a snapshot of the entry is made.
 const SNAPSHOT_AFTER: u32 = 3;
 
@@ -65,14 +65,8 @@ pub struct Dispatch {
     calls: Semaphore,
     under_way: Semaphore,
     calls_of: Mutex<HashMap<String, Arc<Semaphore>>>,
-    at_hand: Mutex<AtHand>,
+    at_hand: AtHand,
     stop: watch::Sender<bool>,
-}
-
-#[derive(Default)]
-struct AtHand {
-    live: HashMap<i64, Weak<Details>>,
-    recent: VecDeque<Arc<Details>>,
 }
 
 /// The entries in force, as the delivery engine sees them.
@@ -107,7 +101,7 @@ impl Dispatch {
             calls: Semaphore::new(CALLS),
             under_way: Semaphore::new(UNITS),
             calls_of: Mutex::default(),
-            at_hand: Mutex::default(),
+            at_hand: AtHand::default(),
             stop: watch::Sender::new(false),
         });
         let answered = Arc::downgrade(&this);
@@ -280,6 +274,7 @@ impl Dispatch {
             Job::Report => entry.reporter.report(occasion).await,
             Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone()).await,
         };
+        self.at_hand.shrink();
         if entry.called() == SNAPSHOT_AFTER {
             self.freeze(entry.clone());
         }
@@ -297,30 +292,14 @@ impl Dispatch {
 
     /// An event with its details; the same object for all its entries.
     async fn details(&self, seq: i64) -> Result<Option<Arc<Details>>, StoreError> {
-        let found = |at_hand: &AtHand| at_hand.live.get(&seq).and_then(Weak::upgrade);
-        if let Some(details) = found(&self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(Some(details));
-        }
-        let Some((event, kept)) = self.store.event(seq).await? else { return Ok(None) };
-        Ok(Some(self.remember(seq, Arc::new(event), kept)))
+        self.at_hand.get(seq, self.read(seq)).await
     }
 
-    fn remember(&self, seq: i64, event: Arc<Event>, kept: Vec<(String, Rows)>) -> Arc<Details> {
-        let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(details) = at_hand.live.get(&seq).and_then(Weak::upgrade) {
-            return details;
-        }
+    async fn read(&self, seq: i64) -> Result<Option<Details>, StoreError> {
+        let Some((event, kept)) = self.store.event(seq).await? else { return Ok(None) };
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let source = sources.get(&event.source).cloned().unwrap_or_else(|| Arc::new(Gone));
-        drop(sources);
-        let details = Arc::new(Details::new(event, seq, kept, source, self.store.clone()));
-        at_hand.live.insert(seq, Arc::downgrade(&details));
-        at_hand.recent.push_back(details.clone());
-        if at_hand.recent.len() > AT_HAND {
-            at_hand.recent.pop_front();
-            at_hand.live.retain(|_, details| details.strong_count() > 0);
-        }
-        details
+        Ok(Some(Details::new(Arc::new(event), seq, kept, source, self.store.clone())))
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::details::{Details, FetchError, Rows};
-use super::{Kind, Log, Step, paths};
+use super::{Details, FetchError, Kind, Log, Rows, Step, paths};
 
 /// Buildbot's code of a build that will be tried again.
 const RETRY: u64 = 5;

@@ -1,52 +1,22 @@
 //! An event's details: fetched from its source once, when first asked for, whatever the number of
 //! entries, and kept with the event.
-//!
-//! A detail is named by its path in Buildbot's REST API (`builds/12/properties`,
-//! `builders/3/builds?number__lt=7&order=-number&limit=10`), and its value is the list under the
-//! plural key of the answer. An inbox and a recording answer the same paths from what they hold,
-//! so that everything above reads one shape.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
 
-use super::Event;
+use super::{Event, Fetch, FetchError, Keep, Rows, paths, weight};
 
-/// What a path answers: the objects under the plural key. A single object is a list of one.
-pub type Rows = Vec<Value>;
-
-/// Where details come from.
-#[async_trait]
-pub trait Fetch: Send + Sync {
-    /// Reads one path, relative to `/api/v2/`, or `config` for the master's title, URL and version
-    /// (one row with Buildbot's `title`, `titleURL`, `buildbotURL`, `versions`).
-    ///
-    /// `logs/ID/contents` answers with one row whose `content` is the whole log up to the source's
-    /// cap, `cut: true` if it was cut there.
-    async fn fetch(&self, path: &str) -> Result<Rows, FetchError>;
-}
-
-/// Where details are kept; the journal.
-pub trait Keep: Send + Sync {
-    /// Keeps a fetched detail with its event, before anything is committed that was made from it.
-    fn keep(&self, event: i64, path: &str, rows: &Arc<Rows>);
-}
-
-/// Why a detail cannot be had.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum FetchError {
-    /// For now: the master is away, busy, or answers 5xx.
-    #[error("{0}")]
-    NotNow(String),
-    /// Never: the source has no such thing.
-    #[error("{0}")]
-    Missing(String),
-}
+/// Bytes of the contents of logs that are kept with one event. Logs beyond that are in memory only, and are fetched
+/// again when they are asked for and have gone from there: the source still has them, and the journal stays small.
+const KEPT_LOGS: usize = 1 << 20;
+/// Bytes of the logs beyond that one event has in memory. The log read last stays whatever it weighs.
+const LOGS: usize = 32 << 20;
 
 /// One event with its details.
 ///
@@ -59,7 +29,17 @@ pub struct Details {
     pub seq: i64,
     source: Arc<dyn Fetch>,
     journal: Arc<dyn Keep>,
-    paths: Mutex<HashMap<String, Detail>>,
+    paths: Mutex<Paths>,
+    weight: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Paths {
+    all: HashMap<String, Detail>,
+    /// Bytes of the logs that are kept with the event.
+    kept_logs: usize,
+    /// Logs that are not, the one read last at the end, with their bytes.
+    passing_logs: VecDeque<(String, usize)>,
 }
 
 /// What is known of one path.
@@ -82,11 +62,25 @@ impl Details {
         source: Arc<dyn Fetch>,
         journal: Arc<dyn Keep>,
     ) -> Self {
-        let known = |(path, rows)| (path, Detail::Known(Arc::new(rows)));
-        Self { event, seq, source, journal, paths: Mutex::new(kept.into_iter().map(known).collect()) }
+        let mut paths = Paths::default();
+        let mut bytes = weight(&event.message);
+        for (path, rows) in kept {
+            let of_path = weigh(&rows);
+            bytes += of_path;
+            if paths::is_contents(&path) {
+                paths.kept_logs += of_path;
+            }
+            paths.all.insert(path, Detail::Known(Arc::new(rows)));
+        }
+        Self { event, seq, source, journal, paths: Mutex::new(paths), weight: AtomicUsize::new(bytes) }
     }
 
-    fn paths(&self) -> MutexGuard<'_, HashMap<String, Detail>> {
+    /// Bytes of the event and its details in memory, roughly.
+    pub fn weight(&self) -> usize {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    fn paths(&self) -> MutexGuard<'_, Paths> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,12 +92,12 @@ impl Details {
     pub async fn get(self: &Arc<Self>, path: &str) -> Result<Arc<Rows>, FetchError> {
         let coming = {
             let mut paths = self.paths();
-            match paths.get(path) {
+            match paths.all.get(path) {
                 Some(Detail::Known(rows)) => return Ok(rows.clone()),
                 Some(Detail::Coming(coming)) => coming.clone(),
                 None => {
                     let coming = self.begin(path);
-                    paths.insert(path.to_owned(), Detail::Coming(coming.clone()));
+                    paths.all.insert(path.to_owned(), Detail::Coming(coming.clone()));
                     coming
                 }
             }
@@ -128,13 +122,26 @@ impl Details {
             Err(_) => Err(FetchError::NotNow(format!("reading {path} from the source panicked"))),
         };
         match &fetched {
-            Ok(rows) => {
-                self.journal.keep(self.seq, &path, rows);
-                self.paths().insert(path, Detail::Known(rows.clone()));
-            }
-            Err(_) => drop(self.paths().remove(&path)),
+            Ok(rows) => self.learn(path, rows),
+            Err(_) => drop(self.paths().all.remove(&path)),
         }
         fetched
+    }
+
+    fn learn(&self, path: String, rows: &Arc<Rows>) {
+        let bytes = weigh(rows);
+        let mut paths = self.paths();
+        let is_log = paths::is_contents(&path);
+        if is_log && paths.kept_logs + bytes > KEPT_LOGS {
+            paths.passing_logs.push_back((path.clone(), bytes));
+        } else {
+            paths.kept_logs += if is_log { bytes } else { 0 };
+            self.journal.keep(self.seq, &path, rows);
+        }
+        paths.all.insert(path, Detail::Known(rows.clone()));
+        let gone = paths.let_go();
+        self.weight.fetch_add(bytes, Ordering::Relaxed);
+        self.weight.fetch_sub(gone, Ordering::Relaxed);
     }
 
     /// The first row of a path, or null.
@@ -147,24 +154,43 @@ impl Details {
 
     /// Whether something is being fetched.
     pub fn is_fetching(&self) -> bool {
-        self.paths().values().any(|detail| matches!(detail, Detail::Coming(_)))
+        self.paths().all.values().any(|detail| matches!(detail, Detail::Coming(_)))
     }
 
     /// A path's rows, if they have been fetched.
     pub fn kept(&self, path: &str) -> Option<Arc<Rows>> {
-        match self.paths().get(path) {
+        match self.paths().all.get(path) {
             Some(Detail::Known(rows)) => Some(rows.clone()),
             _ => None,
         }
     }
 }
 
+impl Paths {
+    /// Lets logs go that are too much. Answers with their bytes.
+    fn let_go(&mut self) -> usize {
+        let mut bytes: usize = self.passing_logs.iter().map(|(_, bytes)| bytes).sum();
+        let before = bytes;
+        while bytes > LOGS && self.passing_logs.len() > 1 {
+            if let Some((path, of_path)) = self.passing_logs.pop_front() {
+                self.all.remove(&path);
+                bytes -= of_path;
+            }
+        }
+        before - bytes
+    }
+}
+
+fn weigh(rows: &Rows) -> usize {
+    rows.iter().map(weight).sum()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use serde_json::json;
     use tokio::sync::Semaphore;
+
+    use async_trait::async_trait;
 
     use super::*;
     use crate::event::Kind;
@@ -218,6 +244,40 @@ mod tests {
         assert_eq!(*details.kept("a").unwrap(), [json!(7)]);
         assert_eq!(source.asked.load(Ordering::SeqCst), 1);
         assert_eq!(*kept.0.lock().unwrap(), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn logs_beyond_a_bound_are_not_kept_and_are_fetched_again() {
+        let (details, source, kept) = made(|_| Ok(vec![json!({"content": "x".repeat(900 << 10)})]));
+        source.let_go.add_permits(1_000);
+        let log = |n: usize| paths::contents(n);
+        for n in 0..3 {
+            details.get(&log(n)).await.unwrap();
+        }
+        details.get("builds/1/properties").await.unwrap();
+        assert_eq!(*kept.0.lock().unwrap(), [log(0), "builds/1/properties".into()], "the first fits");
+        assert_eq!(*details.get(&log(2)).await.unwrap(), *details.get(&log(0)).await.unwrap());
+        assert_eq!(source.asked.load(Ordering::SeqCst), 4, "all are in memory");
+        for n in 3..100 {
+            details.get(&log(n)).await.unwrap();
+        }
+        assert!((LOGS..LOGS + (4 << 20)).contains(&details.weight()), "{}", details.weight());
+        assert!(details.kept(&log(0)).is_some() && details.kept(&log(99)).is_some() && details.kept(&log(1)).is_none());
+        let asked = source.asked.load(Ordering::SeqCst);
+        details.get(&log(1)).await.unwrap();
+        assert_eq!(source.asked.load(Ordering::SeqCst), asked + 1);
+        assert_eq!(kept.0.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_log_larger_than_all_bounds_is_there_for_who_asked() {
+        let (details, source, _) = made(|n| Ok(vec![json!("x".repeat((40 + n) << 20))]));
+        source.let_go.add_permits(2);
+        details.get(&paths::contents(1)).await.unwrap();
+        assert!(details.kept(&paths::contents(1)).is_some());
+        details.get(&paths::contents(2)).await.unwrap();
+        assert!(details.kept(&paths::contents(1)).is_none() && details.kept(&paths::contents(2)).is_some());
+        assert!(details.weight() < 42 << 20);
     }
 
     #[tokio::test]

@@ -41,6 +41,11 @@ pub fn contents(log: impl Display) -> String {
     format!("logs/{log}/contents")
 }
 
+/// Whether a path is that of a log's contents.
+pub fn is_contents(path: &str) -> bool {
+    path.starts_with("logs/") && path.ends_with("/contents")
+}
+
 /// A build request.
 pub fn buildrequest(id: impl Display) -> String {
     format!("buildrequests/{id}")
