@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use reporter_host::event::{Event, Kind, Rows};
-use reporter_host::source::paths;
+use reporter_host::event::paths;
 use reporter_host_tests::Mapped;
 use serde_json::{Map, Value, json};
 

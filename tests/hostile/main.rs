@@ -2,6 +2,7 @@
 //! nothing of it is kept, and the next one works.
 
 mod host;
+mod slow;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -42,6 +42,11 @@ impl Budget {
         take(&mut self.read_bytes, bytes, "read_kib")
     }
 
+    /// How many texts of a list can be handed to the component at most, and one more.
+    pub(super) fn parts(&self) -> usize {
+        usize::try_from(self.read_bytes).unwrap_or(usize::MAX) / PART + 1
+    }
+
     /// Takes one query or formatter call.
     ///
     /// # Errors

@@ -139,6 +139,8 @@ pub struct Call {
     pub began: Instant,
     /// Epoch ticks in which the guest was found computing.
     pub ticks: u32,
+    /// Whether a host call waits for what only the event's source can tell.
+    fetching: bool,
 }
 
 impl Call {
@@ -162,6 +164,7 @@ impl Call {
             waited: Duration::ZERO,
             began: Instant::now(),
             ticks: 0,
+            fetching: false,
         }
     }
 
@@ -207,6 +210,19 @@ impl Call {
         let value = work.await;
         self.waited += before.elapsed();
         value
+    }
+
+    /// Waits for details of the event. A call whose time is up in here is made again: the fetch goes on without it.
+    pub(super) async fn fetch<T, E: Into<Ended>>(&mut self, work: impl Future<Output = Result<T, E>>) -> Result<T, Ended> {
+        self.fetching = true;
+        let fetched = self.wait(work).await;
+        self.fetching = false;
+        fetched.map_err(Into::into)
+    }
+
+    /// Whether it waits for the event's source, itself or in a formatter.
+    pub fn awaits_source(&self) -> bool {
+        self.fetching && self.details.as_ref().is_some_and(|details| details.is_fetching())
     }
 
     /// Hands text to the component, within the budget.

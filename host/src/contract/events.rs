@@ -1,16 +1,18 @@
 //! `events`: what happened, through handles. Getters of what came with the event are synchronous;
 //! those that may fetch wait.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::Value;
 use wasmtime::component::Resource;
 
-use super::call::{Call, Ended};
+use super::budget::PART;
+use super::call::Call;
 use super::reporter::reporter_host::reporter::events::{
     Host, HostBuild, HostEvent, HostLog, HostStep, HostUser, HostWorker, MasterInfo,
 };
-use crate::event::{Build, Details, Kind, Log, Step, Want};
+use crate::event::{Build, Details, Kind, Log, LogText, Step, Want, paths};
 
 /// An event.
 pub struct EventHandle(pub Arc<Details>);
@@ -50,13 +52,13 @@ impl Call {
         Ok(self.table.get(this)?.0.clone())
     }
 
-    async fn log_text(&mut self, this: &Resource<LogHandle>) -> R<String> {
+    async fn log_text(&mut self, this: &Resource<LogHandle>) -> R<LogText> {
         let log = self.of_log(this)?;
-        Ok(self.wait(log.text()).await.map_err(Ended::from)?)
+        Ok(self.fetch(log.text()).await?)
     }
 
     fn hand_all(&mut self, texts: Vec<String>) -> R<Vec<String>> {
-        self.budget.read(texts.iter().map(String::len).sum())?;
+        self.budget.read(texts.iter().map(|text| text.len() + PART).sum())?;
         Ok(texts)
     }
 }
@@ -84,7 +86,7 @@ impl HostEvent for Call {
 
     async fn builds(&mut self, this: Resource<EventHandle>) -> R<Vec<Resource<BuildHandle>>> {
         let details = self.event(&this)?;
-        let builds = self.wait(Build::of(&details)).await.map_err(Ended::from)?;
+        let builds = self.fetch(Build::of(&details)).await?;
         builds.into_iter().map(|build| self.lend(BuildHandle(Arc::new(build)))).collect()
     }
 
@@ -106,7 +108,7 @@ impl HostEvent for Call {
 
     async fn master(&mut self, this: Resource<EventHandle>) -> R<MasterInfo> {
         let details = self.event(&this)?;
-        let config = self.wait(details.one("config")).await.map_err(Ended::from)?;
+        let config = self.fetch(details.one(paths::CONFIG)).await?;
         let text = |key: &str| config[key].as_str().unwrap_or_default().to_owned();
         let versions = config["versions"].as_array();
         let version = versions.into_iter().flatten().find(|pair| pair[0] == "Buildbot");
@@ -167,43 +169,43 @@ impl HostBuild for Call {
 
     async fn property(&mut self, this: Resource<BuildHandle>, name: String) -> R<Option<String>> {
         let build = self.build(&this)?;
-        let properties = self.wait(build.properties()).await.map_err(Ended::from)?;
+        let properties = self.fetch(build.properties()).await?;
         properties.get(&name).map(|pair| self.hand(pair.to_string())).transpose()
     }
 
     async fn sourcestamps(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let stamps = self.wait(build.sourcestamps()).await.map_err(Ended::from)?;
+        let stamps = self.fetch(build.sourcestamps()).await?;
         self.hand_all(stamps.iter().map(Value::to_string).collect())
     }
 
     async fn previous(&mut self, this: Resource<BuildHandle>) -> R<Option<Resource<BuildHandle>>> {
         let build = self.build(&this)?;
-        let previous = self.wait(build.previous()).await.map_err(Ended::from)?;
+        let previous = self.fetch(build.previous()).await?;
         previous.map(|previous| self.lend(BuildHandle(Arc::new(previous)))).transpose()
     }
 
     async fn changes(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let changes = self.wait(build.changes()).await.map_err(Ended::from)?;
+        let changes = self.fetch(build.changes()).await?;
         self.hand_all(changes.iter().map(Value::to_string).collect())
     }
 
     async fn users(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let users = self.wait(build.users()).await.map_err(Ended::from)?;
+        let users = self.fetch(build.users()).await?;
         self.hand_all(users.into_iter().collect())
     }
 
     async fn steps(&mut self, this: Resource<BuildHandle>) -> R<Vec<Resource<StepHandle>>> {
         let build = self.build(&this)?;
-        let steps = self.wait(build.steps()).await.map_err(Ended::from)?;
+        let steps = self.fetch(build.steps()).await?;
         steps.into_iter().map(|step| self.lend(StepHandle(Arc::new(step)))).collect()
     }
 
     async fn document(&mut self, this: Resource<BuildHandle>, want: Vec<String>) -> R<String> {
         let build = self.build(&this)?;
-        let document = self.wait(build.document(Want::parse(&want))).await.map_err(Ended::from)?;
+        let document = self.fetch(build.document(Want::parse(&want))).await?;
         self.hand(document.to_string())
     }
 
@@ -244,7 +246,7 @@ impl HostStep for Call {
 
     async fn logs(&mut self, this: Resource<StepHandle>) -> R<Vec<Resource<LogHandle>>> {
         let step = self.of_step(&this)?;
-        let logs = self.wait(step.logs()).await.map_err(Ended::from)?;
+        let logs = self.fetch(step.logs()).await?;
         logs.into_iter().map(|log| self.lend(LogHandle(Arc::new(log)))).collect()
     }
 
@@ -287,29 +289,35 @@ impl HostLog for Call {
     async fn read(&mut self, this: Resource<LogHandle>, first: u64, count: u32) -> R<String> {
         let text = self.log_text(&this).await?;
         let skip = usize::try_from(first).unwrap_or(usize::MAX);
-        self.hand(text.split_inclusive('\n').skip(skip).take(count as usize).collect())
+        self.hand(text.lines().skip(skip).take(count as usize).collect())
     }
 
     async fn tail(&mut self, this: Resource<LogHandle>, count: u32) -> R<String> {
         let text = self.log_text(&this).await?;
-        let lines: Vec<&str> = text.split_inclusive('\n').collect();
-        let from = lines.len().saturating_sub(count as usize);
-        self.hand(lines[from..].concat())
+        let skip = text.lines().count().saturating_sub(count as usize);
+        self.hand(text.lines().skip(skip).collect())
     }
 
     async fn find(&mut self, this: Resource<LogHandle>, needles: Vec<String>, most: u32) -> R<Vec<(u64, String)>> {
         let text = self.log_text(&this).await?;
         let needles: Vec<String> = needles.iter().map(|needle| needle.to_lowercase()).collect();
-        let mut found: Vec<(u64, String)> = Vec::new();
+        // More than the budget has room for is not even looked up.
+        let most = (most as usize).min(self.budget.parts());
+        let mut found = VecDeque::new();
         for (number, line) in text.lines().enumerate() {
+            let line = line.strip_suffix('\n').unwrap_or(line);
+            let line = line.strip_suffix('\r').unwrap_or(line);
             let lower = line.to_lowercase();
             if needles.iter().any(|needle| lower.contains(needle.as_str())) {
-                found.push((number as u64, line.to_owned()));
+                if found.len() >= most {
+                    found.pop_front();
+                }
+                found.push_back((number as u64, line));
             }
         }
-        let found = found.split_off(found.len().saturating_sub(most as usize));
-        self.budget.read(found.iter().map(|(_, line)| line.len()).sum())?;
-        Ok(found)
+        found.truncate(most);
+        self.budget.read(found.iter().map(|(_, line)| line.len() + PART).sum())?;
+        Ok(found.into_iter().map(|(number, line)| (number, line.to_owned())).collect())
     }
 
     fn drop(&mut self, this: Resource<LogHandle>) -> R<()> {

@@ -64,7 +64,8 @@ impl Host for Call {
         let entry = self.entry.clone().ok_or_else(|| Ended::Misuse("there is no entry here".into()))?;
         let details = self.details.clone().ok_or_else(|| Ended::Misuse("there is no event here".into()))?;
         let work = entry.formatters.format(&slot, details, subjects, context);
-        let (answer, log) = self.wait(work).await?;
+        // A formatter waits for nothing but details.
+        let (answer, log) = self.fetch(work).await?;
         for (level, line) in log {
             self.note(&level, &format!("{slot}: {line}"));
         }

@@ -38,7 +38,7 @@ impl Host for Call {
                 }
                 Content::Log(log) => {
                     let log = self.table.delete(log)?.0;
-                    let text = self.wait(log.text()).await.map_err(Ended::from)?;
+                    let text = self.fetch(log.text()).await?.lines().collect::<String>();
                     let name = log.spool_name();
                     entry.spool.put(&name, text.as_bytes()).map_err(|error| Ended::NotNow(error.to_string()))?;
                     transport::Content::Spooled(name)

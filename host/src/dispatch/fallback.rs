@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::contract::uid;
-use crate::event::{Details, Kind};
+use crate::event::{Details, Kind, paths};
 use crate::store::{NewDelivery, now_ms};
 use crate::tenant::Entry;
 use crate::transport::{Body, Endpoint, Payload};
@@ -45,7 +45,7 @@ pub fn plain(entry: &Entry, subject: &str, text: &str) -> Option<(Arc<Endpoint>,
 fn subject(details: &Details) -> String {
     let event = &details.event;
     let message = &event.message;
-    let builder = details.kept(&format!("builders/{}", message["builderid"])).and_then(|rows| {
+    let builder = details.kept(&paths::builder(&message["builderid"])).and_then(|rows| {
         rows.first().and_then(|builder| builder["name"].as_str().map(str::to_owned))
     });
     let builder = builder.unwrap_or_else(|| format!("builder {}", message["builderid"]));

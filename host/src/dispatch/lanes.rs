@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::store::Unit;
+use crate::store::{Cause, Unit};
 
 /// A service entry's name, and what its units are ordered by.
 pub type OrderKey = (String, String);
@@ -52,11 +52,10 @@ impl Lanes {
     }
 
     /// The first unit is to be tried again at `due_ms`; it stays the next.
-    pub fn put_off(&self, key: &OrderKey, due_ms: i64) -> Option<Unit> {
+    pub fn put_off(&self, key: &OrderKey, due_ms: i64, cause: Cause) -> Option<Unit> {
         let mut queues = self.queues();
         let unit = queues.get_mut(key).and_then(VecDeque::front_mut)?;
-        unit.due_ms = due_ms;
-        unit.attempts += 1;
+        unit.put_off(due_ms, cause);
         Some(unit.clone())
     }
 

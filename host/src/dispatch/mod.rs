@@ -4,12 +4,14 @@
 //! after another; everything else runs side by side, within a bound for all and a bound for each
 //! entry, so that a slow entry delays nobody else.
 
+mod at_hand;
 mod fallback;
 mod journal;
 mod lanes;
+mod tries;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,12 +19,13 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::delivery::{Directory, Engine};
 use crate::event::{Details, Event, Fetch, FetchError, Rows};
-use crate::sandbox::{Loader, Occasion, Outcome, Ran, RunError, Snapshots};
+use crate::sandbox::{Loader, Occasion, Outcome, Ran, Snapshots};
 use crate::secret::Vault;
-use crate::store::{End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
+use crate::store::{Cause, End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
 use crate::tenant::Entry;
 use crate::transport::Endpoint;
 
+use at_hand::AtHand;
 pub use fallback::plain;
 pub use journal::Intake;
 pub use lanes::OrderKey;
@@ -34,15 +37,9 @@ const CALLS_OF_ENTRY: usize = 8;
 /// Units at a time that are called or wait for the store to take what came of them. More than calls, so that none waits
 /// for another's commit; bounded, so that a store that takes nothing stops the calls.
 const UNITS: usize = 1_024;
-/// Events whose details stay at hand.
-const AT_HAND: usize = 512;
 /// The call after which a snapshot of the entry is made. It costs seconds of a core and spares each call a tenth or two
 /// of a millisecond: for entries with few events it would never pay.
 const SNAPSHOT_AFTER: u32 = 1_000;
-/// Tries of a call that failed but may go better later.
-const TRIES: u32 = 10;
-/// Tries of a call that ran out of time waiting.
-const TRIES_WAITING: u32 = 3;
 
 /// The entries of the settings in force, by name.
 pub type Entries = BTreeMap<String, Arc<Entry>>;
@@ -69,14 +66,8 @@ pub struct Dispatch {
     calls: Semaphore,
     under_way: Semaphore,
     calls_of: Mutex<HashMap<String, Arc<Semaphore>>>,
-    at_hand: Mutex<AtHand>,
+    at_hand: AtHand,
     stop: watch::Sender<bool>,
-}
-
-#[derive(Default)]
-struct AtHand {
-    live: HashMap<i64, Weak<Details>>,
-    recent: VecDeque<Arc<Details>>,
 }
 
 /// The entries in force, as the delivery engine sees them.
@@ -111,7 +102,7 @@ impl Dispatch {
             calls: Semaphore::new(CALLS),
             under_way: Semaphore::new(UNITS),
             calls_of: Mutex::default(),
-            at_hand: Mutex::default(),
+            at_hand: AtHand::default(),
             stop: watch::Sender::new(false),
         });
         let answered = Arc::downgrade(&this);
@@ -195,7 +186,7 @@ impl Dispatch {
             let ended = self.unit(&unit).await;
             drop((own, one));
             next = match self.commit(ended).await {
-                Some(due_ms) => self.lanes.put_off(&key, due_ms),
+                Some((due_ms, cause)) => self.lanes.put_off(&key, due_ms, cause),
                 None => self.lanes.pop(&key),
             };
         }
@@ -237,15 +228,15 @@ impl Dispatch {
                 ended
             }
             Ok(None) => ended(unit, End::Failed("its event is no longer in the journal".into())),
-            Err(error) => ended(unit, put_off(unit, error.to_string())),
+            Err(error) => ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
         }
     }
 
     /// Stores what came of a unit: a store that is full or busy is tried until it takes it. Answers with the time of the
-    /// next try, if there is to be one.
-    async fn commit(&self, ended: UnitEnd) -> Option<i64> {
+    /// next try and its cause, if there is to be one.
+    async fn commit(&self, ended: UnitEnd) -> Option<(i64, Cause)> {
         let again = match ended.end {
-            End::Again { due_ms, .. } => Some(due_ms),
+            End::Again { due_ms, cause, .. } => Some((due_ms, cause)),
             _ => None,
         };
         let mut pause = Duration::from_millis(100);
@@ -260,7 +251,7 @@ impl Dispatch {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(30));
                     if *self.stop.borrow() {
-                        return Some(now_ms());
+                        return Some((now_ms(), Cause::NotNow));
                     }
                 }
             }
@@ -274,7 +265,7 @@ impl Dispatch {
         let state = if entry.plan.state {
             match self.store.state(&unit.entry).await {
                 Ok(state) => state.into_iter().collect(),
-                Err(error) => return ended(unit, put_off(unit, error.to_string())),
+                Err(error) => return ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
             }
         } else {
             BTreeMap::new()
@@ -284,6 +275,7 @@ impl Dispatch {
             Job::Report => entry.reporter.report(occasion).await,
             Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone()).await,
         };
+        self.at_hand.shrink();
         match entry.called() {
             1 => drop(self.snapshots.find(&self.loader, &entry.reporter)),
             SNAPSHOT_AFTER if !entry.reporter.has_snapshot() => self.freeze(entry.clone()),
@@ -303,30 +295,14 @@ impl Dispatch {
 
     /// An event with its details; the same object for all its entries.
     async fn details(&self, seq: i64) -> Result<Option<Arc<Details>>, StoreError> {
-        let found = |at_hand: &AtHand| at_hand.live.get(&seq).and_then(Weak::upgrade);
-        if let Some(details) = found(&self.at_hand.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return Ok(Some(details));
-        }
-        let Some((event, kept)) = self.store.event(seq).await? else { return Ok(None) };
-        Ok(Some(self.remember(seq, Arc::new(event), kept)))
+        self.at_hand.get(seq, self.read(seq)).await
     }
 
-    fn remember(&self, seq: i64, event: Arc<Event>, kept: Vec<(String, Rows)>) -> Arc<Details> {
-        let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(details) = at_hand.live.get(&seq).and_then(Weak::upgrade) {
-            return details;
-        }
+    async fn read(&self, seq: i64) -> Result<Option<Details>, StoreError> {
+        let Some((event, kept)) = self.store.event(seq).await? else { return Ok(None) };
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let source = sources.get(&event.source).cloned().unwrap_or_else(|| Arc::new(Gone));
-        drop(sources);
-        let details = Arc::new(Details::new(event, seq, kept, source, self.store.clone()));
-        at_hand.live.insert(seq, Arc::downgrade(&details));
-        at_hand.recent.push_back(details.clone());
-        if at_hand.recent.len() > AT_HAND {
-            at_hand.recent.pop_front();
-            at_hand.live.retain(|_, details| details.strong_count() > 0);
-        }
-        details
+        Ok(Some(Details::new(Arc::new(event), seq, kept, source, self.store.clone())))
     }
 }
 
@@ -353,26 +329,16 @@ fn ended(unit: &Unit, end: End) -> UnitEnd {
     UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new() }
 }
 
-/// When a unit is tried again: after 1 s, 2 s, 4 s … 5 min.
-fn put_off(unit: &Unit, why: String) -> End {
-    let pause = 1_000_i64 << unit.attempts.min(9);
-    End::Again { due_ms: now_ms() + pause.min(300_000), why }
-}
-
 /// What a call leads to.
 fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) -> UnitEnd {
-    let tries = unit.attempts + 1;
-    let (end, failed) = match ran.answer {
-        Ok(Outcome::Sent) if ran.sends.is_empty() => (End::Skipped("it sent nothing".into()), false),
-        Ok(Outcome::Sent) => (End::Sent, false),
-        Ok(Outcome::Skipped(why)) => (End::Skipped(why), false),
-        Err(RunError::NotNow(why)) => (put_off(unit, why), false),
-        Err(RunError::Failed { message, again: true }) if tries < TRIES => (put_off(unit, message), false),
-        Err(RunError::Limit("wait_ms")) if tries < TRIES_WAITING => (put_off(unit, RunError::Limit("wait_ms").to_string()), false),
-        Err(error) => (End::Failed(error.to_string()), true),
+    let end = match ran.answer {
+        Ok(Outcome::Sent) if ran.sends.is_empty() => End::Skipped("it sent nothing".into()),
+        Ok(Outcome::Sent) => End::Sent,
+        Ok(Outcome::Skipped(why)) => End::Skipped(why),
+        Err(error) => tries::after(unit, error, entry.service.expires_after, now_ms()),
     };
     let sends = match &end {
-        End::Failed(why) if failed => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
+        End::Failed(why) => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
         _ => ran.sends,
     };
     UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::details::{Details, FetchError, Rows};
-use super::{Kind, Log, Step};
+use super::{Details, FetchError, Kind, Log, Rows, Step, paths};
 
 /// Buildbot's code of a build that will be tried again.
 const RETRY: u64 = 5;
@@ -55,9 +54,9 @@ impl Build {
             Kind::BuildsetComplete => {
                 let set = int(&event.message, "bsid").unwrap_or_default();
                 let mut builds = Vec::new();
-                for request in details.get(&format!("buildrequests?buildsetid={set}")).await?.iter() {
+                for request in details.get(&paths::buildset_requests(set)).await?.iter() {
                     let id = int(request, "buildrequestid").unwrap_or_default();
-                    for build in details.get(&format!("buildrequests/{id}/builds")).await?.iter() {
+                    for build in details.get(&paths::request_builds(id)).await?.iter() {
                         let object = Arc::new(build.clone());
                         builds.push(Self::load(details.clone(), object, Role::Member).await?);
                     }
@@ -70,10 +69,10 @@ impl Build {
 
     async fn load(details: Arc<Details>, object: Arc<Value>, role: Role) -> Result<Self, FetchError> {
         let builder = match int(&object, "builderid") {
-            Some(id) => details.one(&format!("builders/{id}")).await?,
+            Some(id) => details.one(&paths::builder(id)).await?,
             None => Value::Null,
         };
-        let config = details.one("config").await?;
+        let config = details.one(paths::CONFIG).await?;
         Ok(Self { details, object, builder: Arc::new(builder), config: Arc::new(config), role })
     }
 
@@ -154,12 +153,12 @@ impl Build {
     /// [`FetchError::NotNow`], as for everything below.
     pub async fn properties(&self) -> Result<Value, FetchError> {
         if let Some(id) = self.id() {
-            let found = self.details.one(&format!("builds/{id}/properties")).await?;
+            let found = self.details.one(&paths::properties(id)).await?;
             return Ok(if found.is_object() { found } else { json!({}) });
         }
         let buildset = self.buildset().await?;
         let id = int(&buildset, "bsid").unwrap_or_default();
-        let mut all = match self.details.one(&format!("buildsets/{id}/properties")).await? {
+        let mut all = match self.details.one(&paths::buildset_properties(id)).await? {
             Value::Object(known) => known,
             _ => Map::new(),
         };
@@ -182,7 +181,7 @@ impl Build {
     pub async fn request(&self) -> Result<Value, FetchError> {
         let mut request = match (self.role, int(&self.object, "buildrequestid")) {
             (Role::Request, _) => self.object.as_ref().clone(),
-            (_, Some(id)) => self.details.one(&format!("buildrequests/{id}")).await?,
+            (_, Some(id)) => self.details.one(&paths::buildrequest(id)).await?,
             (_, None) => Value::Null,
         };
         if self.role == Role::Subject {
@@ -200,7 +199,7 @@ impl Build {
             return Ok(self.details.event.message.clone());
         }
         let mut buildset = match int(&self.request().await?, "buildsetid") {
-            Some(id) => self.details.one(&format!("buildsets/{id}")).await?,
+            Some(id) => self.details.one(&paths::buildset(id)).await?,
             None => Value::Null,
         };
         if self.role != Role::Request || self.details.event.kind == Kind::BuildrequestNew {
@@ -226,7 +225,7 @@ impl Build {
     /// [`FetchError::NotNow`].
     pub async fn changes(&self) -> Result<Arc<Rows>, FetchError> {
         match self.id() {
-            Some(id) => self.details.get(&format!("builds/{id}/changes")).await,
+            Some(id) => self.details.get(&paths::changes(id)).await,
             None => Ok(Arc::default()),
         }
     }
@@ -257,7 +256,7 @@ impl Build {
         let properties = self.properties().await?;
         let of_set = match (self.role, int(&buildset, "bsid")) {
             (Role::Request, _) | (_, None) => Value::Null,
-            (_, Some(id)) => self.details.one(&format!("buildsets/{id}/properties")).await?,
+            (_, Some(id)) => self.details.one(&paths::buildset_properties(id)).await?,
         };
         for source in [&properties, &of_set] {
             add(&source["owner"][0]);
@@ -282,8 +281,7 @@ impl Build {
         let (Some(builder), Some(number)) = (int(&self.object, "builderid"), self.number()) else {
             return Ok(None);
         };
-        let path = format!("builders/{builder}/builds?number__lt={number}&order=-number&limit=10");
-        let rows = self.details.get(&path).await?;
+        let rows = self.details.get(&paths::earlier_builds(builder, number)).await?;
         Ok(rows.iter().find(|build| int(build, "results") != Some(RETRY)).cloned())
     }
 
@@ -293,7 +291,7 @@ impl Build {
     /// [`FetchError::NotNow`].
     pub async fn steps(&self) -> Result<Vec<Step>, FetchError> {
         let Some(id) = self.id() else { return Ok(Vec::new()) };
-        let rows = self.details.get(&format!("builds/{id}/steps")).await?;
+        let rows = self.details.get(&paths::steps(id)).await?;
         Ok(rows
             .iter()
             .map(|step| Step { details: self.details.clone(), object: Arc::new(step.clone()), build: self.url() })
@@ -317,11 +315,11 @@ impl Build {
         }
         if matches!(self.role, Role::Subject | Role::Earlier) {
             let parent = match int(&buildset, "parent_buildid") {
-                Some(id) => self.details.one(&format!("builds/{id}")).await?,
+                Some(id) => self.details.one(&paths::build(id)).await?,
                 None => Value::Null,
             };
             let builder = match int(&parent, "builderid") {
-                Some(id) => self.details.one(&format!("builders/{id}")).await?,
+                Some(id) => self.details.one(&paths::builder(id)).await?,
                 None => Value::Null,
             };
             build.insert("parentbuild".into(), parent);

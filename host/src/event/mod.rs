@@ -2,13 +2,18 @@
 
 mod build;
 mod details;
+mod fetch;
 mod kind;
+pub mod paths;
 mod step;
+mod weight;
 
 pub use build::{Build, Want};
-pub use details::{Details, Fetch, FetchError, Keep, Rows};
+pub use details::Details;
+pub use fetch::{Fetch, FetchError, Keep, Rows};
 pub use kind::Kind;
-pub use step::{Log, Step};
+pub use step::{Log, LogText, Step};
+pub use weight::weight;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::build::{int, log_of, text};
-use super::details::{Details, FetchError};
+use super::{Details, FetchError, Rows, paths};
 
 /// A step of a build.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Step {
     /// [`FetchError::NotNow`].
     pub async fn logs(&self) -> Result<Vec<Log>, FetchError> {
         let Some(id) = int(&self.object, "stepid") else { return Ok(Vec::new()) };
-        let rows = self.details.get(&format!("steps/{id}/logs")).await?;
+        let rows = self.details.get(&paths::logs(id)).await?;
         Ok(rows.iter().map(|log| log_of(self, log)).collect())
     }
 
@@ -89,28 +89,17 @@ impl Log {
     /// [`FetchError::NotNow`].
     pub async fn contents(&self) -> Result<Value, FetchError> {
         let id = int(&self.object, "logid").unwrap_or_default();
-        self.details.one(&format!("logs/{id}/contents")).await
+        self.details.one(&paths::contents(id)).await
     }
 
-    /// The text without the stream prefixes that a log of kind `s` has on each line.
+    /// The text.
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn text(&self) -> Result<String, FetchError> {
-        let contents = self.contents().await?;
-        let raw = text(&contents, "content");
-        if text(&self.object, "type") != "s" {
-            return Ok(raw.to_owned());
-        }
-        let mut plain = String::with_capacity(raw.len());
-        for line in raw.split_inclusive('\n') {
-            let mut characters = line.chars();
-            if line != "\n" {
-                characters.next();
-            }
-            plain.push_str(characters.as_str());
-        }
-        Ok(plain)
+    pub async fn text(&self) -> Result<LogText, FetchError> {
+        let id = int(&self.object, "logid").unwrap_or_default();
+        let rows = self.details.get(&paths::contents(id)).await?;
+        Ok(LogText { rows, prefixed: text(&self.object, "type") == "s" })
     }
 
     async fn document(&self, contents: bool) -> Result<Value, FetchError> {
@@ -131,5 +120,42 @@ impl Log {
             }
         }
         Ok(log)
+    }
+}
+
+/// A log's text: read from where it is, because it may be large.
+pub struct LogText {
+    rows: Arc<Rows>,
+    prefixed: bool,
+}
+
+impl LogText {
+    /// Its lines with their ends, without the stream prefixes that a log of kind `s` has on each.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let raw = self.rows.first().map_or("", |contents| text(contents, "content"));
+        raw.split_inclusive('\n').map(|line| {
+            let mut characters = line.chars();
+            if self.prefixed && line != "\n" {
+                characters.next();
+            }
+            characters.as_str()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_with_streams_is_read_without_their_prefixes() {
+        let lines = |content: &str, prefixed| {
+            let text = LogText { rows: Arc::new(vec![json!({"content": content})]), prefixed };
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines("hmake\n\noüne\ne", true), ["make\n", "\n", "üne\n", ""]);
+        assert_eq!(lines("hmake\n\noüne", false), ["hmake\n", "\n", "oüne"]);
+        let missing = LogText { rows: Arc::default(), prefixed: true };
+        assert_eq!(missing.lines().count(), 0);
     }
 }

@@ -34,7 +34,7 @@ pub enum Outcome {
 /// Why a call failed. Nothing of it is kept but its lines of log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// A detail or a query cannot be had for now.
+    /// A detail or a query cannot be had for now, or the source has not told a detail within the time for waiting.
     #[error("{0}")]
     NotNow(String),
     /// The component said so.
@@ -357,6 +357,9 @@ where
     match ended {
         Some(Ok(value)) => Ok(value),
         Some(Err(error)) => Err(cause(&error, store.data())),
+        None if store.data().awaits_source() => {
+            Err(RunError::NotNow("the event's source has not answered within `wait_ms`; it is still being read from".into()))
+        }
         None => Err(RunError::Limit("wait_ms")),
     }
 }

@@ -12,7 +12,6 @@ pub mod buildbot;
 pub mod inbox;
 #[cfg(test)]
 mod memory;
-pub mod paths;
 pub mod recording;
 
 use std::path::PathBuf;

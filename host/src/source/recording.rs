@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{Arrived, Journal, SourceError, journal_or_wait, paths};
-use crate::event::{Event, Fetch, FetchError, Kind, Rows};
+use super::{Arrived, Journal, SourceError, journal_or_wait};
+use crate::event::{Event, Fetch, FetchError, Kind, Rows, paths};
 use crate::store::{self, StoreError};
 
 /// Events that are read and journalled at a time.

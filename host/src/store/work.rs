@@ -40,10 +40,40 @@ pub struct Unit {
     pub order: String,
     /// What it is to do.
     pub job: Job,
+    /// When it was made, in milliseconds since 1970.
+    pub made_ms: i64,
     /// How often it was tried.
     pub attempts: u32,
+    /// How often of these for [`Cause::Failed`].
+    pub failed: u32,
+    /// How often of these for [`Cause::Waited`].
+    pub waited: u32,
     /// Not before, in milliseconds since 1970.
     pub due_ms: i64,
+}
+
+impl Unit {
+    /// Puts it off until `due_ms`, and counts that.
+    pub fn put_off(&mut self, due_ms: i64, cause: Cause) {
+        self.due_ms = due_ms;
+        self.attempts += 1;
+        match cause {
+            Cause::NotNow => {}
+            Cause::Failed => self.failed += 1,
+            Cause::Waited => self.waited += 1,
+        }
+    }
+}
+
+/// What a unit of work is tried again for. Each has a count of its own, so that none uses up the tries of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Something it needs cannot be had for now.
+    NotNow,
+    /// The component failed and said that it may go better later.
+    Failed,
+    /// It ran out of time waiting.
+    Waited,
 }
 
 /// What a unit of work calls.
@@ -111,8 +141,10 @@ pub enum End {
     Again {
         /// When.
         due_ms: i64,
-        /// Why.
+        /// Why, in words.
         why: String,
+        /// Why, to be counted.
+        cause: Cause,
     },
     /// It failed for good (the plain built-in message, if any, is among the sends).
     Failed(String),

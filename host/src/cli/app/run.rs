@@ -62,7 +62,7 @@ impl crate::dispatch::Observer for Telling {
             End::Sent => return,
             End::Skipped(why) => Came::Skipped { why: why.clone() },
             End::Failed(why) => Came::Failed { why: why.clone() },
-            End::Again { due_ms, why } => Came::Retry { due_ms: *due_ms, why: why.clone() },
+            End::Again { due_ms, why, .. } => Came::Retry { due_ms: *due_ms, why: why.clone() },
         };
         (self.tell)(Told { at_ms: now_ms(), entry: entry.to_owned(), destination: String::new(), title: event.id.clone(), came, content: None });
     }

@@ -29,7 +29,7 @@ pub async fn read(rest: &Rest, cursor: &Cursor, now: i64) -> Result<Reading, Res
     let mut found = Vec::new();
     for row in &request_rows {
         let of_it = match row.row["buildrequestid"].as_i64() {
-            Some(id) if may_be_cancelled(&row.row) => rest.rows(&crate::source::paths::request_builds(id)).await?,
+            Some(id) if may_be_cancelled(&row.row) => rest.rows(&crate::event::paths::request_builds(id)).await?,
             _ => Vec::new(),
         };
         found.extend(of_request(&row.row, row.fresh, &of_it));

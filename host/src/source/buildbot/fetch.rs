@@ -10,8 +10,7 @@ use tokio::sync::Mutex;
 
 use super::Master;
 use super::rest::{Rest, RestError};
-use crate::event::{Fetch, FetchError, Rows};
-use crate::source::paths;
+use crate::event::{Fetch, FetchError, Rows, paths};
 
 /// How long builders and the master's own settings are taken as they were read.
 const FRESH: Duration = Duration::from_secs(600);
@@ -111,13 +110,13 @@ fn embedded(page: &str) -> Option<Value> {
 /// A build's properties. The master writes `owners` between announcing a build and preparing its
 /// worker; until that state is reached, a missing `owners` may still come.
 async fn properties(rest: &Rest, build: &str) -> Result<Rows, RestError> {
-    let path = format!("builds/{build}/properties");
+    let path = paths::properties(build);
     let mut rows = rest.rows(&path).await?;
     for _ in 0..OWNERS_TRIES {
         if rows.first().is_some_and(|properties| properties.get("owners").is_some()) {
             break;
         }
-        let now = rest.rows(&format!("builds/{build}")).await?;
+        let now = rest.rows(&paths::build(build)).await?;
         let early = now.first().is_some_and(|build| build["complete"].as_bool() == Some(false) && matches!(build["state_string"].as_str(), Some("created" | "starting")));
         if early {
             tokio::time::sleep(OWNERS_WAIT).await;
@@ -137,7 +136,7 @@ async fn log(rest: &Rest, id: &str, most: u64) -> Result<Rows, RestError> {
     let mut content = String::new();
     let (mut first, mut lines, mut cut) = (0_usize, 500_usize, false);
     loop {
-        let page = rest.rows(&format!("logs/{id}/contents?offset={first}&limit={lines}")).await;
+        let page = rest.rows(&format!("{}?offset={first}&limit={lines}", paths::contents(id))).await;
         let page = match page {
             Ok(page) => page,
             Err(RestError::Missing(_)) if first > 0 => break,

@@ -57,7 +57,7 @@ impl Master {
     pub async fn check(&self) -> Result<String, String> {
         use crate::event::Fetch as _;
         self.rest.rows("masters").await.map_err(|error| error.to_string())?;
-        let config = self.fetch(crate::source::paths::CONFIG).await.map_err(|error| error.to_string())?;
+        let config = self.fetch(crate::event::paths::CONFIG).await.map_err(|error| error.to_string())?;
         let config = config.first().cloned().unwrap_or_default();
         let version = config["versions"].as_array().into_iter().flatten().find(|pair| pair[0] == "Buildbot");
         let version = version.and_then(|pair| pair[1].as_str()).unwrap_or("unknown version");

@@ -17,6 +17,7 @@ use url::Url;
 use crate::event::{FetchError, Rows};
 use crate::secret::{Plain, VaultError};
 use crate::transport::Verify;
+use crate::transport::http::{chain, verified};
 
 /// Requests under way at a time.
 const MOST_AT_ONCE: u32 = 4;
@@ -80,8 +81,6 @@ impl Rest {
         }
         base.set_query(None);
         base.set_fragment(None);
-        // Fails if a provider is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let made = |error: reqwest::Error| format!("cannot make an HTTP client: {}", chain(&error));
         Ok(Self {
             client: builder(verify)?.read_timeout(SILENCE).build().map_err(made)?,
@@ -231,8 +230,7 @@ impl Rest {
             .get_all(SET_COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok()?.split(';').next())
-            .filter(|pair| pair.trim_start().starts_with("TWISTED_"))
-            .next_back()
+            .rfind(|pair| pair.trim_start().starts_with("TWISTED_"))
             .map(|pair| pair.trim().to_owned());
         let leads = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let _ = answer.bytes().await;
@@ -290,16 +288,7 @@ fn builder(verify: &Verify) -> Result<ClientBuilder, String> {
         .no_gzip()
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_secs(30));
-    Ok(match verify {
-        Verify::System | Verify::Switch(true) => builder,
-        Verify::Switch(false) => builder.tls_danger_accept_invalid_certs(true),
-        Verify::File(file) => {
-            let unreadable = |why: String| format!("verify = {:?}: {why}; name a PEM file with the authorities' certificates", file.display());
-            let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(chain(&error)))?;
-            builder.tls_certs_only(certificates)
-        }
-    })
+    verified(builder, verify).map_err(|error| error.to_string())
 }
 
 /// Whether a login leads to another server, an OAuth provider.
@@ -315,16 +304,4 @@ fn said(body: &[u8]) -> String {
         Some(error) => error,
         None => text.chars().take(200).collect(),
     }
-}
-
-/// An error with its causes, which reqwest does not show by itself.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -16,8 +16,8 @@ use super::rest::RestError;
 use super::websocket::{HEARTBEAT, Heard, NoSocket, Socket};
 use super::workers::Who;
 use super::Master;
-use crate::event::Kind;
-use crate::source::{Arrived, Journal, ended, journal_or_wait, now, pause, paths};
+use crate::event::{Kind, paths};
+use crate::source::{Arrived, Journal, ended, journal_or_wait, now, pause};
 
 /// The master writes a row first and announces it then; what was read is held back for so long, to be heard.
 const SETTLE: Duration = Duration::from_secs(2);

@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::rest::{Rest, RestError, chain};
+use super::rest::{Rest, RestError};
+use crate::transport::http::chain;
 
 /// What is subscribed to. A `*` is exactly one segment.
 const SUBSCRIPTIONS: [&str; 7] = [

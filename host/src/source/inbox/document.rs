@@ -3,8 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::event::{Event, Kind, Rows};
-use crate::source::paths;
+use crate::event::{Event, Kind, Rows, paths};
 
 /// The longest id of an event.
 const LONGEST_ID: usize = 200;
@@ -28,7 +27,7 @@ pub fn event(source: &str, key: Option<&str>, document: &Value, now: i64) -> Res
     let build = Build::new(source, document, results, now);
     let id = match key.or(document["id"].as_str()) {
         Some(id) => id.to_owned(),
-        None if document["buildid"].is_i64() => format!("builds/{}", build.id),
+        None if document["buildid"].is_i64() => paths::build(build.id),
         None => return Err(Wrong { member: "/id", why: "there is neither an `id` nor a `buildid`; give an `id` that is the event's own, here or in the header Idempotency-Key".to_owned() }),
     };
     if id.is_empty() || id.chars().any(char::is_control) {

@@ -26,8 +26,8 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Arrived, Journal, Reveal, SourceError, ended, now, paths};
-use crate::event::{Fetch, FetchError, Rows};
+use super::{Arrived, Journal, Reveal, SourceError, ended, now};
+use crate::event::{Fetch, FetchError, Rows, paths};
 use crate::tenant::settings::InboxSettings;
 
 /// The schema of what is posted.

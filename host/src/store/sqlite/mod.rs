@@ -11,7 +11,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
@@ -37,8 +37,8 @@ pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
     mode: Mode,
-    /// Held by the host.
-    _lock: Option<File>,
+    /// Held by the host until it closes: a fetch under way may outlast that, and holds what it keeps its answer in.
+    lock: Mutex<Option<File>>,
 }
 
 impl SqliteStore {
@@ -58,7 +58,7 @@ impl SqliteStore {
         };
         let readers = open::readers(path).await?;
         let writer = Writer::start(connection, checkpoints).await?;
-        Ok(Self { readers, writer, mode, _lock: lock })
+        Ok(Self { readers, writer, mode, lock: Mutex::new(lock) })
     }
 }
 
@@ -171,6 +171,7 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -54,7 +54,10 @@ pub(super) fn unit(row: &SqliteRow) -> Result<Unit> {
         entry: get(row, "entry")?,
         order: get(row, "ordering")?,
         job: json::<Job>(get(row, "job")?)?,
+        made_ms: get(row, "made_ms")?,
         attempts: get(row, "attempts")?,
+        failed: get(row, "failed")?,
+        waited: get(row, "waited")?,
         due_ms: get(row, "due_ms")?,
     })
 }

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Client, redirect};
 use url::Host;
 
 use super::super::policy::{Denied, Policy, Resolver};
-use super::super::{Verify, install_crypto};
+use super::super::Verify;
+use super::failure::chain;
+use super::verify::{VerifyError, verified};
 
 /// A host that does not answer the connection request in this time is down.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -22,8 +24,8 @@ const MOST_CLIENTS: usize = 64;
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    #[error("verify = {path:?}: {cause}; name a PEM file with the authority's certificate")]
-    File { path: PathBuf, cause: String },
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     #[error("HTTP client: {0}")]
     Build(String),
 }
@@ -66,7 +68,7 @@ impl Clients {
         if let Some(client) = made.get(&way) {
             return Ok(client.clone());
         }
-        let client = self.build(&way)?;
+        let client = self.build(verify)?;
         if made.len() >= MOST_CLIENTS {
             made.clear();
         }
@@ -74,8 +76,7 @@ impl Clients {
         Ok(client)
     }
 
-    fn build(&self, way: &Way) -> Result<Client, ClientError> {
-        install_crypto();
+    fn build(&self, verify: &Verify) -> Result<Client, ClientError> {
         let builder = Client::builder()
             .dns_resolver(Resolver::new(Arc::clone(&self.policy)))
             .redirect(redirect::Policy::none())
@@ -84,19 +85,6 @@ impl Clients {
             .referer(false)
             .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE);
-        let builder = match way {
-            Way::System => builder,
-            Way::Not => builder.tls_danger_accept_invalid_certs(true),
-            Way::File(path, _) => {
-                let wrong = |cause: String| ClientError::File { path: path.clone(), cause };
-                let pem = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-                let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| wrong(e.to_string()))?;
-                if certificates.is_empty() {
-                    return Err(wrong("there is no certificate in it".to_owned()));
-                }
-                builder.tls_certs_only(certificates)
-            }
-        };
-        builder.build().map_err(|e| ClientError::Build(super::failure::chain(&e)))
+        verified(builder, verify)?.build().map_err(|e| ClientError::Build(chain(&e)))
     }
 }

@@ -9,7 +9,7 @@ use super::super::policy::ResolveError;
 use super::super::{Answer, FailedKind};
 
 /// An error and its causes in one line, each once.
-pub(in crate::transport) fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     for cause in causes(error).skip(1) {
         let cause = cause.to_string();

@@ -15,8 +15,11 @@ mod request;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod verify;
 
+pub(crate) use failure::chain;
 pub use request::{RequestError, check_request};
+pub use verify::{VerifyError, verified};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::{Place, event, new_delivery, new_event, send, sent, settled};
-use crate::store::{End, Filter, Mode, NewEvent, Settle, SqliteStore, Store as _, StoreError, UnitEnd};
+use crate::store::{Cause, End, Filter, Mode, NewEvent, Settle, SqliteStore, Store as _, StoreError, UnitEnd};
 
 #[tokio::test]
 async fn writes_that_come_together_are_one_transaction() {
@@ -62,7 +62,7 @@ async fn what_was_answered_is_there_after_a_restart() {
     let unit = &journalled[0].units[0];
     let write = |end, state| UnitEnd { end, state, ..sent(unit, vec![]) };
     let state = vec![("kept".to_owned(), Some("1".to_owned())), ("gone".to_owned(), Some("1".to_owned()))];
-    store.end_unit(write(End::Again { due_ms: 9, why: "busy".into() }, state)).await.unwrap();
+    store.end_unit(write(End::Again { due_ms: 9, why: "busy".into(), cause: Cause::NotNow }, state)).await.unwrap();
     let made = store.end_unit(UnitEnd { sends: vec![new_delivery("one"), new_delivery("two")], ..write(End::Sent, vec![("gone".into(), None)]) }).await.unwrap();
     store.settle(settled(made[0].id, Settle::Delivered)).await.unwrap();
     // No close: what was answered is durable.
@@ -83,6 +83,22 @@ async fn what_was_answered_is_there_after_a_restart() {
     let told = store.explain("main/1", None, 10).await.unwrap();
     assert_eq!((told[0].state.as_str(), told[0].attempts, &told[0].deliveries), ("sent", 2, &vec![1, 2]));
     assert_eq!(store.deliveries(Filter { limit: 10, ..Filter::default() }).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_unit_was_put_off_for_is_counted_over_a_restart() {
+    let place = Place::new();
+    let store = place.open().await;
+    let mut unit = store.journal("main", None, vec![new_event("main/1", &["mail"])]).await.unwrap().remove(0).units.remove(0);
+    for (due_ms, cause) in [(7, Cause::NotNow), (8, Cause::Failed), (9, Cause::Waited), (10, Cause::Failed), (11, Cause::NotNow)] {
+        store.end_unit(UnitEnd { end: End::Again { due_ms, why: "busy".into(), cause }, ..sent(&unit, vec![]) }).await.unwrap();
+        unit.put_off(due_ms, cause);
+    }
+    store.close().await;
+    let store = place.open().await;
+    let again = store.units(0, 10).await.unwrap().remove(0);
+    assert_eq!((again.attempts, again.failed, again.waited, again.due_ms), (5, 2, 1, 11));
+    assert_eq!(format!("{again:?}"), format!("{unit:?}"));
 }
 
 #[tokio::test]

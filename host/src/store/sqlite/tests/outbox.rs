@@ -13,7 +13,7 @@ use super::ops::{Op, Pick, entry, id, op};
 use super::{Place, SqliteStore, line, new_delivery, new_event, payload};
 use crate::event::Keep as _;
 use crate::store::{
-    End, Filter, Job, NewDelivery, Retention, Settle, Settled, SplitOff, Store as _, TaggedAnswer, Unit, UnitEnd,
+    Cause, End, Filter, Job, NewDelivery, Retention, Settle, Settled, SplitOff, Store as _, TaggedAnswer, Unit, UnitEnd,
 };
 use crate::transport::{Body, Payload};
 
@@ -86,12 +86,12 @@ impl Both {
                 let number = self.pick(*unit, 1, waiting);
                 let of = self.model.units.get(&number).cloned();
                 let (event, of) = of.map_or((1, entry(0)), |unit| (unit.event, unit.entry));
-                let unit = Unit { id: number, event, entry: of.clone(), order: "b".into(), job: Job::Report, attempts: 0, due_ms: 0 };
+                let unit = Unit { id: number, event, entry: of.clone(), order: "b".into(), job: Job::Report, made_ms: 0, attempts: 0, failed: 0, waited: 0, due_ms: 0 };
                 let (state, end) = match end {
                     0..=2 => ("sent", End::Sent),
                     3 => ("skipped", End::Skipped("mode".into())),
                     4 => ("failed", End::Failed("trap".into())),
-                    _ => ("waiting", End::Again { due_ms: 7, why: "later".into() }),
+                    _ => ("waiting", End::Again { due_ms: 7, why: "later".into(), cause: Cause::NotNow }),
                 };
                 let (mut new, mut expected) = (Vec::new(), Vec::new());
                 for (lane, supersede, tagged) in sends {

@@ -8,7 +8,7 @@ use super::standing::Standing;
 use super::{Next, Write};
 use crate::event::Event;
 use crate::store::{
-    AttemptLine, Delivery, End, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, Unit, UnitEnd, now_ms,
+    AttemptLine, Cause, Delivery, End, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, Unit, UnitEnd, now_ms,
 };
 use crate::transport::Payload;
 
@@ -37,7 +37,9 @@ pub(super) struct UnitChange<'a> {
     pub log: Option<String>,
     pub due_ms: Option<i64>,
     pub ended: bool,
-    pub tries: u32,
+    pub attempts: u32,
+    pub failed: u32,
+    pub waited: u32,
 }
 
 /// A new delivery's row.
@@ -110,7 +112,10 @@ impl<'a> Plan<'a> {
                 entry: unit.entry.clone(),
                 order: unit.order.clone(),
                 job: Job::Report,
+                made_ms: self.now,
                 attempts: 0,
+                failed: 0,
+                waited: 0,
                 due_ms: self.now,
             });
             let units: Vec<Unit> = units.collect();
@@ -126,12 +131,13 @@ impl<'a> Plan<'a> {
         if !standing.units.contains(&unit.id) {
             return Ok(Vec::new());
         }
-        let (state, why, due_ms) = match &ended.end {
+        let (state, why, again) = match &ended.end {
             End::Sent => ("sent", None, None),
             End::Skipped(why) => ("skipped", Some(why.as_str()), None),
             End::Failed(why) => ("failed", Some(why.as_str()), None),
-            End::Again { due_ms, why } => ("waiting", Some(why.as_str()), Some(*due_ms)),
+            End::Again { due_ms, why, cause } => ("waiting", Some(why.as_str()), Some((*due_ms, *cause))),
         };
+        let is = |cause| u32::from(again.is_some_and(|(_, of)| of == cause));
         if state != "waiting" {
             standing.units.remove(&unit.id);
         }
@@ -140,9 +146,11 @@ impl<'a> Plan<'a> {
             state,
             why,
             log: if ended.log.is_empty() { None } else { Some(text(&ended.log)?) },
-            due_ms,
+            due_ms: again.map(|(due_ms, _)| due_ms),
             ended: state != "waiting",
-            tries: change.tries + 1,
+            attempts: change.attempts + 1,
+            failed: change.failed + is(Cause::Failed),
+            waited: change.waited + is(Cause::Waited),
         };
         for (key, value) in &ended.state {
             self.state.insert((&unit.entry, key), value.as_deref());
@@ -207,7 +215,10 @@ impl<'a> Plan<'a> {
             entry: standing.entry.clone(),
             order: format!("answered/{id}"),
             job: Job::Answered { tag: standing.tag.clone()?, answer: settled.answer.clone()? },
+            made_ms: self.now,
             attempts: 0,
+            failed: 0,
+            waited: 0,
             due_ms: self.now,
         };
         let unit = Unit { id: take(&mut next.unit), ..unit };

@@ -108,10 +108,10 @@ async fn state(connection: &mut SqliteConnection, plan: &Plan<'_>) -> Result<()>
 
 pub(super) async fn insert_units(connection: &mut SqliteConnection, units: &[Unit]) -> Result<()> {
     let jobs = units.iter().map(|unit| text(&unit.job)).collect::<Result<Vec<_>>>()?;
-    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO units (id, event, entry, ordering, job, state, attempts, due_ms) ");
+    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO units (id, event, entry, ordering, job, state, made_ms, attempts, failed, waited, due_ms) ");
     query.push_values(units.iter().zip(jobs), |mut row, (unit, job)| {
         row.push_bind(unit.id).push_bind(unit.event).push_bind(&unit.entry).push_bind(&unit.order);
-        row.push_bind(job).push("'waiting'").push("0").push_bind(unit.due_ms);
+        row.push_bind(job).push("'waiting'").push_bind(unit.made_ms).push("0").push("0").push("0").push_bind(unit.due_ms);
     });
     run(connection, query).await
 }
@@ -119,11 +119,11 @@ pub(super) async fn insert_units(connection: &mut SqliteConnection, units: &[Uni
 async fn change_units(connection: &mut SqliteConnection, units: &[(i64, &UnitChange<'_>)], now: i64) -> Result<()> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "UPDATE units SET state = v.column2, why = v.column3, log = v.column4, due_ms = coalesce(v.column5, due_ms), \
-         ended_ms = v.column6, attempts = attempts + v.column7 FROM (",
+         ended_ms = v.column6, attempts = attempts + v.column7, failed = failed + v.column8, waited = waited + v.column9 FROM (",
     );
     query.push_values(units, |mut row, (id, unit)| {
         row.push_bind(*id).push_bind(unit.state).push_bind(unit.why).push_bind(&unit.log).push_bind(unit.due_ms);
-        row.push_bind(unit.ended.then_some(now)).push_bind(unit.tries);
+        row.push_bind(unit.ended.then_some(now)).push_bind(unit.attempts).push_bind(unit.failed).push_bind(unit.waited);
     });
     query.push(") AS v WHERE units.id = v.column1");
     run(connection, query).await
