@@ -12,7 +12,7 @@ use super::call::Call;
 use super::reporter::reporter_host::reporter::events::{
     Host, HostBuild, HostEvent, HostLog, HostStep, HostUser, HostWorker, MasterInfo,
 };
-use crate::event::{Build, Details, Kind, Log, LogText, Step, Want, paths};
+use crate::event::{Build, Details, Kind, Log, Row, LogText, Step, Want, paths};
 
 /// An event.
 pub struct EventHandle(pub Arc<Details>);
@@ -23,7 +23,7 @@ pub struct StepHandle(pub Arc<Step>);
 /// A log.
 pub struct LogHandle(pub Arc<Log>);
 /// A worker, in the REST API's shape.
-pub struct WorkerHandle(pub Arc<Value>);
+pub struct WorkerHandle(pub Row);
 /// A person.
 pub struct UserHandle(pub String);
 
@@ -48,7 +48,7 @@ impl Call {
         Ok(self.table.get(this)?.0.clone())
     }
 
-    fn of_worker(&self, this: &Resource<WorkerHandle>) -> R<Arc<Value>> {
+    fn of_worker(&self, this: &Resource<WorkerHandle>) -> R<Row> {
         Ok(self.table.get(this)?.0.clone())
     }
 
@@ -103,7 +103,7 @@ impl HostEvent for Call {
         if !matches!(details.event.kind, Kind::WorkerMissing | Kind::WorkerConnected) {
             return Ok(None);
         }
-        self.lend(WorkerHandle(Arc::new(details.event.message.clone()))).map(Some)
+        self.lend(WorkerHandle(Row::message(&details.event))).map(Some)
     }
 
     async fn master(&mut self, this: Resource<EventHandle>) -> R<MasterInfo> {
@@ -175,8 +175,8 @@ impl HostBuild for Call {
 
     async fn sourcestamps(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let stamps = self.fetch(build.sourcestamps()).await?;
-        self.hand_all(stamps.iter().map(Value::to_string).collect())
+        let buildset = self.fetch(build.set()).await?;
+        self.hand_all(buildset["sourcestamps"].as_array().into_iter().flatten().map(Value::to_string).collect())
     }
 
     async fn previous(&mut self, this: Resource<BuildHandle>) -> R<Option<Resource<BuildHandle>>> {
@@ -206,7 +206,7 @@ impl HostBuild for Call {
     async fn document(&mut self, this: Resource<BuildHandle>, want: Vec<String>) -> R<String> {
         let build = self.build(&this)?;
         let document = self.fetch(build.document(Want::parse(&want))).await?;
-        self.hand(document.to_string())
+        self.hand(document.as_ref().to_owned())
     }
 
     fn drop(&mut self, this: Resource<BuildHandle>) -> R<()> {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use wasmtime::component::Resource;
 
 use super::call::{Call, Ended, Phase};
 use super::events::{BuildHandle, UserHandle, WorkerHandle};
 use super::reporter::reporter_host::reporter::events::Subjects as Handles;
 use super::reporter::reporter_host::reporter::formatters::Host;
-use crate::event::Build;
+use crate::event::{Build, Row};
 
 /// What a hook is about, outside of any instance.
 #[derive(Clone)]
@@ -17,7 +16,7 @@ pub enum Subjects {
     /// Builds.
     Builds(Vec<Arc<Build>>),
     /// A worker.
-    Worker(Arc<Value>),
+    Worker(Row),
     /// People.
     Users(Vec<String>),
 }

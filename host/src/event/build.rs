@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Details, FetchError, Kind, Log, Rows, Step, paths};
+use super::{Details, FetchError, Kind, Row, Rows, Step, paths};
 
 /// Buildbot's code of a build that will be tried again.
 const RETRY: u64 = 5;
@@ -17,14 +17,15 @@ const CANCELLED: u64 = 6;
 pub struct Build {
     details: Arc<Details>,
     /// The build in the REST API's shape; the build request for a pseudo-build.
-    object: Arc<Value>,
-    builder: Arc<Value>,
-    config: Arc<Value>,
+    object: Row,
+    builder: Row,
+    config: Row,
     role: Role,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+/// Why a build is shown with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Role {
     /// The build that the event is about.
     Subject,
     /// The build request that the event is about.
@@ -42,38 +43,31 @@ impl Build {
     /// [`FetchError::NotNow`].
     pub async fn of(details: &Arc<Details>) -> Result<Vec<Self>, FetchError> {
         let event = &details.event;
-        match event.kind {
-            Kind::BuildStarted | Kind::BuildFinished => {
-                let object = Arc::new(event.message.clone());
-                Ok(vec![Self::load(details.clone(), object, Role::Subject).await?])
-            }
-            Kind::BuildrequestNew | Kind::BuildrequestCancelled => {
-                let object = Arc::new(event.message.clone());
-                Ok(vec![Self::load(details.clone(), object, Role::Request).await?])
-            }
-            Kind::BuildsetComplete => {
-                let set = int(&event.message, "bsid").unwrap_or_default();
-                let mut builds = Vec::new();
-                for request in details.get(&paths::buildset_requests(set)).await?.iter() {
-                    let id = int(request, "buildrequestid").unwrap_or_default();
-                    for build in details.get(&paths::request_builds(id)).await?.iter() {
-                        let object = Arc::new(build.clone());
-                        builds.push(Self::load(details.clone(), object, Role::Member).await?);
-                    }
-                }
-                Ok(builds)
-            }
-            Kind::WorkerMissing | Kind::WorkerConnected => Ok(Vec::new()),
-        }
+        let role = match event.kind {
+            Kind::BuildStarted | Kind::BuildFinished => Role::Subject,
+            Kind::BuildrequestNew | Kind::BuildrequestCancelled => Role::Request,
+            Kind::BuildsetComplete => return Self::of_set(details).await,
+            Kind::WorkerMissing | Kind::WorkerConnected => return Ok(Vec::new()),
+        };
+        Ok(vec![Self::load(details, Row::message(event), role).await?])
     }
 
-    async fn load(details: Arc<Details>, object: Arc<Value>, role: Role) -> Result<Self, FetchError> {
-        let builder = match int(&object, "builderid") {
-            Some(id) => details.one(&paths::builder(id)).await?,
-            None => Value::Null,
-        };
+    async fn of_set(details: &Arc<Details>) -> Result<Vec<Self>, FetchError> {
+        let set = int(&details.event.message, "bsid").unwrap_or_default();
+        let mut builds = Vec::new();
+        for request in details.get(&paths::buildset_requests(set)).await?.iter() {
+            let id = int(request, "buildrequestid").unwrap_or_default();
+            for build in Row::all(&details.get(&paths::request_builds(id)).await?) {
+                builds.push(Self::load(details, build, Role::Member).await?);
+            }
+        }
+        Ok(builds)
+    }
+
+    async fn load(details: &Arc<Details>, object: Row, role: Role) -> Result<Self, FetchError> {
+        let builder = of_id(details, &object, "builderid", paths::builder).await?;
         let config = details.one(paths::CONFIG).await?;
-        Ok(Self { details, object, builder: Arc::new(builder), config: Arc::new(config), role })
+        Ok(Self { details: details.clone(), object, builder, config, role })
     }
 
     /// The database id; none for a pseudo-build.
@@ -151,17 +145,15 @@ impl Build {
     ///
     /// # Errors
     /// [`FetchError::NotNow`], as for everything below.
-    pub async fn properties(&self) -> Result<Value, FetchError> {
+    pub async fn properties(&self) -> Result<Row, FetchError> {
         if let Some(id) = self.id() {
             let found = self.details.one(&paths::properties(id)).await?;
-            return Ok(if found.is_object() { found } else { json!({}) });
+            return Ok(if found.is_object() { found } else { json!({}).into() });
         }
-        let buildset = self.buildset().await?;
+        let buildset = self.set().await?;
         let id = int(&buildset, "bsid").unwrap_or_default();
-        let mut all = match self.details.one(&paths::buildset_properties(id)).await? {
-            Value::Object(known) => known,
-            _ => Map::new(),
-        };
+        let known = self.details.one(&paths::buildset_properties(id)).await?;
+        let mut all = known.as_object().cloned().unwrap_or_default();
         all.insert("buildername".into(), json!([self.builder(), "Builder"]));
         all.insert("builderid".into(), json!([self.object["builderid"], "Builder"]));
         all.insert("buildnumber".into(), json!([null, "Build"]));
@@ -170,53 +162,50 @@ impl Build {
                 all.insert(key.into(), json!([stamp[key], "Build"]));
             }
         }
-        Ok(Value::Object(all))
+        Ok(Value::Object(all).into())
+    }
+
+    async fn of_request(&self) -> Result<Row, FetchError> {
+        if self.role == Role::Request {
+            return Ok(self.object.clone());
+        }
+        of_id(&self.details, &self.object, "buildrequestid", paths::buildrequest).await
     }
 
     /// The build request. Its completion is left out of a build's event: the set ends after the
     /// build, and a reader outside would see sometimes one and sometimes the other.
-    ///
-    /// # Errors
-    /// [`FetchError::NotNow`].
-    pub async fn request(&self) -> Result<Value, FetchError> {
-        let mut request = match (self.role, int(&self.object, "buildrequestid")) {
-            (Role::Request, _) => self.object.as_ref().clone(),
-            (_, Some(id)) => self.details.one(&paths::buildrequest(id)).await?,
-            (_, None) => Value::Null,
-        };
+    async fn request(&self) -> Result<Value, FetchError> {
+        let mut request = self.of_request().await?.to_value();
         if self.role == Role::Subject {
             unfinished(&mut request);
         }
         Ok(request)
     }
 
-    /// The buildset, source stamps included. See [`Build::request`] for its completion.
+    /// The buildset, source stamps included, complete or not as the source had it when it was asked.
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn buildset(&self) -> Result<Value, FetchError> {
+    pub async fn set(&self) -> Result<Row, FetchError> {
         if self.role == Role::Member {
-            return Ok(self.details.event.message.clone());
+            return Ok(Row::message(&self.details.event));
         }
-        let mut buildset = match int(&self.request().await?, "buildsetid") {
-            Some(id) => self.details.one(&paths::buildset(id)).await?,
-            None => Value::Null,
+        let request = self.of_request().await?;
+        of_id(&self.details, &request, "buildsetid", paths::buildset).await
+    }
+
+    /// The buildset. See [`Build::request`] for its completion.
+    async fn buildset(&self) -> Result<Value, FetchError> {
+        let mut buildset = self.set().await?.to_value();
+        let ends_later = match self.role {
+            Role::Member => false,
+            Role::Request => self.details.event.kind == Kind::BuildrequestNew,
+            Role::Subject | Role::Earlier => true,
         };
-        if self.role != Role::Request || self.details.event.kind == Kind::BuildrequestNew {
+        if ends_later {
             unfinished(&mut buildset);
         }
         Ok(buildset)
-    }
-
-    /// The source stamps.
-    ///
-    /// # Errors
-    /// [`FetchError::NotNow`].
-    pub async fn sourcestamps(&self) -> Result<Rows, FetchError> {
-        Ok(match self.buildset().await?["sourcestamps"].take() {
-            Value::Array(stamps) => stamps,
-            _ => Vec::new(),
-        })
     }
 
     /// The changes since the last success.
@@ -249,14 +238,14 @@ impl Build {
         for change in self.changes().await?.iter() {
             add(&change["author"]);
         }
-        let buildset = self.buildset().await?;
+        let buildset = self.set().await?;
         for stamp in buildset["sourcestamps"].as_array().into_iter().flatten() {
             add(&stamp["patch"]["author"]);
         }
         let properties = self.properties().await?;
-        let of_set = match (self.role, int(&buildset, "bsid")) {
-            (Role::Request, _) | (_, None) => Value::Null,
-            (_, Some(id)) => self.details.one(&paths::buildset_properties(id)).await?,
+        let of_set = match self.role {
+            Role::Request => Value::Null.into(),
+            _ => of_id(&self.details, &buildset, "bsid", paths::buildset_properties).await?,
         };
         for source in [&properties, &of_set] {
             add(&source["owner"][0]);
@@ -271,18 +260,18 @@ impl Build {
     /// [`FetchError::NotNow`].
     pub async fn previous(&self) -> Result<Option<Self>, FetchError> {
         Ok(self.previous_object().await?.map(|object| Self {
-            object: Arc::new(object),
+            object,
             role: Role::Earlier,
             ..self.clone()
         }))
     }
 
-    async fn previous_object(&self) -> Result<Option<Value>, FetchError> {
+    async fn previous_object(&self) -> Result<Option<Row>, FetchError> {
         let (Some(builder), Some(number)) = (int(&self.object, "builderid"), self.number()) else {
             return Ok(None);
         };
         let rows = self.details.get(&paths::earlier_builds(builder, number)).await?;
-        Ok(rows.iter().find(|build| int(build, "results") != Some(RETRY)).cloned())
+        Ok(Row::all(&rows).find(|build| int(build, "results") != Some(RETRY)))
     }
 
     /// The steps.
@@ -292,38 +281,37 @@ impl Build {
     pub async fn steps(&self) -> Result<Vec<Step>, FetchError> {
         let Some(id) = self.id() else { return Ok(Vec::new()) };
         let rows = self.details.get(&paths::steps(id)).await?;
-        Ok(rows
-            .iter()
-            .map(|step| Step { details: self.details.clone(), object: Arc::new(step.clone()), build: self.url() })
-            .collect())
+        Ok(Row::all(&rows).map(|object| Step { details: self.details.clone(), object, build: self.url() }).collect())
     }
 
-    /// The build as a document; see `events.build.document` in the contract.
+    /// The build as a document, a JSON object; see `events.build.document` in the contract.
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn document(&self, want: Want) -> Result<Value, FetchError> {
+    pub async fn document(&self, want: Want) -> Result<Arc<str>, FetchError> {
+        // What logs say is much, and may have to be read again.
+        if want.log_contents {
+            return Ok(self.make(want).await?.to_string().into());
+        }
+        let id = int(&self.object, if self.role == Role::Request { "buildrequestid" } else { "buildid" });
+        self.details.document((self.role, id.unwrap_or_default(), want), self.make(want)).await
+    }
+
+    async fn make(&self, want: Want) -> Result<Value, FetchError> {
         let mut build = match self.role {
             Role::Request => Map::new(),
             _ => self.object.as_object().cloned().unwrap_or_default(),
         };
-        let properties = if want.properties { self.properties().await? } else { json!({}) };
         let buildset = self.buildset().await?;
-        build.insert("properties".into(), properties);
+        build.insert("properties".into(), if want.properties { self.properties().await?.to_value() } else { json!({}) });
         if self.role != Role::Member {
             build.insert("buildrequest".into(), self.request().await?);
         }
         if matches!(self.role, Role::Subject | Role::Earlier) {
-            let parent = match int(&buildset, "parent_buildid") {
-                Some(id) => self.details.one(&paths::build(id)).await?,
-                None => Value::Null,
-            };
-            let builder = match int(&parent, "builderid") {
-                Some(id) => self.details.one(&paths::builder(id)).await?,
-                None => Value::Null,
-            };
-            build.insert("parentbuild".into(), parent);
-            build.insert("parentbuilder".into(), builder);
+            let parent = of_id(&self.details, &buildset, "parent_buildid", paths::build).await?;
+            let builder = of_id(&self.details, &parent, "builderid", paths::builder).await?;
+            build.insert("parentbuild".into(), parent.to_value());
+            build.insert("parentbuilder".into(), builder.to_value());
         }
         build.insert("buildset".into(), buildset);
         if self.role == Role::Request {
@@ -331,10 +319,11 @@ impl Build {
             build.insert("results".into(), self.results().map_or(Value::Null, Value::from));
         }
         build.insert("complete".into(), self.complete().into());
-        build.insert("builder".into(), self.builder.as_ref().clone());
+        build.insert("builder".into(), self.builder.to_value());
         build.insert("url".into(), self.url().into());
         if want.previous_build {
-            build.insert("prev_build".into(), self.previous_object().await?.unwrap_or(Value::Null));
+            let previous = self.previous_object().await?;
+            build.insert("prev_build".into(), previous.map_or(Value::Null, |previous| previous.to_value()));
         }
         if want.steps {
             let mut steps = Vec::new();
@@ -344,6 +333,14 @@ impl Build {
             build.insert("steps".into(), steps.into());
         }
         Ok(Value::Object(build))
+    }
+}
+
+/// The object whose id stands under `key`, or null.
+async fn of_id(details: &Arc<Details>, object: &Value, key: &str, path: impl Fn(u64) -> String) -> Result<Row, FetchError> {
+    match int(object, key) {
+        Some(id) => details.one(&path(id)).await,
+        None => Ok(Value::Null.into()),
     }
 }
 
@@ -376,11 +373,6 @@ impl Want {
             previous_build: has("previous-build"),
         }
     }
-}
-
-/// The first log of a name among the steps of a build, for tests and excerpts.
-pub(super) fn log_of(step: &Step, object: &Value) -> Log {
-    Log { details: step.details.clone(), object: Arc::new(object.clone()), step: step.clone() }
 }
 
 fn unfinished(object: &mut Value) {

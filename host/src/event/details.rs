@@ -10,7 +10,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
 
-use super::{Event, Fetch, FetchError, Keep, Rows, paths, weight};
+use super::build::{Role, Want};
+use super::{Event, Fetch, FetchError, Keep, Row, Rows, paths, weight};
 
 /// Bytes of the contents of logs that are kept with one event. Logs beyond that are in memory only, and are fetched
 /// again when they are asked for and have gone from there: the source still has them, and the journal stays small.
@@ -30,8 +31,12 @@ pub struct Details {
     source: Arc<dyn Fetch>,
     journal: Arc<dyn Keep>,
     paths: Mutex<Paths>,
+    documents: Mutex<HashMap<About, Arc<str>>>,
     weight: AtomicUsize,
 }
+
+/// What a document is about: a build in its role, and what it contains.
+pub(super) type About = (Role, u64, Want);
 
 #[derive(Default)]
 struct Paths {
@@ -72,7 +77,7 @@ impl Details {
             }
             paths.all.insert(path, Detail::Known(Arc::new(rows)));
         }
-        Self { event, seq, source, journal, paths: Mutex::new(paths), weight: AtomicUsize::new(bytes) }
+        Self { event, seq, source, journal, paths: Mutex::new(paths), documents: Mutex::default(), weight: AtomicUsize::new(bytes) }
     }
 
     /// Bytes of the event and its details in memory, roughly.
@@ -148,8 +153,31 @@ impl Details {
     ///
     /// # Errors
     /// As [`Details::get`].
-    pub async fn one(self: &Arc<Self>, path: &str) -> Result<Value, FetchError> {
-        Ok(self.get(path).await?.first().cloned().unwrap_or(Value::Null))
+    pub async fn one(self: &Arc<Self>, path: &str) -> Result<Row, FetchError> {
+        Ok(Row::nth(&self.get(path).await?, 0))
+    }
+
+    /// A document about the event, made once for all entries that ask for the same.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(super) async fn document(
+        &self,
+        about: About,
+        make: impl Future<Output = Result<Value, FetchError>>,
+    ) -> Result<Arc<str>, FetchError> {
+        if let Some(known) = self.documents().get(&about) {
+            return Ok(known.clone());
+        }
+        let document: Arc<str> = make.await?.to_string().into();
+        if self.documents().insert(about, document.clone()).is_none() {
+            self.weight.fetch_add(document.len(), Ordering::Relaxed);
+        }
+        Ok(document)
+    }
+
+    fn documents(&self) -> MutexGuard<'_, HashMap<About, Arc<str>>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether something is being fetched.

@@ -5,6 +5,7 @@ mod details;
 mod fetch;
 mod kind;
 pub mod paths;
+mod row;
 mod step;
 mod weight;
 
@@ -12,6 +13,7 @@ pub use build::{Build, Want};
 pub use details::Details;
 pub use fetch::{Fetch, FetchError, Keep, Rows};
 pub use kind::Kind;
+pub use row::Row;
 pub use step::{Log, LogText, Step};
 pub use weight::weight;
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::build::{int, log_of, text};
-use super::{Details, FetchError, Rows, paths};
+use super::build::{int, text};
+use super::{Details, FetchError, Row, Rows, paths};
 
 /// A step of a build.
 #[derive(Clone)]
 pub struct Step {
     pub(super) details: Arc<Details>,
     /// The step in the REST API's shape.
-    pub object: Arc<Value>,
+    pub object: Row,
     /// The build's page, or empty.
     pub(super) build: String,
 }
@@ -35,7 +35,7 @@ impl Step {
     pub async fn logs(&self) -> Result<Vec<Log>, FetchError> {
         let Some(id) = int(&self.object, "stepid") else { return Ok(Vec::new()) };
         let rows = self.details.get(&paths::logs(id)).await?;
-        Ok(rows.iter().map(|log| log_of(self, log)).collect())
+        Ok(Row::all(&rows).map(|object| Log { details: self.details.clone(), object, step: self.clone() }).collect())
     }
 
     /// The step as a JSON object in Buildbot's shape, with `logs` and their contents if wanted.
@@ -43,7 +43,7 @@ impl Step {
     /// # Errors
     /// [`FetchError::NotNow`].
     pub async fn document(&self, logs: bool, contents: bool) -> Result<Value, FetchError> {
-        let mut step = self.object.as_ref().clone();
+        let mut step = self.object.to_value();
         if logs && let Some(step) = step.as_object_mut() {
             let mut all = Vec::new();
             for log in self.logs().await? {
@@ -60,7 +60,7 @@ impl Step {
 pub struct Log {
     pub(super) details: Arc<Details>,
     /// The log in the REST API's shape.
-    pub object: Arc<Value>,
+    pub object: Row,
     pub(super) step: Step,
 }
 
@@ -84,10 +84,7 @@ impl Log {
     }
 
     /// The contents as the REST API has them, stream prefixes included.
-    ///
-    /// # Errors
-    /// [`FetchError::NotNow`].
-    pub async fn contents(&self) -> Result<Value, FetchError> {
+    async fn contents(&self) -> Result<Row, FetchError> {
         let id = int(&self.object, "logid").unwrap_or_default();
         self.details.one(&paths::contents(id)).await
     }
@@ -103,7 +100,7 @@ impl Log {
     }
 
     async fn document(&self, contents: bool) -> Result<Value, FetchError> {
-        let mut log = self.object.as_ref().clone();
+        let mut log = self.object.to_value();
         let page = self.url();
         let content = if contents { Some(self.contents().await?) } else { None };
         if let Some(log) = log.as_object_mut() {
@@ -116,7 +113,7 @@ impl Log {
                 log.insert("url_raw_inline".into(), format!("{api}api/v2/logs/{id}/raw_inline").into());
             }
             if let Some(content) = content {
-                log.insert("content".into(), if content.is_null() { json!({"logid": id, "firstline": 0, "content": ""}) } else { content });
+                log.insert("content".into(), if content.is_null() { json!({"logid": id, "firstline": 0, "content": ""}) } else { content.to_value() });
             }
         }
         Ok(log)
