@@ -4,6 +4,7 @@
 //! `GET {path}/schema.json`) and answers 202, or 200 if that event is known already:
 //! `{"id": "inbox/42/finished", "known": false}`. Errors are `{"error": …, "member": "/builder"}`.
 
+mod connections;
 mod document;
 #[cfg(test)]
 mod tests;
@@ -16,8 +17,8 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jsonschema::Validator;
@@ -26,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Arrived, Journal, Reveal, SourceError, ended, now};
+use super::{Arrived, Journal, Reveal, SourceError, now};
 use crate::event::{Fetch, FetchError, Rows, paths};
 use crate::tenant::settings::InboxSettings;
 
@@ -36,8 +37,8 @@ pub const SCHEMA: &str = include_str!("../../../../docs/inbox.schema.json");
 const BODY: Duration = Duration::from_secs(30);
 /// Documents that are parsed at a time; further ones wait.
 const READING: usize = 4;
-/// How long posts under way have at the shutdown.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// Values (texts, numbers, lists, objects …) of one document. Each can take many times its bytes in memory.
+const VALUES: usize = 50_000;
 /// The header that may carry the event's id.
 const KEY: &str = "idempotency-key";
 
@@ -77,7 +78,7 @@ impl Inbox {
     }
 
     /// Takes posts until the shutdown; those under way are answered.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, journal: Arc<dyn Journal>, mut shutdown: watch::Receiver<bool>) {
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, journal: Arc<dyn Journal>, shutdown: watch::Receiver<bool>) {
         let path = format!("/{}", self.settings.path.trim_matches('/'));
         let schema = format!("{}/schema.json", path.trim_end_matches('/'));
         let document: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
@@ -91,19 +92,7 @@ impl Inbox {
             .fallback(|| async { refused(StatusCode::NOT_FOUND, "there is nothing here", None) })
             .method_not_allowed_fallback(|| async { refused(StatusCode::METHOD_NOT_ALLOWED, "events are sent with POST", None) })
             .with_state(posts);
-        let mut leaving = shutdown.clone();
-        let served = axum::serve(listener, routes).with_graceful_shutdown(async move { ended(&mut shutdown).await });
-        // A client that never finishes its request does not keep the host from ending.
-        let given_up = async {
-            ended(&mut leaving).await;
-            tokio::time::sleep(GOODBYE).await;
-        };
-        tokio::select! {
-            served = served => if let Err(error) = served {
-                tracing::error!(source = self.name, %error, "the inbox has stopped");
-            },
-            () = given_up => tracing::warn!(source = self.name, "posts that did not end were broken off"),
-        }
+        connections::serve(&self.name, listener, routes, shutdown).await;
     }
 }
 
@@ -145,6 +134,10 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
         Ok(Err(_)) => return too_large(),
         Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the document did not come within 30 seconds", None),
     };
+    if values(&body) > VALUES {
+        let why = format!("the document has more than {VALUES} values; post less of it, or as several events");
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, &why, None);
+    }
     // Closed by nobody; without a permit the document would still have to be parsed.
     let _reading = posts.reading.acquire().await.ok();
     let document: Value = match serde_json::from_slice(&body) {
@@ -166,20 +159,22 @@ impl Posts {
                 return Some(refused(StatusCode::SERVICE_UNAVAILABLE, "the inbox's token cannot be read; its log says why", None));
             }
         };
-        let given = headers.get(AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
+        let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let (scheme, given) = given.split_at(given.len().min("bearer ".len()));
         if scheme.eq_ignore_ascii_case(b"bearer ") && !token.expose().is_empty() && same(given.trim_ascii(), token.expose().as_bytes()) {
             return None;
         }
         let mut refusal = refused(StatusCode::UNAUTHORIZED, "the header `Authorization: Bearer …` with the inbox's token is missing or wrong", None);
-        refusal.headers_mut().insert(WWW_AUTHENTICATE, axum::http::HeaderValue::from_static("Bearer"));
+        refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // Who has no token holds no place among the connections.
+        refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         Some(refusal)
     }
 
     fn arrived(&self, headers: &HeaderMap, document: &Value) -> Result<Arrived, Box<Response>> {
         let wrong = |why: &str, member: &str| Box::new(refused(StatusCode::BAD_REQUEST, why, Some(member)));
         let (schema, validator) = self.schema.as_ref();
-        if let Some(error) = validator.iter_errors(document).next() {
+        if let Err(error) = validator.validate(document) {
             let member = error.instance_path().to_string();
             // The description of what was expected stands beside the keyword that failed.
             let expected = error.schema_path().to_string();
@@ -205,11 +200,27 @@ impl Posts {
             Err(error) => {
                 tracing::error!(source = self.inbox.name, %error, "cannot journal {id}");
                 let mut refusal = refused(StatusCode::SERVICE_UNAVAILABLE, "the event cannot be kept now; post it again", None);
-                refusal.headers_mut().insert(RETRY_AFTER, axum::http::HeaderValue::from_static("30"));
+                refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
                 refusal
             }
         }
     }
+}
+
+/// How many values a document has, or would have if it went on as it begins: each but the first comes after a comma or an
+/// opening bracket.
+fn values(document: &[u8]) -> usize {
+    let (mut values, mut in_text, mut escaped) = (1, false, false);
+    for byte in document {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values
 }
 
 /// Compares without telling by the time it takes how much is right.

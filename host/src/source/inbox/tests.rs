@@ -1,5 +1,9 @@
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
+use super::connections::{CONNECTIONS, GOODBYE, HEAD};
 use super::*;
 use crate::secret::Plain;
 use crate::source::memory::Memory;
@@ -13,17 +17,23 @@ struct Running {
     _stop: watch::Sender<bool>,
 }
 
-async fn running() -> Running {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let settings = InboxSettings {
+fn settings() -> InboxSettings {
+    InboxSettings {
         listen: ([127, 0, 0, 1], 0).into(),
         path: "/events".to_owned(),
         token: SecretRef::Named("inbox".to_owned()),
         most_bytes: 10_000,
         title: "Other CI".to_owned(),
         url: "https://ci.example/".to_owned(),
-    };
-    let inbox = Inbox::new("ci", settings, Arc::new(|_| Ok(Plain::new("right"))));
+    }
+}
+
+async fn running() -> Running {
+    running_with(Inbox::new("ci", settings(), Arc::new(|_| Ok(Plain::new("right"))))).await
+}
+
+async fn running_with(inbox: Arc<Inbox>) -> Running {
+    crate::transport::install_crypto();
     let (listener, address) = inbox.listen().await.unwrap();
     let journal = Arc::new(Memory::default());
     let (stop, shutdown) = watch::channel(false);
@@ -147,16 +157,72 @@ async fn refusals_name_what_is_wrong() {
 
 #[tokio::test]
 async fn a_post_that_never_ends_does_not_keep_the_host_from_ending() {
-    use tokio::io::AsyncWriteExt as _;
     let Running { url, inbox, .. } = running().await;
     let (listener, address) = inbox.listen().await.unwrap();
     let (stop, shutdown) = watch::channel(false);
     let serving = tokio::spawn(inbox.clone().serve(listener, Arc::new(Memory::default()), shutdown));
-    let mut slow = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(b"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nContent-Length: 100\r\n\r\n{").await.unwrap();
     // The server has taken the connection when it answers another.
     let schema = url.replace(&url[..url.len() - "/events".len()], &format!("http://{address}")) + "/schema.json";
     assert_eq!(reqwest::get(schema).await.unwrap().status(), 200);
     stop.send(true).unwrap();
     tokio::time::timeout(GOODBYE * 10, serving).await.expect("it ends").unwrap();
+}
+
+/// Reads what is still answered on a connection, until its end.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut rest = Vec::new();
+    // A connection that is reset has ended as well.
+    let _ = stream.read_to_end(&mut rest).await;
+    String::from_utf8_lossy(&rest).into_owned()
+}
+
+// Time is paused: it passes when everybody waits.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_ends_its_connection() {
+    let inbox = running().await;
+    let address = inbox.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let begun = Instant::now();
+    let silent = TcpStream::connect(&address).await.unwrap();
+    let mut slow = TcpStream::connect(&address).await.unwrap();
+    slow.write_all(b"POST /events HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+    assert!(!rest(slow).await.contains("200"));
+    assert!(!rest(silent).await.contains("200"));
+    assert!(begun.elapsed() >= HEAD);
+
+    // Nor does one whose token is wrong keep its place.
+    let mut stranger = TcpStream::connect(&address).await.unwrap();
+    stranger.write_all(b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let answer = rest(stranger).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_so_many_connections_are_served_at_a_time() {
+    let inbox = running().await;
+    let address = inbox.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let mut idle = Vec::new();
+    for _ in 0..CONNECTIONS {
+        idle.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let begun = Instant::now();
+    let mut late = TcpStream::connect(&address).await.unwrap();
+    late.write_all(b"GET /events/schema.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let answer = rest(late).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(begun.elapsed() >= HEAD / 2, "it waited for the others to be given up");
+}
+
+#[tokio::test]
+async fn a_document_of_too_many_values_is_refused_before_it_is_parsed() {
+    assert_eq!(values(br#"{"a": [1, "x,[\"{\\", {"b": null}], "c": []}"#), 1 + 1 + 3 + 1 + 1 + 1);
+    let inbox = Inbox::new("ci", InboxSettings { most_bytes: 4 << 20, ..settings() }, Arc::new(|_| Ok(Plain::new("right"))));
+    let inbox = running_with(inbox).await;
+    let document = |lists: usize| json!({"id": "x", "builder": "b", "number": 1, "results": 0, "properties": {"p": vec![json!([]); lists]}}).to_string();
+    let (status, answer) = inbox.post("Bearer right", None, &document(VALUES)).await;
+    assert_eq!(status, 413, "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("more than 50000 values"), "{answer}");
+    assert!(inbox.journal.events().is_empty());
+    assert_eq!(inbox.post("Bearer right", None, &document(VALUES / 2 - 100)).await.0, 202);
 }
