@@ -109,3 +109,14 @@ async fn a_custom_component_reaches_no_private_address_unless_the_operator_says_
     assert_eq!(noted.of("foreign").last().unwrap(), "delivered");
     assert_eq!(posts.lock().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_had_is_given_up_when_it_is_of_no_use_any_more() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let service = "[network]\nallow = '127.0.0.1'\n[[services]]\ncomponent = 'hostile.wasm'\nname = 'asks'\nallow = ['SERVER', 'smtp://127.0.0.1:25']\n\
+                   do = 'wait'\nserverUrl = 'SERVER/hook'\nexpires_after = '1 s'\n";
+    let ended = play(service, nobody).await.of("asks");
+    let (last, before) = ended.split_last().unwrap();
+    assert!(!before.is_empty() && before.iter().all(|end| end.starts_with("Again") && end.contains("NotNow")), "{ended:?}");
+    assert!(last.starts_with("Failed") && last.contains("`expires_after`"), "{ended:?}");
+}
