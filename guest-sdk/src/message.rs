@@ -332,7 +332,7 @@ const STYLES: [(u8, &str); 7] = [
 ];
 
 /// The projects of the source stamps, or the master's title.
-fn projects(stamps: &[serde_json::Value], master: &MasterInfo) -> String {
+pub fn projects(stamps: &[serde_json::Value], master: &MasterInfo) -> String {
     let projects: BTreeSet<String> = stamps.iter().map(|stamp| text(&stamp["project"])).filter(|project| !project.is_empty()).collect();
     if projects.is_empty() { master.title.clone() } else { projects.into_iter().collect::<Vec<_>>().join(", ") }
 }
@@ -364,7 +364,7 @@ pub fn summary(build: &Build) -> String {
 }
 
 /// A line for each source stamp.
-fn sourcestamps(stamps: &[serde_json::Value]) -> String {
+pub fn sourcestamps(stamps: &[serde_json::Value]) -> String {
     let line = |stamp: &serde_json::Value| {
         let codebase = Some(text(&stamp["codebase"])).filter(|codebase| !codebase.is_empty()).map(|codebase| format!(" '{codebase}'")).unwrap_or_default();
         let branch = Some(text(&stamp["branch"])).filter(|branch| !branch.is_empty()).map(|branch| format!("[branch {branch}] ")).unwrap_or_default();

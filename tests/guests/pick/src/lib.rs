@@ -77,11 +77,11 @@ fn member(what: &Value, build: &Build, subjects: &Subjects, document: &Value, co
     match what["say"].as_str() {
         None => Ok(what.clone()),
         Some("summary") => Ok(summary(build).into()),
-        Some("sourcestamps") => Ok(sourcestamps(build).into()),
+        Some("sourcestamps") => Ok(sourcestamps(&build.sourcestamps()).into()),
         Some("projects") => {
             let text = |key: &str| context.text(key).to_owned();
             let master = MasterInfo { title: text("buildbot_title"), title_url: String::new(), url: text("buildbot_url"), version: String::new() };
-            Ok(projects(build, &master).into())
+            Ok(projects(&build.sourcestamps(), &master).into())
         }
         Some("result") => Ok(reporter_sdk::results::name(results(build, context)).into()),
         Some("count") => Ok(match subjects {
