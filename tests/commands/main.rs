@@ -2,6 +2,7 @@
 
 mod new;
 mod operate;
+mod preview;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -31,7 +31,7 @@ pub async fn server() -> (u16, Posts) {
     (port, posts)
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -43,12 +43,12 @@ fn settings(inbox: u16, url: &str) -> String {
     format!("[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n[[services]]\nreporter = 'HttpStatusPush'\nname = 'push'\nserverUrl = '{url}'\n{MAILS}")
 }
 
-async fn post(inbox: u16, number: u64) -> StatusCode {
+pub async fn post(inbox: u16, number: u64) -> StatusCode {
     let build = json!({"id": format!("build-{number}"), "builder": "nightly", "number": number, "results": 0, "properties": {"owner": ["nobody", "CI"]}});
     reqwest::Client::new().post(format!("http://127.0.0.1:{inbox}/events")).bearer_auth("let-me-in").json(&build).send().await.unwrap().status()
 }
 
-fn listens(port: u16) -> bool {
+pub fn listens(port: u16) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
