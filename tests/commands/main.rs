@@ -3,6 +3,7 @@
 mod new;
 mod operate;
 mod preview;
+mod sink;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! `test-send`: the entry's plain message, really sent, and not through the outbox.
+//! `test-send`: the entry's plain message, really sent (unless there is a sink), and not through the outbox.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names: &[String], tell: Tell<Told>) -> Result<(), String> {
     let wires = Wires::new(settings).map_err(super::words)?;
-    let shared = workbench.shared(&wires);
+    let (shared, transports) = (workbench.shared(&wires), wires.transports());
     for service in settings.services.iter().filter(|service| names.contains(&service.name)) {
         let entry = Entry::new(service.clone(), &shared).await.map_err(|error| {
             diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n")
@@ -31,8 +31,8 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
             continue;
         };
         let transport: &dyn Transport = match &payload {
-            Payload::Http(_) => wires.http.as_ref(),
-            Payload::Smtp(_) => wires.smtp.as_ref(),
+            Payload::Http(_) => transports.http.as_ref(),
+            Payload::Smtp(_) => transports.smtp.as_ref(),
         };
         let (id, began) = (format!("test-{}", now_ms()), Instant::now());
         let vault = service.vault.as_ref();
