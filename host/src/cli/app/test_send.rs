@@ -26,8 +26,7 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         let subject = format!("Test message of reporter-host for {}", service.name);
         let text = format!("{subject}\n\nIf you read this, what {:?} sends arrives.\n", service.name);
         let Some((endpoint, payload)) = plain(&entry, &subject, &text) else {
-            let why = "it has no plain message that could be sent without a build; `check --connect` logs in without sending, and `preview` shows what it would send";
-            tell(told(String::new(), Came::Failed { why: why.into() }));
+            tell(told(String::new(), Came::Failed { why: nothing_to_send(&service.name) }));
             continue;
         };
         let transport: &dyn Transport = match &payload {
@@ -47,4 +46,12 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         tell(told(endpoint.destination(), came));
     }
     Ok(())
+}
+
+/// Why an entry without a plain message cannot be tested by sending, and what to do instead.
+fn nothing_to_send(entry: &str) -> String {
+    format!(
+        "what it sends belongs to a commit or a change of a real build (its component's plan has no `fallback`), so there is no test message. \
+         Instead: `check --connect` logs in to its endpoints, and `preview --entry {entry:?} --build BUILDER/NUMBER` (or --event ID) shows what it would send"
+    )
 }
