@@ -89,7 +89,7 @@ impl Workbench {
 
     /// What entries share.
     pub fn shared(&self, wires: &Wires) -> Shared {
-        Shared { loader: self.loader.clone(), ask: Arc::new(Asking(wires.http.clone())), spool: wires.spool.clone() }
+        Shared { loader: self.loader.clone(), ask: Arc::new(Asking(wires.clone())), spool: wires.spool.clone() }
     }
 
     /// Configures every entry of the settings.
@@ -137,6 +137,8 @@ pub struct Wires {
     pub smtp: Arc<ByLevel<SmtpTransport>>,
     /// Attached logs.
     pub spool: Arc<Files>,
+    /// Whether the network is left alone: `[host] sink`.
+    sink: bool,
 }
 
 impl Wires {
@@ -152,16 +154,28 @@ impl Wires {
             http: Arc::new(ByLevel::new(operator.clone(), strict.clone(), HttpTransport::new)),
             smtp: Arc::new(ByLevel::new(operator, strict, |policy| SmtpTransport::new(policy, folder.clone()))),
             spool: Arc::new(Files(folder)),
+            sink: settings.sink,
         })
+    }
+
+    /// What deliveries go through.
+    pub fn transports(&self) -> Transports {
+        if self.sink {
+            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink) };
+        }
+        Transports { http: self.http.clone(), smtp: self.smtp.clone() }
     }
 }
 
-struct Asking(Arc<ByLevel<HttpTransport>>);
+struct Asking(Wires);
 
 #[async_trait]
 impl Ask for Asking {
     async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Answer {
-        self.0.at(endpoint).query(entry, endpoint, request, vault, QUERY).await
+        if self.0.sink {
+            return Sink::unasked();
+        }
+        self.0.http.at(endpoint).query(entry, endpoint, request, vault, QUERY).await
     }
 }
 
@@ -235,14 +249,9 @@ impl Host {
         let wires = Wires::new(settings)?;
         let entries = Arc::new(ArcSwap::from_pointee(workbench.entries(settings, &wires).await?));
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&store_file(settings), Mode::Host).await?);
-        let transports = if settings.sink {
-            Transports { http: Arc::new(Sink), smtp: Arc::new(Sink) }
-        } else {
-            Transports { http: wires.http.clone(), smtp: wires.smtp.clone() }
-        };
         let directory = Arc::new(EntryDirectory(entries.clone()));
         let options = delivery::Options::default();
-        let engine = Engine::start(store.clone(), transports, directory, observer.clone(), options).await?;
+        let engine = Engine::start(store.clone(), wires.transports(), directory, observer.clone(), options).await?;
         let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), entries.clone(), engine, observer);
         let sources = Self::sources(settings, &[]).await?;
         for (name, made) in &sources {

@@ -2,6 +2,9 @@
 
 mod new;
 mod operate;
+mod preview;
+mod quickstart;
+mod sink;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -157,6 +160,8 @@ fn check_connect_and_test_send_reach_the_server() {
     place.write(&SINK.replace("https://dashboard.example.org/", &format!("http://127.0.0.1:{closed}/hook")).replace("sink = true", ""));
     place.run(&["test-send", "--entry", "push"]).ended(1).says(&closed.to_string());
     place.run(&["test-send", "--entry", "other"]).ended(2).says("other");
+    place.write("[[recordings]]\nname = 'main'\nfile = 'RECORDING'\n[[services]]\nreporter = 'GitHubStatusPush'\nname = 'status'\ntoken = 't'\n");
+    place.run(&["test-send", "--entry", "status"]).ended(1).says("belongs to a commit").says("check --connect").says("preview --entry \"status\"");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub async fn server() -> (u16, Posts) {
     (port, posts)
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -43,12 +43,12 @@ fn settings(inbox: u16, url: &str) -> String {
     format!("[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n[[services]]\nreporter = 'HttpStatusPush'\nname = 'push'\nserverUrl = '{url}'\n{MAILS}")
 }
 
-async fn post(inbox: u16, number: u64) -> StatusCode {
+pub async fn post(inbox: u16, number: u64) -> StatusCode {
     let build = json!({"id": format!("build-{number}"), "builder": "nightly", "number": number, "results": 0, "properties": {"owner": ["nobody", "CI"]}});
     reqwest::Client::new().post(format!("http://127.0.0.1:{inbox}/events")).bearer_auth("let-me-in").json(&build).send().await.unwrap().status()
 }
 
-fn listens(port: u16) -> bool {
+pub fn listens(port: u16) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
@@ -162,4 +162,28 @@ async fn a_verbose_entry_says_what_others_keep_to_themselves() {
     let lines: Vec<String> = host.said().lines().filter(|line| line.contains("gets no mail")).map(str::to_owned).collect();
     assert!(lines.iter().all(|line| line.contains("loud")), "{lines:?}");
     host.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_hears_that_a_destination_is_held() {
+    reporter_host::transport::install_crypto();
+    let (inbox, closed) = (free_port(), free_port());
+    let place = Place::new(&settings(inbox, &format!("http://127.0.0.1:{closed}/")));
+    let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &place.path("reporter-host.toml")).log("warn");
+    host.start();
+    host.until("it listens", || listens(inbox)).await;
+    // The breaker opens after five that nobody answered; a sixth is due and waits.
+    for number in 1..=5 {
+        assert!(post(inbox, number).await.is_success());
+    }
+    host.until("it is said", || host.said().contains("held, nothing goes there meanwhile")).await;
+    let line = host.said().lines().find(|line| line.contains("held")).unwrap().to_owned();
+    assert!(line.contains(&format!("http://127.0.0.1:{closed}")) && line.contains("until=") && line.contains("onnection refused"), "{line}");
+    assert!(post(inbox, 6).await.is_success());
+    let sixth = || place.run(&["deliveries", "list", "--event", "build-6", "--json"]).json().first().filter(|row| row["state"] == "waiting").cloned();
+    host.until("it waits", || sixth().is_some()).await;
+    host.terminate().await;
+    let id = sixth().unwrap()["id"].to_string();
+    place.run(&["deliveries", "show", &id]).ended(0).says("held by").says("to the same destination").says("onnection refused");
+    place.run(&["deliveries", "list"]).ended(0).says("again in");
 }

@@ -1,4 +1,4 @@
-//! Settings in, errors or what components would get out: a folder of `cases/` is a test case, with
+//! Settings in, errors (the components' own as well) or what components would get out: a folder of `cases/` is a test case, with
 //! `settings.toml` and the text that is expected in `expected.txt`.
 //!
 //! `UPDATE_EXPECTED=1` writes the expected texts anew, to be read before they are committed.
@@ -8,55 +8,42 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use reporter_host::tenant::settings::spelling::{self, Argument};
-use reporter_host::tenant::settings::{ComponentRef, Describe, Described, Settings, keys, load, schema};
+use reporter_host::tenant::settings::{ComponentRef, Describe, Described, Settings, load, schema};
+use reporter_host_tests::real::{Real, problems};
 use serde_json::{Value, json};
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("input")
 }
 
-/// Reporters are descriptions in `schemas/`, components are descriptions in the place of a WebAssembly file.
+/// As the program knows them; reporters that are not built in yet are descriptions in `schemas/`.
 struct Descriptions;
 
 impl Describe for Descriptions {
     fn describe(&self, component: &ComponentRef) -> Result<Described, String> {
-        let path = match component {
-            ComponentRef::BuiltIn(name) => here().join(format!("schemas/{name}.json")),
-            ComponentRef::File(path) => path.clone(),
-        };
-        let text = std::fs::read_to_string(&path).map_err(|e| match component {
-            ComponentRef::BuiltIn(name) => format!("{name} is not built in yet"),
-            ComponentRef::File(path) => format!("{}: {e}", path.display()),
-        })?;
-        Described::parse(&text)
+        match component {
+            ComponentRef::BuiltIn(name) if !Real.built_in().contains(name) => {
+                let text = std::fs::read_to_string(here().join(format!("schemas/{name}.json"))).map_err(|e| e.to_string())?;
+                Described::parse(&text)
+            }
+            other => Real.describe(other),
+        }
     }
 
     fn built_in(&self) -> Vec<String> {
-        let names = std::fs::read_dir(here().join("schemas")).unwrap().map(|entry| entry.unwrap().path());
-        let mut names: Vec<_> = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        let copies = std::fs::read_dir(here().join("schemas")).unwrap().map(|entry| entry.unwrap().path());
+        let copies = copies.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
+        let mut names: Vec<_> = Real.built_in().into_iter().chain(copies).collect();
         names.sort();
         names
     }
-}
-
-/// What a component's `configure` finds that no schema can say.
-fn configure(settings: &Value) -> Vec<(String, String)> {
-    let both = settings.get("builders").is_some() && settings.get("tags").is_some();
-    let both = both.then(|| ("/tags".to_owned(), "give either builders or tags, not both".to_owned()));
-    let headers = settings.get("extraHeaders").and_then(Value::as_object);
-    let broken = headers.into_iter().flatten().filter(|(name, _)| name.contains(' '));
-    let broken = broken.map(|(name, _)| (format!("/extraHeaders/{name}"), "a header's name has no blanks".to_owned()));
-    both.into_iter().chain(broken).collect()
 }
 
 fn outcome(folder: &Path) -> String {
     let text = match load(&folder.join("settings.toml"), &Descriptions) {
         Err(report) => report.render(false),
         Ok(settings) => {
-            let problems = settings.services.iter().flat_map(|service| {
-                configure(&service.settings).into_iter().map(|(at, message)| settings.locate(&service.name, &at, message).render(false))
-            });
-            let problems: Vec<_> = problems.collect();
+            let problems: Vec<_> = problems(&settings).iter().map(|problem| problem.render(false)).collect();
             if problems.is_empty() { summary(&settings) } else { problems.join("\n\n") }
         }
     };
@@ -123,6 +110,7 @@ cases! {
     builders_and_tags
     components
     components_wrong
+    configure
     duplicate_keys
     duplicates
     everything
@@ -229,57 +217,10 @@ fn the_schema_for_editors_knows_every_key() {
     assert!(valid("[hosts]").is_err());
 }
 
-/// The reference's and the migration page's TOML is taken as it stands, each block a file.
+/// A copy would go stale beside the real one.
 #[test]
-fn the_docs_examples_are_taken() {
-    let mut blocks = 0;
-    for page in ["migration.md", "settings.md"] {
-        let text = std::fs::read_to_string(here().join("../../docs").join(page)).unwrap();
-        for block in text.split("```toml\n").skip(1) {
-            let block = block.split("```").next().unwrap();
-            let folder = tempfile::tempdir().unwrap();
-            let file = |name: &str, text: &str| {
-                let path = folder.path().join(name);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(path, text).unwrap();
-            };
-            let formatter = r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context"], "settings": {"type": "object"}}"#;
-            for (name, text) in [
-                ("settings.toml", block),
-                ("formatters/my_formatter.wasm", formatter),
-                ("pager.wasm", r#"{"name": "pager", "settings": {"type": "object"}}"#),
-                ("templates/mail.html", "x"),
-                ("secrets/github", "x"),
-                ("secrets/smtp", "x"),
-                ("secrets/master", "x"),
-                ("conf.d/a.toml", ""),
-                ("recording.jsonl", ""),
-            ] {
-                file(name, text);
-            }
-            if let Err(report) = load(&folder.path().join("settings.toml"), &Descriptions) {
-                // What is documented for reporters that are not here yet is read as far as the host understands it.
-                let wrong: Vec<_> = report.diagnostics.iter().filter(|d| !d.message.ends_with("is not built in yet")).collect();
-                assert!(wrong.is_empty(), "{page}:\n{block}\n{}", report.render(false));
-            }
-            blocks += 1;
-        }
-    }
-    assert!(blocks > 20, "{blocks} blocks");
-}
-
-#[test]
-fn the_example_for_a_master_is_taken() {
-    let file = here().join("../../examples/master.toml");
-    let settings = load(&file, &Descriptions).unwrap_or_else(|report| panic!("{}", report.render(false)));
-    assert_eq!(settings.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["mail", "github"]);
-}
-
-/// docs/settings.md is the reference: each key of the host's stands there as `key`.
-#[test]
-fn every_key_is_in_the_reference() {
-    let text = std::fs::read_to_string(here().join("../../docs/settings.md")).unwrap();
-    let tables = [keys::TOP, keys::HOST, keys::MASTER, keys::INBOX, keys::RECORDING, keys::SERVICE, keys::FORMATTER, keys::LIMITS, keys::RETENTION, keys::NETWORK];
-    let missing: Vec<_> = tables.into_iter().flatten().filter(|key| !text.contains(&format!("`{}`", key.name))).map(|key| key.name).collect();
-    assert_eq!(missing, [""; 0]);
+fn only_what_is_not_built_in_is_copied() {
+    let copied = Descriptions.built_in();
+    let once: BTreeSet<_> = copied.iter().collect();
+    assert_eq!(once.len(), copied.len(), "{copied:?}");
 }

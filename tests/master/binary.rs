@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +44,23 @@ fn program(folder: &Path, master: u16, sink: u16) -> Process {
     Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file)
 }
 
+/// `preview --build`: how it ended, and what it printed as JSON.
+fn preview(folder: &Path, build: &str) -> (i32, Vec<Value>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host-under-test"));
+    command.args(["preview", "--json", "--build", build]).arg(folder.join("settings.toml"));
+    let output = tokio::task::block_in_place(|| command.output().unwrap());
+    let said = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), said.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// The one message that a preview shows of this event.
+fn shown(previews: &[Value], event: &str) -> Value {
+    let [preview] = previews else { panic!("{previews:?}") };
+    assert_eq!((&preview["event"], &preview["why"]), (&Value::from(event), &Value::Null));
+    let [send] = preview["sends"].as_array().unwrap().as_slice() else { panic!("{preview}") };
+    serde_json::from_str(send["payload"]["body"]["json"].as_str().unwrap()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_build_is_reported_once_whatever_is_killed() {
     let mut buildbot = Buildbot::start(false).await;
@@ -60,6 +78,21 @@ async fn every_build_is_reported_once_whatever_is_killed() {
     for want in ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"] {
         buildbot.force("one", want, None).await;
     }
+    buildbot.idle().await;
+
+    // Any build of the master can be looked at, also one that ended before there was a host; by id or by name.
+    let (code, previews) = preview(folder.path(), "one/1");
+    let build = shown(&previews, &format!("main/builds/{old}/finished"));
+    assert_eq!((code, &build["buildid"], &build["results"]), (0, &old.into(), &0.into()));
+    assert_eq!(build["properties"]["buildername"][0], "one");
+    assert!(build["steps"].as_array().is_some_and(|steps| !steps.is_empty()), "{build}");
+    assert_eq!(preview(folder.path(), &old.to_string()), (0, previews));
+    assert_eq!(preview(folder.path(), "one/999").0, 3);
+    let gate = buildbot.gate("preview");
+    let running = buildbot.build_of(buildbot.force("one", "success", Some(&gate)).await).await;
+    let build = shown(&preview(folder.path(), &running.to_string()).1, &format!("main/builds/{running}/new"));
+    assert_eq!((&build["buildid"], &build["complete"]), (&running.into(), &false.into()));
+    std::fs::write(&gate, "").unwrap();
     buildbot.idle().await;
 
     // The host dies while a build runs, and while others begin and end; twice, the second time under load.

@@ -2,6 +2,7 @@
 //! and without a network.
 
 pub mod process;
+pub mod real;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

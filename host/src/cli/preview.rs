@@ -1,4 +1,5 @@
-//! `preview`: what entries would send for an event. Nothing is sent.
+//! `preview`: what entries would send for an event, from the state that they are in. Nothing is sent, and nothing is
+//! written to the state folder.
 
 use std::path::PathBuf;
 

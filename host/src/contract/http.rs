@@ -32,7 +32,7 @@ impl Host for Call {
         if let Some(failed) = &answer.error {
             return Err(match failed.kind {
                 transport::FailedKind::Never => Ended::Misuse(failed.message.clone()),
-                _ => Ended::NotNow(failed.message.clone()),
+                _ => Ended::NotNow(format!("{}: {}", endpoint.destination(), failed.message)),
             }
             .into());
         }

@@ -10,6 +10,8 @@ const FAILURES: u32 = 5;
 const OPEN_MS: i64 = 5_000;
 /// How long it stays open at most, in milliseconds.
 const OPEN_MOST_MS: i64 = 300_000;
+/// Holds whose ends are no further apart are the same to an operator, in milliseconds.
+const SAME_MS: i64 = 1_000;
 /// The span of `most_per_minute`, in milliseconds.
 const MINUTE_MS: i64 = 60_000;
 
@@ -21,8 +23,19 @@ pub(super) struct Destination {
     /// Attempts under way.
     pub in_flight: usize,
     paused_until: i64,
+    /// Until when the operator was told that it is held, while it is.
+    held_until: Option<i64>,
     failures: u32,
     sent: VecDeque<i64>,
+}
+
+/// What an operator is to be told about a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Nothing goes there before this time.
+    Until(i64),
+    /// Deliveries go there again.
+    Over,
 }
 
 /// What an endpoint's settings say about its destination.
@@ -66,7 +79,7 @@ impl Destination {
     }
 
     /// An attempt ended; `reached` tells whether anybody answered.
-    pub fn end(&mut self, reached: bool, now: i64) {
+    fn end(&mut self, reached: bool, now: i64) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if reached {
             self.failures = 0;
@@ -83,8 +96,30 @@ impl Destination {
         }
     }
 
+    /// An attempt ended, and the remote may have asked for a pause. Answers with what is new for an operator.
+    pub fn ended(&mut self, reached: bool, pause_until: Option<i64>, now: i64) -> Option<Hold> {
+        self.end(reached, now);
+        if let Some(until) = pause_until {
+            self.pause(until);
+        }
+        if self.paused_until > now {
+            // Attempts under way bring the same news, a moment apart.
+            let news = self.held_until.is_none_or(|told| self.paused_until > told + SAME_MS);
+            return news.then(|| {
+                self.held_until = Some(self.paused_until);
+                Hold::Until(self.paused_until)
+            });
+        }
+        (reached && self.held_until.take().is_some()).then_some(Hold::Over)
+    }
+
+    /// Whether an operator still believes that it is held.
+    pub fn is_held(&self) -> bool {
+        self.held_until.is_some()
+    }
+
     /// Nothing goes there before.
-    pub fn pause(&mut self, until: i64) {
+    fn pause(&mut self, until: i64) {
         self.paused_until = self.paused_until.max(until);
     }
 
@@ -141,6 +176,31 @@ mod tests {
         it.end(true, 21);
         assert_eq!(it.admits(pace, 30), Err(Some(MINUTE_MS)));
         assert_eq!(it.admits(pace, MINUTE_MS), Ok(()));
+    }
+
+    #[test]
+    fn an_operator_is_told_once_for_each_hold() {
+        let mut it = Destination::default();
+        let begin = |it: &mut Destination, many: usize| (0..many).for_each(|_| it.begin(Pace::default(), 0));
+        // Three under way are throttled, a fourth is taken: all the same hold.
+        begin(&mut it, 5);
+        assert_eq!(it.ended(true, Some(10_000), 100), Some(Hold::Until(10_000)));
+        assert_eq!(it.ended(true, Some(10_400), 500), None);
+        assert_eq!(it.ended(true, None, 600), None);
+        assert_eq!(it.ended(true, Some(60_000), 700), Some(Hold::Until(60_000)), "much longer");
+        assert!(it.is_held());
+        assert_eq!(it.ended(true, None, 60_000), Some(Hold::Over));
+        assert!(!it.is_held());
+
+        // The breaker: told when it opens, each time that it opens for longer, and when somebody answers.
+        begin(&mut it, 5);
+        assert_eq!((0..5).map(|_| it.ended(false, None, 70_000)).collect::<Vec<_>>(), [None, None, None, None, Some(Hold::Until(70_000 + OPEN_MS))]);
+        begin(&mut it, 1);
+        assert_eq!(it.ended(false, None, 80_000), Some(Hold::Until(80_000 + 2 * OPEN_MS)));
+        begin(&mut it, 1);
+        assert_eq!(it.ended(true, None, 95_000), Some(Hold::Over));
+        begin(&mut it, 1);
+        assert_eq!(it.ended(true, None, 95_100), None);
     }
 
     #[test]

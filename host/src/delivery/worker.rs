@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::destination::{Destination, Pace};
+use super::destination::{Destination, Hold, Pace};
 use super::lanes::Lanes;
 use super::settle::{line, settle, without_attempt};
 use super::shared::Shared;
@@ -28,7 +28,7 @@ pub(super) enum Command {
     /// A waiting delivery has a newer one of its key, which may have ended.
     Replaced { older: i64, newer: i64 },
     /// An attempt ended; its outcome is being written.
-    Attempted { destination: String, reached: bool, pause_until: Option<i64> },
+    Attempted { destination: String, reached: bool, pause_until: Option<i64>, why: String },
     /// An outcome is durable; of an attempt, or without one.
     Settled { id: i64, again_at: Option<i64>, attempt: bool },
 }
@@ -86,12 +86,16 @@ impl Worker {
         match command {
             Command::Push(deliveries) => deliveries.into_iter().for_each(|delivery| self.push(delivery)),
             Command::Replaced { older, newer } => self.end(older, Settle::Superseded(newer)),
-            Command::Attempted { destination, reached, pause_until } => {
+            Command::Attempted { destination, reached, pause_until, why } => {
                 let now = self.shared.now();
-                let destination = self.destinations.entry(destination).or_default();
-                destination.end(reached, now);
-                if let Some(until) = pause_until {
-                    destination.pause(until.min(now.saturating_add(LONGEST_PAUSE_MS)));
+                let until = pause_until.map(|until| until.min(now.saturating_add(LONGEST_PAUSE_MS)));
+                match self.destinations.entry(destination.clone()).or_default().ended(reached, until, now) {
+                    Some(Hold::Until(until)) => {
+                        let until = jiff::Timestamp::from_millisecond(until).map_or_else(|_| until.to_string(), |at| at.to_string());
+                        tracing::warn!(destination, until, "held, nothing goes there meanwhile: the last attempt came to {why:?}");
+                    }
+                    Some(Hold::Over) => tracing::warn!(destination, "no longer held: deliveries go there again"),
+                    None => {}
                 }
             }
             Command::Settled { id, again_at, attempt } => {
@@ -180,7 +184,13 @@ impl Worker {
         for (id, destination) in begun {
             self.begin(id, destination);
         }
-        self.destinations.retain(|_, destination| !destination.is_idle(now));
+        self.destinations.retain(|name, destination| {
+            let idle = destination.is_idle(now);
+            if idle && destination.is_held() {
+                tracing::warn!(destination = name, "no longer held, and nothing waits for it now");
+            }
+            !idle
+        });
         wake.into_iter().chain(later).min()
     }
 
@@ -227,7 +237,7 @@ impl Worker {
         let (shared, commands) = (self.shared.clone(), self.commands.clone());
         tokio::spawn(async move {
             let Some(delivery) = shared.whole(id, held).await else {
-                commands.send(Command::Attempted { destination, reached: true, pause_until: None }).ok();
+                commands.send(Command::Attempted { destination, reached: true, pause_until: None, why: String::new() }).ok();
                 commands.send(Command::Settled { id, again_at: None, attempt: true }).ok();
                 return;
             };
@@ -243,7 +253,11 @@ impl Worker {
             };
             // What is wrong here says nothing about the remote, to which others may send.
             let reached = answer.error.as_ref().is_none_or(|failed| matches!(failed.kind, FailedKind::Never | FailedKind::NotTried));
-            commands.send(Command::Attempted { destination, reached, pause_until }).ok();
+            let why = match &verdict {
+                Verdict::Done => String::new(),
+                Verdict::Retry { why, .. } | Verdict::Throttle { why, .. } | Verdict::Dead(why) => why.clone(),
+            };
+            commands.send(Command::Attempted { destination, reached, pause_until, why }).ok();
             let settled = settle(&delivery, &answer, verdict, line(&answer, at_ms, took), now);
             shared.write(Some(&delivery), settled, &commands).await;
         });

@@ -12,7 +12,7 @@ mod work;
 
 pub use log::{AttemptRow, DeliveryRow, DeliveryStory, Filter, Retention, UnitRow};
 pub use outbox::{AttemptLine, Delivery, NewDelivery, Nudged, Rule, RuleVerdict, Settle, Settled, SplitOff};
-pub use sqlite::{Mode, SqliteStore};
+pub use sqlite::{Look, Mode, SqliteStore};
 pub use work::{Cause, End, Job, Journalled, NewEvent, NewUnit, TaggedAnswer, Unit, UnitEnd};
 
 use async_trait::async_trait;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +18,8 @@ use super::settings::{Describe, Settings, load_to_run};
 
 /// Editors write a file in several steps, and configuration tools several files: this much quiet ends a change.
 const QUIET: Duration = Duration::from_millis(250);
+/// The system writes times of change by a clock that is behind by up to a tick.
+const COARSE: Duration = Duration::from_millis(20);
 
 /// Why the settings are to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +59,13 @@ impl Watch {
         let watcher = watcher.inspect_err(|why| tracing::warn!("changes of the settings are not noticed, send SIGHUP: {why}")).ok();
         let hangups = signal(SignalKind::hangup())?;
         let mut watch = Self { hangups, events, watcher, folders: BTreeSet::new(), seen: BTreeMap::new() };
-        watch.follow(files);
+        watch.follow(files, None);
         Ok(watch)
     }
 
-    /// Watches these files instead.
-    pub fn follow(&mut self, files: &[PathBuf]) {
+    /// Watches these files instead. Those that were watched already are as the last tick saw them, so that a change since
+    /// then is a change; for those that are new it is one if they changed after `began`, when they began to be read.
+    pub fn follow(&mut self, files: &[PathBuf], began: Option<SystemTime>) {
         // Folders are watched, not files: an editor's rename or a changed symbolic link puts another file in the place.
         let folders: BTreeSet<_> = files.iter().map(|file| folder(file)).collect();
         if let Some(watcher) = &mut self.watcher {
@@ -77,11 +80,21 @@ impl Watch {
             }
         }
         self.folders = folders;
-        self.seen = prints(files.iter());
+        let changed = |file: &PathBuf| began.is_some_and(|began| file.metadata().and_then(|it| it.modified()).is_ok_and(|at| at + COARSE >= began));
+        let seen = |file: &PathBuf| match self.seen.get(file) {
+            Some(before) => *before,
+            None if changed(file) => None,
+            None => print(file),
+        };
+        self.seen = files.iter().map(|file| (file.clone(), seen(file))).collect();
     }
 
     /// Waits until the settings may have changed.
     pub async fn tick(&mut self) -> Tick {
+        // A change while the files were read may have been told to nobody.
+        if self.changed().await {
+            return Tick::Changed;
+        }
         loop {
             tokio::select! {
                 Some(()) = self.hangups.recv() => {
@@ -91,22 +104,28 @@ impl Watch {
                 Some(()) = self.events.recv() => {
                     // Other files of the folder may never be quiet (a log beside the settings): only ours are looked at.
                     tokio::time::sleep(QUIET).await;
-                    let mut now = prints(self.seen.keys());
-                    if now == self.seen {
-                        continue;
+                    if self.changed().await {
+                        return Tick::Changed;
                     }
-                    loop {
-                        tokio::time::sleep(QUIET).await;
-                        let later = prints(self.seen.keys());
-                        if later == now {
-                            break;
-                        }
-                        now = later;
-                    }
-                    self.seen = now;
-                    return Tick::Changed;
                 }
             }
+        }
+    }
+
+    /// Whether a file is not what it was. If so, waits until all of them stay what they are.
+    async fn changed(&mut self) -> bool {
+        let mut now = prints(self.seen.keys());
+        if now == self.seen {
+            return false;
+        }
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let later = prints(self.seen.keys());
+            if later == now {
+                self.seen = now;
+                return true;
+            }
+            now = later;
         }
     }
 }
@@ -117,8 +136,11 @@ fn folder(file: &Path) -> PathBuf {
 }
 
 fn prints<'f>(files: impl Iterator<Item = &'f PathBuf>) -> BTreeMap<PathBuf, Option<Print>> {
-    let print = |file: &PathBuf| file.metadata().ok().map(|m| (m.len(), m.mtime(), m.mtime_nsec(), m.ino()));
     files.map(|file| (file.clone(), print(file))).collect()
+}
+
+fn print(file: &PathBuf) -> Option<Print> {
+    file.metadata().ok().map(|it| (it.len(), it.mtime(), it.mtime_nsec(), it.ino()))
 }
 
 /// Reads the settings whenever they may have changed.
@@ -141,17 +163,17 @@ impl Reloader {
     pub async fn next(&mut self) -> Settings {
         loop {
             let why = self.watch.tick().await;
-            let (file, describe) = (self.file.clone(), Arc::clone(&self.describe));
+            let (file, describe, began) = (self.file.clone(), Arc::clone(&self.describe), Some(SystemTime::now()));
             // Describing may compile components.
             match tokio::task::spawn_blocking(move || load_to_run(&file, describe.as_ref())).await {
                 Ok(Ok(settings)) => {
                     tracing::info!(?why, "settings read again: {}", self.file.display());
-                    self.watch.follow(&settings.files);
+                    self.watch.follow(&settings.files, began);
                     return settings;
                 }
                 Ok(Err(report)) => {
                     tracing::error!("the settings are wrong, so the host goes on with those it has:\n{report}");
-                    self.watch.follow(&report.files);
+                    self.watch.follow(&report.files, began);
                 }
                 Err(why) => tracing::error!("the settings could not be read again: {why}"),
             }
@@ -161,6 +183,8 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::super::settings::{ComponentRef, Described};
     use super::*;
 
@@ -195,6 +219,51 @@ mod tests {
         assert!(load_to_run(&file, &Nothing).is_err());
         settings(&file, "'2 h'");
         assert_eq!(reloader.next().await.retention.age, 7_200);
+    }
+
+    /// Changes a file while settings are being read: the first time that it is asked.
+    struct Meddler {
+        file: PathBuf,
+        with: String,
+        done: AtomicBool,
+    }
+
+    impl Describe for Meddler {
+        fn describe(&self, _: &ComponentRef) -> Result<Described, String> {
+            if !self.done.swap(true, Ordering::Relaxed) {
+                std::fs::write(&self.file, &self.with).unwrap();
+            }
+            Described::parse(r#"{"name": "component"}"#)
+        }
+        fn built_in(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_changes_while_settings_are_read_is_read_as_well() {
+        let _alone = ALONE.lock().await;
+        let component = "[[services]]\ncomponent = 'component.wasm'\n";
+        let (old, new) = ("[retention]\nage = '2 h'\n", "[retention]\nage = '30 h'\n");
+        // In the file itself, and in one that is included for the first time.
+        for (at, settings, with) in [
+            ("settings.toml", format!("{old}{component}"), format!("{new}{component}")),
+            ("more.toml", format!("include = 'more.toml'\n{component}"), new.to_owned()),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name);
+            std::fs::write(path("component.wasm"), "").unwrap();
+            std::fs::write(path("settings.toml"), "[retention]\nage = '1 h'\n").unwrap();
+            let first = load_to_run(&path("settings.toml"), &Nothing).unwrap();
+            let meddler = Meddler { file: path(at), with, done: AtomicBool::new(false) };
+            let mut reloader = Reloader::new(&first, Arc::new(meddler)).unwrap();
+            std::fs::write(path("more.toml"), old).unwrap();
+            std::fs::write(path("settings.toml"), settings).unwrap();
+            for age in [7_200, 108_000] {
+                let next = tokio::time::timeout(QUIET * 200, reloader.next()).await;
+                assert_eq!(next.map(|settings| settings.retention.age), Ok(age), "{at}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -2,25 +2,35 @@
 
 /// Whether this can be written in a `To`: `bob@example.org`, or `Bob <bob@example.org>`.
 pub fn is_valid(text: &str) -> bool {
+    is_written(text, 2)
+}
+
+/// The same for who sends, who may be on this machine: `buildbot@localhost`, as in Buildbot's tutorial.
+pub fn is_sender(text: &str) -> bool {
+    is_written(text, 1)
+}
+
+/// With or without a name; the domain has at least so many labels.
+fn is_written(text: &str, least: usize) -> bool {
     if text.contains(char::is_control) {
         return false;
     }
-    if is_bare(text) {
+    if is_bare(text, least) {
         return true;
     }
     let Some(inside) = text.trim_end_matches(' ').strip_suffix('>') else { return false };
     match inside.rsplit_once('<') {
-        Some((name, address)) => (name.is_empty() || name.ends_with(' ')) && is_bare(address),
+        Some((name, address)) => (name.is_empty() || name.ends_with(' ')) && is_bare(address, least),
         None => false,
     }
 }
 
-fn is_bare(text: &str) -> bool {
+fn is_bare(text: &str, least: usize) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let labels: Vec<&str> = domain.strip_suffix('.').unwrap_or(domain).split('.').collect();
     let is_label = |label: &&str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let is_local = |c: char| !c.is_whitespace() && !matches!(c, '<' | '>' | '@' | ',' | ';' | ':' | '"' | '(' | ')' | '[' | ']' | '\\');
-    !local.is_empty() && local.chars().all(is_local) && labels.len() > 1 && labels.iter().all(is_label)
+    !local.is_empty() && local.chars().all(is_local) && labels.len() >= least && labels.iter().all(is_label)
 }
 
 /// The address without the name, by which duplicates are found.
@@ -40,7 +50,7 @@ pub fn without_second_at(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, is_valid, without_second_at};
+    use super::{bare, is_sender, is_valid, without_second_at};
 
     #[test]
     fn vectors() {
@@ -74,6 +84,16 @@ mod tests {
             "a,b@c.d",
         ] {
             assert!(!is_valid(invalid), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn a_sender_may_be_on_this_machine() {
+        for valid in ["buildbot@localhost", "Buildbot <buildbot@localhost>", "foo@example.com"] {
+            assert!(is_sender(valid), "{valid}");
+        }
+        for invalid in ["buildbot", "buildbot@", "@localhost", "a b@localhost", "a@b@localhost", "a@localhost\r\nBcc: x@y.z"] {
+            assert!(!is_sender(invalid), "{invalid:?}");
         }
     }
 

@@ -46,7 +46,7 @@ impl Reporter for MailNotifier {
     fn configure(settings: Settings) -> Result<(Self, Plan), Problems> {
         let mut problems = Problems::default();
         let endpoint = problems.take(endpoint(&settings));
-        if !address::is_valid(&settings.fromaddr) {
+        if !address::is_sender(&settings.fromaddr) {
             problems.add("/fromaddr", format!("{:?} is no address: write \"buildbot@example.org\" or \"Buildbot <buildbot@example.org>\"", settings.fromaddr));
         }
         let (extra, list) = settings.extra_recipients.map_or_else(|| (Vec::new(), true), |extra| (extra.items, extra.list));

@@ -49,6 +49,10 @@ fn words(error: StartError) -> String {
     error.to_string()
 }
 
+fn no_store(settings: &Settings) -> String {
+    format!("there is no store yet in {}; `reporter-host run` makes it", settings.state_dir.display())
+}
+
 #[async_trait]
 impl Host for App {
     fn describe(&self) -> Arc<dyn Describe> {
@@ -65,7 +69,7 @@ impl Host for App {
     async fn open_store(&self, settings: &Settings) -> Result<Arc<dyn Store>, String> {
         let file = store_file(settings);
         if !file.exists() {
-            return Err(format!("there is no store yet in {}; `reporter-host run` makes it", settings.state_dir.display()));
+            return Err(no_store(settings));
         }
         let store = SqliteStore::open(&file, Mode::Operator).await.map_err(|error| error.to_string())?;
         Ok(Arc::new(store))
@@ -80,7 +84,7 @@ impl Host for App {
     }
 
     async fn preview(&self, settings: &Settings, entries: &[String], what: What) -> Result<Vec<Preview>, String> {
-        preview::preview(self, &self.workbench()?, settings, entries, what).await
+        preview::preview(&self.workbench()?, settings, entries, what).await
     }
 
     async fn test_send(&self, settings: &Settings, entries: &[String], tell: Tell<Told>) -> Result<(), String> {

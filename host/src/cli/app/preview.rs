@@ -1,25 +1,31 @@
-//! `preview`: runs entries on one event, and keeps nothing.
+//! `preview`: runs entries on one event and their state, and keeps nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::App;
 use crate::cli::preview::{Preview, Send, What};
-use crate::cli::wiring::Host as _;
+use crate::contract::Spool;
 use crate::event::{Details, Event, Fetch, FetchError, Keep, Kind, Rows};
-use crate::host::{Wires, Workbench, diagnostics, master};
+use crate::host::{Wires, Workbench, diagnostics, master, store_file};
 use crate::sandbox::{Occasion, Outcome};
 use crate::source::recording::Recording;
-use crate::tenant::Entry;
+use crate::store::Look;
+use crate::tenant::{Entry, Shared};
 use crate::tenant::settings::{Settings, SourceKind};
 
-/// Details that are fetched for a preview are forgotten with it.
+/// Details that are fetched for a preview, and logs that are attached in it, are forgotten with it.
 struct Nowhere;
 
 impl Keep for Nowhere {
     fn keep(&self, _: i64, _: &str, _: &Arc<Rows>) {}
+}
+
+impl Spool for Nowhere {
+    fn put(&self, _: &str, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A source that has nothing beyond what came with the event.
@@ -32,22 +38,39 @@ impl Fetch for Nothing {
     }
 }
 
-pub(super) async fn preview(app: &App, workbench: &Workbench, settings: &Settings, names: &[String], what: What) -> Result<Vec<Preview>, String> {
-    let Some((event, kept, source)) = find(app, settings, what).await? else { return Ok(Vec::new()) };
+pub(super) async fn preview(workbench: &Workbench, settings: &Settings, names: &[String], what: What) -> Result<Vec<Preview>, String> {
+    let store = look(settings).await?;
+    let Some((event, kept, source)) = find(store.as_ref(), settings, what).await? else { return Ok(Vec::new()) };
     let wires = Wires::new(settings).map_err(super::words)?;
-    let shared = workbench.shared(&wires);
+    let shared = Shared { spool: Arc::new(Nowhere), ..workbench.shared(&wires) };
     let details = Arc::new(Details::new(Arc::new(event), 0, kept, source, Arc::new(Nowhere)));
     let mut previews = Vec::new();
     for service in settings.services.iter().filter(|service| names.is_empty() || names.contains(&service.name)) {
         let entry = Entry::new(service.clone(), &shared).await.map_err(|error| {
             diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n")
         })?;
-        previews.push(one(entry, details.clone()).await);
+        let state = match &store {
+            Some(store) if entry.plan.state => store.state(&service.name).await.map_err(|error| error.to_string())?,
+            _ => Vec::new(),
+        };
+        previews.push(one(entry, details.clone(), state.into_iter().collect()).await);
+    }
+    if let Some(store) = store {
+        store.close().await;
     }
     Ok(previews)
 }
 
-async fn one(entry: Entry, details: Arc<Details>) -> Preview {
+/// The store of the settings, if a host has made it already.
+async fn look(settings: &Settings) -> Result<Option<Look>, String> {
+    let file = store_file(settings);
+    if !file.exists() {
+        return Ok(None);
+    }
+    Look::open(&file).await.map(Some).map_err(|error| error.to_string())
+}
+
+async fn one(entry: Entry, details: Arc<Details>, state: BTreeMap<String, String>) -> Preview {
     let mut preview =
         Preview { entry: entry.service.name.clone(), event: details.event.id.clone(), why: None, sends: Vec::new(), log: Vec::new() };
     if !entry.follows(&details.event) {
@@ -55,7 +78,7 @@ async fn one(entry: Entry, details: Arc<Details>) -> Preview {
         return preview;
     }
     let unit = details.event.id.clone();
-    let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details, state: BTreeMap::new(), unit }).await;
+    let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details, state, unit }).await;
     preview.why = match ran.answer {
         Ok(Outcome::Sent) => None,
         Ok(Outcome::Skipped(why)) => Some(why),
@@ -69,13 +92,11 @@ async fn one(entry: Entry, details: Arc<Details>) -> Preview {
 
 type Found = (Event, Vec<(String, Rows)>, Arc<dyn Fetch>);
 
-async fn find(app: &App, settings: &Settings, what: What) -> Result<Option<Found>, String> {
+async fn find(store: Option<&Look>, settings: &Settings, what: What) -> Result<Option<Found>, String> {
     match what {
         What::Journalled(text) => {
-            let store = app.open_store(settings).await?;
-            let found = store.events(Some(&text), None, 1).await.map_err(|error| error.to_string())?;
-            let Some((seq, _)) = found.into_iter().next() else { return Ok(None) };
-            let Some((event, kept)) = store.event(seq).await.map_err(|error| error.to_string())? else { return Ok(None) };
+            let store = store.ok_or_else(|| super::no_store(settings))?;
+            let Some((event, kept)) = store.newest(&text).await.map_err(|error| error.to_string())? else { return Ok(None) };
             let live = settings.sources.iter().find(|source| source.name == event.source && matches!(source.kind, SourceKind::Master(_)));
             let source: Arc<dyn Fetch> = match live {
                 Some(source) => master(source, settings).map_err(|error| error.to_string())?.fetcher(),

@@ -1,4 +1,4 @@
-//! `test-send`: the entry's plain message, really sent, and not through the outbox.
+//! `test-send`: the entry's plain message, really sent (unless there is a sink), and not through the outbox.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names: &[String], tell: Tell<Told>) -> Result<(), String> {
     let wires = Wires::new(settings).map_err(super::words)?;
-    let shared = workbench.shared(&wires);
+    let (shared, transports) = (workbench.shared(&wires), wires.transports());
     for service in settings.services.iter().filter(|service| names.contains(&service.name)) {
         let entry = Entry::new(service.clone(), &shared).await.map_err(|error| {
             diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n")
@@ -26,13 +26,12 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         let subject = format!("Test message of reporter-host for {}", service.name);
         let text = format!("{subject}\n\nIf you read this, what {:?} sends arrives.\n", service.name);
         let Some((endpoint, payload)) = plain(&entry, &subject, &text) else {
-            let why = "it has no plain message that could be sent without a build; `check --connect` logs in without sending, and `preview` shows what it would send";
-            tell(told(String::new(), Came::Failed { why: why.into() }));
+            tell(told(String::new(), Came::Failed { why: nothing_to_send(&service.name) }));
             continue;
         };
         let transport: &dyn Transport = match &payload {
-            Payload::Http(_) => wires.http.as_ref(),
-            Payload::Smtp(_) => wires.smtp.as_ref(),
+            Payload::Http(_) => transports.http.as_ref(),
+            Payload::Smtp(_) => transports.smtp.as_ref(),
         };
         let (id, began) = (format!("test-{}", now_ms()), Instant::now());
         let vault = service.vault.as_ref();
@@ -47,4 +46,12 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         tell(told(endpoint.destination(), came));
     }
     Ok(())
+}
+
+/// Why an entry without a plain message cannot be tested by sending, and what to do instead.
+fn nothing_to_send(entry: &str) -> String {
+    format!(
+        "what it sends belongs to a commit or a change of a real build (its component's plan has no `fallback`), so there is no test message. \
+         Instead: `check --connect` logs in to its endpoints, and `preview --entry {entry:?} --build BUILDER/NUMBER` (or --event ID) shows what it would send"
+    )
 }

@@ -1,6 +1,7 @@
 //! SQLite, the embedded store: WAL with `synchronous=FULL`, one writer that commits in groups with
 //! one statement per table and group, and a few readers beside it.
 
+mod look;
 mod open;
 mod read;
 mod retain;
@@ -21,6 +22,7 @@ use super::{
     UnitEnd, UnitRow,
 };
 use crate::event::{Event, Keep, Rows};
+pub use look::Look;
 use writer::Writer;
 
 /// Who opens a store.

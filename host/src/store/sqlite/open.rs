@@ -30,7 +30,7 @@ pub(super) fn lock(path: &Path) -> Result<File> {
     }
 }
 
-fn options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY)
 }
 
@@ -68,13 +68,19 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
             transaction.execute(include_str!("schema.sql")).await.map_err(failed)?;
             transaction.execute("PRAGMA user_version = 1").await.map_err(failed)?;
         }
-        VERSION => {}
-        newer => {
-            return Err(StoreError::Failed(format!(
-                "{} was written by a newer reporter-host (schema {newer}, this one knows {VERSION}); run that one",
-                path.display()
-            )));
-        }
+        version => known(version, path)?,
     }
     transaction.commit().await.map_err(failed)
+}
+
+/// Refuses a store whose schema this host does not know.
+pub(super) fn known(version: i64, path: &Path) -> Result<()> {
+    match version {
+        VERSION => Ok(()),
+        0 => Err(StoreError::Failed(format!("{} is no store of reporter-host", path.display()))),
+        newer => Err(StoreError::Failed(format!(
+            "{} was written by a newer reporter-host (schema {newer}, this one knows {VERSION}); run that one",
+            path.display()
+        ))),
+    }
 }

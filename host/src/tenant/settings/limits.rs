@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::diagnostic::{Diagnostic, Found};
+use super::diagnostic::Found;
 use super::keys;
 use super::node::Node;
 use super::table::Table;
@@ -15,15 +15,7 @@ const MOST_MEMORY_MIB: u64 = 256;
 pub(super) fn read(node: Option<&Node>, title: &str, base: &Limits, found: &mut Found) -> Limits {
     let mut limits = base.clone();
     let Some(table) = node.and_then(|node| Table::new(node, title, keys::LIMITS, found)) else { return limits };
-    let mut count = |name: &str, most: u64| {
-        let value = table.count(name, found)?;
-        if (1..=most).contains(&value) {
-            return Some(value);
-        }
-        let at = table.get(name).map_or(table.span, |node| &node.span);
-        found.error(Diagnostic::error(at, format!("`{name}` is to be from 1 to {most}")));
-        None
-    };
+    let mut count = |name: &str, most: u64| table.count(name, most, found);
     let hour_ms = 3_600_000;
     let gib_kib = 1 << 20;
     let some = u64::from(u32::MAX);

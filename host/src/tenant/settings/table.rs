@@ -60,12 +60,14 @@ impl<'n> Table<'n> {
         }
     }
 
-    pub fn count(&self, name: &str, found: &mut Found) -> Option<u64> {
+    /// A whole number from 1 to `most`.
+    pub fn count(&self, name: &str, most: u64, found: &mut Found) -> Option<u64> {
         let node = self.get(name)?;
-        match node.kind {
-            Kind::Integer(count) if count >= 0 => u64::try_from(count).ok(),
-            _ => wrong(node, name, "a whole number from 0", found),
-        }
+        let count = match node.kind {
+            Kind::Integer(count) => u64::try_from(count).ok().filter(|count| (1..=most).contains(count)),
+            _ => None,
+        };
+        count.or_else(|| wrong(node, name, &format!("a whole number from 1 to {most}"), found))
     }
 
     pub fn duration(&self, name: &str, found: &mut Found) -> Option<Duration> {
@@ -148,9 +150,10 @@ pub(super) fn unknown<'a>(key: &Key, title: &str, known: impl Iterator<Item = &'
 }
 
 fn wrong<T>(node: &Node, name: &str, takes: &str, found: &mut Found) -> Option<T> {
-    let not = match node.as_text() {
-        Some(text) => format!("{text:?}"),
-        None => node.what().to_owned(),
+    let not = match &node.kind {
+        Kind::Text(text) => format!("{text:?}"),
+        Kind::Integer(number) => number.to_string(),
+        _ => node.what().to_owned(),
     };
     found.error(Diagnostic::error(&node.span, format!("`{name}` takes {takes}, not {not}")));
     None

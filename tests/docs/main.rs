@@ -1,0 +1,135 @@
+//! What the pages show is what the host takes: each block of TOML is loaded as `check` loads a file, and its entries
+//! are configured by the real components.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use reporter_host::tenant::settings::{Settings, keys, load};
+use reporter_host_tests::real::{Real, problems};
+
+/// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
+/// as the host itself proposes.
+const NOT_YET: [(&str, &str); 11] = [
+    ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
+    ("BitbucketStatusPush", "OAuth with keys is not built in"),
+    ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
+    ("GerritVerifyStatusPush", "reviews are not built in"),
+    ("GitHubCommentPush", "comments on pull requests are not built in"),
+    ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
+    ("HipchatStatusPush", "chat services are not built in"),
+    ("IRC", "conversations, which the contract drafts as unstable"),
+    ("PushoverNotifier", "pushes to people are not built in"),
+    ("TelegramBot", "conversations, which the contract drafts as unstable"),
+    ("ZulipStatusPush", "chat services are not built in"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The blocks of TOML of every page: where they are, and their text.
+fn blocks() -> Vec<(String, String)> {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).chain([root().join("README.md")]);
+    let mut blocks = Vec::new();
+    for page in pages {
+        let (name, text) = (page.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&page).unwrap());
+        let mut before = 1;
+        for part in text.split_inclusive("```toml\n").collect::<Vec<_>>().windows(2) {
+            before += part[0].matches('\n').count();
+            blocks.push((format!("{name}:{before}"), part[1].split("```").next().unwrap().to_owned()));
+        }
+    }
+    blocks
+}
+
+/// A folder with everything that the pages' settings name.
+fn place(settings: &str) -> tempfile::TempDir {
+    let formatter = r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context"], "settings": {"type": "object"}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in [
+        ("reporter-host.toml", settings),
+        ("formatters/my_formatter.wasm", formatter),
+        ("headline.wasm", formatter),
+        ("pager.wasm", r#"{"name": "pager", "settings": {"type": "object"}}"#),
+        ("templates/mail.html", "x"),
+        ("mail.html", "x"),
+        ("mails/body.txt", "x"),
+        ("mails/subject.txt", "x"),
+        ("secrets/github", "x"),
+        ("secrets/smtp", "x"),
+        ("secrets/master", "x"),
+        ("secrets/inbox", "x"),
+        ("events.jsonl", ""),
+        ("conf.d/a.toml", ""),
+        ("recording.jsonl", ""),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// Loads and configures; `Err` is what `check` would say.
+fn check(file: &Path) -> Result<Settings, String> {
+    let settings = load(file, &Real).map_err(|report| report.render(false))?;
+    let wrong = problems(&settings);
+    if wrong.is_empty() { Ok(settings) } else { Err(wrong.iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n")) }
+}
+
+#[test]
+fn every_block_of_toml_is_taken() {
+    let (mut entries, mut wrong, mut unused) = (0, Vec::new(), BTreeSet::from(NOT_YET.map(|(name, _)| name)));
+    for (at, block) in blocks() {
+        // templates.md shows one argument in three forms, a line each.
+        let files = match at.starts_with("templates.md") {
+            true => block.lines().map(|line| format!("[[services]]\nreporter = \"MailNotifier\"\nfromaddr = \"a@b.org\"\n{line}\n")).collect(),
+            false => vec![block],
+        };
+        for mut file in files {
+            for (name, _) in NOT_YET {
+                let line = format!("reporter = \"{name}\"\n");
+                if file.contains(&line) {
+                    unused.remove(name);
+                    file = file.replace(&line, &format!("{line}enabled = false\n"));
+                }
+            }
+            let folder = place(&file);
+            match check(&folder.path().join("reporter-host.toml")) {
+                Ok(settings) => entries += settings.services.len(),
+                Err(why) => wrong.push(format!("{at}\n{why}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert_eq!(unused, BTreeSet::new(), "no page shows them");
+    assert!(entries > 15, "{entries} entries");
+}
+
+/// Whoever builds one in takes it off the list.
+#[test]
+fn what_is_not_built_in_is_not_built_in() {
+    for (name, why) in NOT_YET {
+        let folder = place(&format!("[[services]]\nreporter = \"{name}\"\n"));
+        let said = check(&folder.path().join("reporter-host.toml")).err().unwrap_or_default();
+        assert!(said.contains("is not built in yet"), "{name} ({why}): {said}");
+    }
+}
+
+#[test]
+fn the_examples_are_taken() {
+    for (name, entries) in [("master.toml", 2), ("quickstart.toml", 4)] {
+        let settings = check(&root().join("examples").join(name)).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(settings.services.len(), entries, "{name}");
+    }
+}
+
+/// docs/settings.md is the reference: each key of the host's stands there as `key`.
+#[test]
+fn every_key_is_in_the_reference() {
+    let text = std::fs::read_to_string(root().join("docs/settings.md")).unwrap();
+    let tables = [keys::TOP, keys::HOST, keys::MASTER, keys::INBOX, keys::RECORDING, keys::SERVICE, keys::FORMATTER, keys::LIMITS, keys::RETENTION, keys::NETWORK];
+    let missing: Vec<_> = tables.into_iter().flatten().filter(|key| !text.contains(&format!("`{}`", key.name))).map(|key| key.name).collect();
+    assert_eq!(missing, [""; 0]);
+}
