@@ -278,10 +278,18 @@ impl Dispatch {
         } else {
             BTreeMap::new()
         };
+        let sent = match &unit.job {
+            Job::Report => Ok(0),
+            Job::Answered { .. } => self.store.sent(unit.event, &unit.entry).await,
+        };
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(error) => return ended(unit, put_off(unit, error.to_string())),
+        };
         let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: stable(unit, details) };
         let ran = match &unit.job {
             Job::Report => entry.reporter.report(occasion).await,
-            Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone()).await,
+            Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone(), sent).await,
         };
         if entry.called() == SNAPSHOT_AFTER {
             self.freeze(entry.clone());
@@ -369,7 +377,8 @@ fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) ->
         Err(error) => (End::Failed(error.to_string()), true),
     };
     let sends = match &end {
-        End::Failed(why) if failed => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
+        // What an answer is about has been told already.
+        End::Failed(why) if failed && unit.job == Job::Report => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
         _ => ran.sends,
     };
     UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log }

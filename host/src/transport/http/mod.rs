@@ -16,7 +16,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use request::{RequestError, check_request};
+pub use request::{RequestError, check_endpoint, check_request};
 
 use std::sync::Arc;
 use std::time::Duration;
