@@ -8,6 +8,17 @@ use crate::delivery::Terms;
 pub use crate::delivery::Answer;
 pub use wit::{Body, Request};
 
+/// Headers that the host writes itself; a request with one of them is refused (docs/endpoints.md).
+const OF_THE_HOST: [&str; 17] = [
+    "host", "content-length", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect", "accept-encoding",
+    "proxy-authorization", "proxy-authenticate", "proxy-connection", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature",
+];
+
+/// Whether a header is the host's to write: for `configure`, to say so where the operator wrote it.
+pub fn is_of_the_host(header: &str) -> bool {
+    OF_THE_HOST.iter().any(|name| name.eq_ignore_ascii_case(header))
+}
+
 impl Request {
     /// A request without headers and body: `Request::new("api", "POST", ["repos", owner, repo])`.
     pub fn new<S: Into<String>>(endpoint: &str, method: &str, path: impl IntoIterator<Item = S>) -> Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Resource;
 
-use super::call::{Call, EntryView, Phase};
+use super::call::{Call, Ended, EntryView, Phase};
 use super::reporter::reporter_host::reporter::delivery::{Host, HostTerms, Rule, Verdict};
 use crate::store::{self, NewDelivery, RuleVerdict, now_ms};
 use crate::transport::{Endpoint, Payload};
@@ -23,7 +23,7 @@ pub struct Terms {
 
 /// Rules that one delivery may have.
 const RULES: usize = 32;
-/// Bytes of a key, a tag or a title.
+/// Bytes of a key, a tag, a title or the text of a rule.
 const WORDS: usize = 1_000;
 
 impl Call {
@@ -67,8 +67,27 @@ pub(crate) fn uid(unit: &str, entry: &str, n: usize) -> String {
     digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn words(text: &str) -> String {
-    text[..text.floor_char_boundary(WORDS)].replace(['\r', '\n'], " ")
+/// A line for operators.
+fn line(text: &str) -> String {
+    text[..text.floor_char_boundary(WORDS)].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A key as it is. A long one is told apart from others by all of it, not by its beginning.
+fn key(text: String) -> String {
+    if text.len() <= WORDS {
+        return text;
+    }
+    let digest = Sha256::digest(&text);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}…{digest}", &text[..text.floor_char_boundary(WORDS - 100)])
+}
+
+/// A text that would mean something else if it were cut.
+fn whole(what: &str, text: String) -> Result<String, Ended> {
+    if text.len() <= WORDS {
+        return Ok(text);
+    }
+    Err(Ended::Misuse(format!("it gave a delivery {what} of {} bytes; {WORDS} are the most", text.len())))
 }
 
 impl Host for Call {}
@@ -79,13 +98,13 @@ impl HostTerms for Call {
         self.lend(Terms::default())
     }
 
-    fn lane(&mut self, terms: Resource<Terms>, key: String) -> wasmtime::Result<()> {
-        self.terms(&terms)?.lane = Some(words(&key));
+    fn lane(&mut self, terms: Resource<Terms>, text: String) -> wasmtime::Result<()> {
+        self.terms(&terms)?.lane = Some(key(text));
         Ok(())
     }
 
-    fn supersede(&mut self, terms: Resource<Terms>, key: String) -> wasmtime::Result<()> {
-        self.terms(&terms)?.supersede = Some(words(&key));
+    fn supersede(&mut self, terms: Resource<Terms>, text: String) -> wasmtime::Result<()> {
+        self.terms(&terms)?.supersede = Some(key(text));
         Ok(())
     }
 
@@ -95,24 +114,28 @@ impl HostTerms for Call {
     }
 
     fn title(&mut self, terms: Resource<Terms>, text: String) -> wasmtime::Result<()> {
-        self.terms(&terms)?.title = words(&text);
+        self.terms(&terms)?.title = line(&text);
         Ok(())
     }
 
     fn tag(&mut self, terms: Resource<Terms>, tag: String) -> wasmtime::Result<()> {
-        self.terms(&terms)?.tag = Some(words(&tag));
+        self.terms(&terms)?.tag = Some(whole("a tag", tag)?);
         Ok(())
     }
 
     fn rule(&mut self, terms: Resource<Terms>, rule: Rule) -> wasmtime::Result<()> {
         let rules = &mut self.terms(&terms)?.rules;
         if rules.len() >= RULES {
-            return Err(super::call::Ended::Misuse(format!("it gave a delivery more than {RULES} rules")).into());
+            return Err(Ended::Misuse(format!("it gave a delivery more than {RULES} rules")).into());
+        }
+        if rule.from_status > rule.to_status {
+            let (from, to) = (rule.from_status, rule.to_status);
+            return Err(Ended::Misuse(format!("it gave a rule from status {from} to {to}, which matches nothing; the lower comes first")).into());
         }
         rules.push(store::Rule {
             from: rule.from_status,
             to: rule.to_status,
-            contains: words(&rule.body_contains),
+            contains: whole("a rule with a text", rule.body_contains)?,
             verdict: match rule.verdict {
                 Verdict::Done => RuleVerdict::Done,
                 Verdict::Retry => RuleVerdict::Retry,
@@ -126,5 +149,25 @@ impl HostTerms for Call {
     fn drop(&mut self, terms: Resource<Terms>) -> wasmtime::Result<()> {
         self.table.delete(terms)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_keys_differ_if_their_ends_differ() {
+        let long = |end: &str| key(format!("{}{end}", "é".repeat(2_000)));
+        assert_eq!(key("a\nb".into()), "a\nb");
+        assert_eq!(long("1"), long("1"));
+        assert_ne!(long("1"), long("2"));
+        assert!(long("1").len() <= WORDS);
+    }
+
+    #[test]
+    fn a_title_is_one_line() {
+        assert_eq!(line("two\nlines \u{1b}[31mred"), "two lines  [31mred");
+        assert_eq!(line(&"é".repeat(2_000)).len(), WORDS);
     }
 }

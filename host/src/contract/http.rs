@@ -7,10 +7,9 @@ use super::call::{Call, Ended, Phase};
 use super::delivery::Terms;
 use super::reporter::reporter_host::reporter::delivery::Answer as Answered;
 use super::reporter::reporter_host::reporter::http::{Body, Host, Request};
+use crate::transport::http::check_request;
 use crate::transport::{self, Endpoint, EndpointKind, HttpRequest, Payload};
 
-/// Methods of a delivery.
-const SENDS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 /// Methods of a query.
 const ASKS: [&str; 2] = ["GET", "HEAD"];
 
@@ -19,7 +18,7 @@ impl Host for Call {
         self.only(&[Phase::Report], "http.send")?;
         let (entry, endpoint) = self.endpoint(&request.endpoint)?;
         let bytes = size(&request);
-        let request = checked(request, &endpoint, &SENDS)?;
+        let request = checked(request, &endpoint)?;
         self.queue(&entry, &endpoint, Payload::Http(request), bytes, terms)
     }
 
@@ -27,7 +26,10 @@ impl Host for Call {
         self.only(&[Phase::Report], "http.query")?;
         self.budget.query()?;
         let (entry, endpoint) = self.endpoint(&request.endpoint)?;
-        let request = checked(request, &endpoint, &ASKS)?;
+        if !ASKS.contains(&request.method.as_str()) {
+            return Err(Ended::Misuse(format!("it asked with the method {:?}; a query is one of {}", request.method, ASKS.join(", "))).into());
+        }
+        let request = checked(request, &endpoint)?;
         let answer = self.wait(entry.ask.ask(&entry.name, &endpoint, &request, entry.vault.as_ref())).await;
         if let Some(failed) = &answer.error {
             return Err(match failed.kind {
@@ -56,37 +58,21 @@ fn size(request: &Request) -> usize {
     body + request.path.iter().map(|segment| segment.len() + PART).sum::<usize>() + pairs(&request.query) + pairs(&request.headers)
 }
 
-/// The request as it will stand in the outbox, if the contract allows it.
-fn checked(request: Request, endpoint: &Endpoint, methods: &[&str]) -> Result<HttpRequest, Ended> {
-    let misuse = |text: String| Err(Ended::Misuse(text));
+/// The request as it will stand in the outbox, if it can go out at all.
+fn checked(request: Request, endpoint: &Endpoint) -> Result<HttpRequest, Ended> {
     if !matches!(endpoint.kind, EndpointKind::Http(_)) {
-        return misuse(format!("it sent HTTP to endpoint {:?}, which is of another kind", endpoint.name));
-    }
-    if !methods.contains(&request.method.as_str()) {
-        return misuse(format!("it used the method {:?}; here it may be {}", request.method, methods.join(", ")));
-    }
-    if let Some(bad) = request.path.iter().find(|segment| matches!(segment.as_str(), "" | "." | "..")) {
-        return misuse(format!("it gave the path segment {bad:?}, which leaves the endpoint"));
-    }
-    for (name, value) in &request.headers {
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':') {
-            return misuse(format!("it gave a header the name {name:?}"));
-        }
-        if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-            return misuse(format!("it gave the header {name:?} a value with a line break"));
-        }
+        return Err(Ended::Misuse(format!("it sent HTTP to endpoint {:?}, which is of another kind", endpoint.name)));
     }
     let body = match request.body {
         Body::Empty => transport::Body::Empty,
-        Body::Json(text) => {
-            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-                return misuse(format!("its JSON body is not JSON: {error}"));
-            }
-            transport::Body::Json(text)
-        }
+        Body::Json(text) => transport::Body::Json(text),
         Body::Form(form) => transport::Body::Form(form),
         Body::Text(text) => transport::Body::Text(text),
         Body::Bytes(bytes) => transport::Body::Bytes(bytes),
     };
-    Ok(HttpRequest { method: request.method, path: request.path, query: request.query, headers: request.headers, body })
+    let request = HttpRequest { method: request.method, path: request.path, query: request.query, headers: request.headers, body };
+    match check_request(&request) {
+        Ok(()) => Ok(request),
+        Err(wrong) => Err(Ended::Misuse(format!("its request cannot go out: {wrong}"))),
+    }
 }

@@ -6,6 +6,15 @@ use super::reporter::reporter_host::reporter::log::{Host, Level};
 /// Bytes kept of one line.
 const LINE: usize = 2_000;
 
+/// What a component said, as much of it as is kept of a line.
+pub(crate) fn shortened(mut text: String) -> String {
+    if text.len() > LINE {
+        text.truncate(text.floor_char_boundary(LINE - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
+}
+
 impl Call {
     /// Keeps a line, within the limits.
     pub fn note(&mut self, level: &str, message: &str) {
@@ -29,5 +38,17 @@ impl Host for Call {
         };
         self.note(level, &message);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_ends_in_an_ellipsis() {
+        assert_eq!(shortened("a".repeat(LINE)), "a".repeat(LINE));
+        let cut = shortened("é".repeat(LINE));
+        assert!(cut.len() <= LINE && cut.ends_with("é…"), "{} bytes", cut.len());
     }
 }

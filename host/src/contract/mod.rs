@@ -5,6 +5,7 @@ mod budget;
 mod call;
 mod delivery;
 mod events;
+mod fallback;
 mod formatters;
 mod http;
 mod log;
@@ -14,9 +15,11 @@ mod state;
 
 pub use budget::{Budget, Meter};
 pub use call::{Ask, Call, Ended, EntryView, Formatted, Phase, Spool, Subformat};
-pub use formatters::Subjects;
 pub(crate) use delivery::uid;
-pub use plan::{Fallback, Plan, PlanError, Problem};
+pub use fallback::Fallback;
+pub use formatters::Subjects;
+pub(crate) use log::shortened;
+pub use plan::{Plan, PlanError, Problem};
 
 /// Bindings of the world `reporter`.
 #[allow(missing_docs)]

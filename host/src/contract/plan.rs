@@ -3,16 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::fallback::Fallback;
+use super::log::shortened;
 use super::reporter::exports::reporter_host::reporter::component as exported;
 use crate::event::Kind;
+use crate::transport::http::check_endpoint;
 use crate::transport::policy::Level;
-use crate::transport::{Endpoint, EndpointKind, Payload};
+use crate::transport::{Endpoint, EndpointKind};
 
 /// Endpoints that one plan may have.
 const ENDPOINTS: usize = 16;
+/// Bytes of an endpoint's name.
+const NAME: usize = 100;
 
 /// What a component will do with its settings.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,16 +29,6 @@ pub struct Plan {
     pub events: BTreeSet<Kind>,
     /// Whether its events are handled one after another.
     pub state: bool,
-}
-
-/// The plain message for when the component fails: `fallback` in an endpoint's settings. `{text}`
-/// and `{subject}` in its texts are replaced.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fallback {
-    /// Where to.
-    pub endpoint: String,
-    /// What.
-    pub payload: Payload,
 }
 
 /// Something wrong in the settings, as the component said it.
@@ -55,7 +49,7 @@ impl Plan {
     /// Checks a plan.
     ///
     /// # Errors
-    /// An unknown kind of endpoint, settings that do not fit it, or a name given twice.
+    /// An unknown kind of endpoint, settings that do not fit it, a name given twice, or a fallback that could not be sent.
     pub fn check(plan: exported::Plan) -> Result<Self, PlanError> {
         let mut checked = Self { state: plan.uses.iter().any(|word| word == "state"), ..Self::default() };
         checked.events = plan.events.iter().filter_map(|word| Kind::parse(word)).collect();
@@ -63,33 +57,39 @@ impl Plan {
             return Err(PlanError(format!("it has more than {ENDPOINTS} endpoints")));
         }
         for given in plan.endpoints {
-            let name = given.name;
-            let wrong = |what: &dyn std::fmt::Display| PlanError(format!("endpoint {name:?}: {what}"));
-            let mut settings: Value = serde_json::from_str(&given.settings).map_err(|error| wrong(&error))?;
-            let members = settings.as_object_mut().ok_or_else(|| wrong(&"its settings are not an object"))?;
-            if let Some(fallback) = members.remove("fallback") {
-                let mut payload = fallback;
-                if let Some(payload) = payload.as_object_mut() {
-                    payload.insert("kind".into(), given.kind.as_str().into());
-                }
-                let payload = Payload::deserialize(payload).map_err(|error| wrong(&format!("fallback: {error}")))?;
-                checked.fallback = Some(Fallback { endpoint: name.clone(), payload });
-            }
-            let kind = match given.kind.as_str() {
-                "http" => EndpointKind::Http(serde_json::from_value(settings).map_err(|error| wrong(&error))?),
-                "smtp" => EndpointKind::Smtp(serde_json::from_value(settings).map_err(|error| wrong(&error))?),
-                other => return Err(wrong(&format!("its kind {other:?} is not one of http, smtp"))),
-            };
-            if let EndpointKind::Http(http) = &kind
-                && (!matches!(http.base_url.scheme(), "http" | "https") || http.base_url.host_str().is_none())
-            {
-                return Err(wrong(&format!("{} is not an http or https URL", http.base_url)));
-            }
-            let endpoint = Arc::new(Endpoint { name: name.clone(), kind, level: Level::default() });
-            if checked.endpoints.insert(name.clone(), endpoint).is_some() {
-                return Err(wrong(&"the name is given twice"));
-            }
+            let name = given.name.clone();
+            checked.add(given).map_err(|what| PlanError(shortened(format!("endpoint {name:?}: {what}"))))?;
         }
         Ok(checked)
+    }
+
+    fn add(&mut self, given: exported::Endpoint) -> Result<(), String> {
+        let name = given.name;
+        if name.is_empty() || name.len() > NAME || name.contains(char::is_control) {
+            return Err(format!("a name has 1 to {NAME} bytes and no control characters"));
+        }
+        let said = |error: serde_json::Error| error.to_string();
+        let mut settings: Value = serde_json::from_str(&given.settings).map_err(said)?;
+        let members = settings.as_object_mut().ok_or("its settings are not an object")?;
+        let fallback = members.remove("fallback");
+        let kind = match given.kind.as_str() {
+            "http" => EndpointKind::Http(serde_json::from_value(settings).map_err(said)?),
+            "smtp" => EndpointKind::Smtp(serde_json::from_value(settings).map_err(said)?),
+            other => return Err(format!("its kind {other:?} is not one of http, smtp")),
+        };
+        if let EndpointKind::Http(http) = &kind {
+            check_endpoint(http).map_err(|wrong| wrong.to_string())?;
+        }
+        let endpoint = Endpoint { name: name.clone(), kind, level: Level::default() };
+        if let Some(fallback) = fallback {
+            if let Some(other) = &self.fallback {
+                return Err(format!("endpoint {:?} has a fallback already, and a plan has one", other.endpoint));
+            }
+            self.fallback = Some(Fallback::check(&endpoint, fallback).map_err(|wrong| format!("fallback: {wrong}"))?);
+        }
+        match self.endpoints.insert(name, Arc::new(endpoint)) {
+            Some(_) => Err("the name is given twice".into()),
+            None => Ok(()),
+        }
     }
 }

@@ -78,7 +78,7 @@ fn fill(mut payload: Payload, subject: &str, text: &str) -> Payload {
         },
         Payload::Smtp(mail) => {
             put(&mut mail.subject);
-            mail.subject = mail.subject.replace(['\r', '\n'], " ");
+            mail.subject = mail.subject.replace(char::is_control, " ");
             mail.body.iter_mut().for_each(|part| put(&mut part.text));
             mail.date = now_ms() / 1_000;
         }

@@ -270,10 +270,18 @@ impl Dispatch {
         } else {
             BTreeMap::new()
         };
+        let sent = match &unit.job {
+            Job::Report => Ok(0),
+            Job::Answered { .. } => self.store.sent(unit.event, &unit.entry).await,
+        };
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(error) => return ended(unit, put_off(unit, error.to_string())),
+        };
         let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: stable(unit, details) };
         let ran = match &unit.job {
             Job::Report => entry.reporter.report(occasion).await,
-            Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone()).await,
+            Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone(), sent).await,
         };
         self.at_hand.shrink();
         match entry.called() {
@@ -338,7 +346,8 @@ fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) ->
         Err(error) => tries::after(unit, error, entry.service.expires_after, now_ms()),
     };
     let sends = match &end {
-        End::Failed(why) => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
+        // What an answer is about has been told already.
+        End::Failed(why) if unit.job == Job::Report => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
         _ => ran.sends,
     };
     UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log }

@@ -15,12 +15,15 @@ use super::limits::Limits;
 use super::load::{Kind, Loaded};
 use super::snapshot::Snapshot;
 use crate::contract::reporter::exports::reporter_host::reporter::reporting;
-use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter};
+use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter, shortened};
 use crate::event::Details;
 use crate::store::{NewDelivery, TaggedAnswer};
 
 /// Bytes kept of what a component writes to stdout and stderr.
 const OUTPUT: usize = 64 << 10;
+
+/// Problems that are kept of one `configure`.
+const PROBLEMS: usize = 100;
 
 /// What a reporter made of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,21 +136,22 @@ impl Reporter {
 
     /// Shows it an event.
     pub async fn report(&self, occasion: Occasion) -> Ran<Outcome> {
-        self.call(occasion, async |instance, store, event| instance.call_report(store, event).await).await
+        self.call(occasion, 0, async |instance, store, event| instance.call_report(store, event).await).await
     }
 
-    /// Gives it the answer to a delivery that it sent with a tag.
-    pub async fn answered(&self, occasion: Occasion, tag: &str, answer: TaggedAnswer) -> Ran<Outcome> {
+    /// Gives it the answer to a delivery that it sent with a tag. `sent` deliveries were made of this event already: what
+    /// an event leads to has one budget, or two that answer each other would go on for ever.
+    pub async fn answered(&self, occasion: Occasion, tag: &str, answer: TaggedAnswer, sent: u32) -> Ran<Outcome> {
         let answer = reporter::reporter_host::reporter::delivery::Answer {
             status: answer.status,
             headers: answer.headers,
             body: answer.body.into_bytes(),
             ended: answer.ended,
         };
-        self.call(occasion, async |instance, store, _| instance.call_answered(store, tag, &answer).await).await
+        self.call(occasion, sent, async |instance, store, _| instance.call_answered(store, tag, &answer).await).await
     }
 
-    async fn call<F>(&self, occasion: Occasion, export: F) -> Ran<Outcome>
+    async fn call<F>(&self, occasion: Occasion, sent: u32, export: F) -> Ran<Outcome>
     where
         F: AsyncFnOnce(&reporting::Guest, &mut Store<Call>, Resource<EventHandle>) -> wasmtime::Result<Result<reporting::Outcome, reporting::Failure>>,
     {
@@ -163,6 +167,7 @@ impl Reporter {
         call.details = Some(occasion.details.clone());
         call.state = occasion.state;
         call.unit = occasion.unit;
+        call.budget.sends = call.budget.sends.saturating_sub(sent);
         let settings = self.settings.clone();
         let work = async |store: &mut Store<Call>| {
             let instance = pre.instantiate_async(&mut *store).await?;
@@ -180,8 +185,8 @@ impl Reporter {
         let answer = bounded(&mut store, self.loaded.wasi, &self.limits, work).await;
         let answer = answer.and_then(|answer| match answer {
             Ok(reporting::Outcome::Sent) => Ok(Outcome::Sent),
-            Ok(reporting::Outcome::Skipped(why)) => Ok(Outcome::Skipped(why)),
-            Err(failure) => Err(RunError::Failed { message: failure.message, again: failure.again }),
+            Ok(reporting::Outcome::Skipped(why)) => Ok(Outcome::Skipped(shortened(why))),
+            Err(failure) => Err(RunError::Failed { message: shortened(failure.message), again: failure.again }),
         });
         Ran::of(store, answer)
     }
@@ -214,14 +219,14 @@ impl Loaded {
     pub async fn configure(&self, settings: &serde_json::Value, limits: &Limits) -> Result<Plan, ConfigureError> {
         let mut store = store(self, limits, Phase::Configure);
         let settings = settings.to_string();
-        let problem = |at, message| Problem { at, message };
+        let problem = |at, message| Problem { at: shortened(at), message: shortened(message) };
         let answer = bounded(&mut store, self.wasi, limits, async |store: &mut Store<Call>| match &self.kind {
             Kind::Reporter(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 let answer = instance.reporter_host_reporter_component().call_configure(store, &settings).await?;
                 Ok(match answer {
                     Ok(plan) => Ok(Some(plan)),
-                    Err(problems) => Err(problems.into_iter().map(|it| problem(it.at, it.message)).collect()),
+                    Err(problems) => Err(problems.into_iter().take(PROBLEMS).map(|it| problem(it.at, it.message)).collect()),
                 })
             }
             Kind::Formatter(pre) => {
@@ -229,7 +234,7 @@ impl Loaded {
                 let answer = instance.reporter_host_reporter_component().call_configure(store, &settings).await?;
                 Ok(match answer {
                     Ok(_) => Ok(None),
-                    Err(problems) => Err(problems.into_iter().map(|it| problem(it.at, it.message)).collect()),
+                    Err(problems) => Err(problems.into_iter().take(PROBLEMS).map(|it| problem(it.at, it.message)).collect()),
                 })
             }
         })
@@ -269,7 +274,7 @@ impl Loaded {
             instance.reporter_host_reporter_formatting().call_format(store, slot, &subjects, context).await
         })
         .await;
-        let answer = answer.and_then(|answer| answer.map_err(|message| RunError::Failed { message, again: false }));
+        let answer = answer.and_then(|answer| answer.map_err(|message| RunError::Failed { message: shortened(message), again: false }));
         Ran::of(store, answer)
     }
 }
@@ -379,7 +384,7 @@ fn cause(error: &wasmtime::Error, call: &Call) -> RunError {
         return match ended.clone() {
             Ended::NotNow(why) => RunError::NotNow(why),
             Ended::Limit(limit) => RunError::Limit(limit),
-            Ended::Misuse(what) => RunError::Misuse(what),
+            Ended::Misuse(what) => RunError::Misuse(shortened(what)),
         };
     }
     if call.meter.refused {

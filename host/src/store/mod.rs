@@ -58,6 +58,9 @@ pub trait Store: Keep {
     /// An entry's state.
     async fn state(&self, entry: &str) -> Result<Vec<(String, String)>>;
 
+    /// How many deliveries an entry has made of an event so far.
+    async fn sent(&self, event: i64, entry: &str) -> Result<u32>;
+
     /// Ends (or postpones) a unit, in one transaction with what it sent and wrote. Answers with the deliveries made:
     /// none, and nothing is written, if the unit has ended already.
     /// Which waiting ones they supersede is the delivery engine's to settle.

@@ -2,6 +2,7 @@
 
 use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings, Login};
 use reporter_sdk::filter::FilterSettings;
+use reporter_sdk::http;
 use reporter_sdk::message::{MessageFormatter, MessageFormatterSettings};
 use reporter_sdk::missing::{MissingWorkerFormatter, MissingWorkerSettings};
 use reporter_sdk::kinds::{EventsSetting, KINDS};
@@ -150,6 +151,7 @@ impl Settings {
             let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
             match value {
                 _ if name.is_empty() || !name.chars().all(token) => problems.add(at, format!("{name:?} is no name of a header")),
+                _ if http::is_of_the_host(name) => problems.add(at, format!("{name} is written by the host: leave it out")),
                 Value::String(text) if text.contains(['\r', '\n', '\0']) => problems.add(at, "a header is one line"),
                 Value::String(text) => headers.push(json!([name, text])),
                 _ => problems.add(at, "the value of a header is a text"),

@@ -101,6 +101,7 @@ fn authentication_headers_and_verification() {
     assert_eq!(at(json!({"password": "p"})), "/password");
     assert_eq!(at(json!({"headers": {"X-A": "a\r\nb"}})), "/headers/X-A");
     assert_eq!(at(json!({"headers": {"X A": "a"}})), "/headers/X A");
+    assert_eq!(at(json!({"headers": {"Idempotency-Key": "a"}})), "/headers/Idempotency-Key");
     assert!(at(json!({"auth": ["u"]})).starts_with("/auth"));
 }
 

@@ -8,7 +8,7 @@ use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
 
 /// Headers that are made from other settings, or by the host.
-const MADE: [&str; 9] = ["from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "sender"];
+const MADE: [&str; 12] = ["from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "sender", "auto-submitted", "return-path", "received"];
 
 /// The compiled `extraHeaders`.
 #[derive(Debug, Default)]
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn header_names() {
-        for name in ["Subject", "TO", "Content-Type", "Message-Id", "X: Y", "", "X Y", "Ä", "%(prop:a"] {
+        for name in ["Subject", "TO", "Content-Type", "Message-Id", "Auto-Submitted", "X: Y", "", "X Y", "Ä", "%(prop:a"] {
             assert!(Headers::compile(BTreeMap::from([(name.to_owned(), Interpolate::literal("v"))])).is_err(), "{name}");
         }
         let headers = Headers::compile(BTreeMap::from([("X-%(kw:x:-Z)s".to_owned(), Interpolate::literal("a\r\nBcc: b"))])).unwrap();

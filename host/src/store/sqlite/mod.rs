@@ -100,6 +100,10 @@ impl Store for SqliteStore {
         read::state(&self.readers, entry).await
     }
 
+    async fn sent(&self, event: i64, entry: &str) -> Result<u32> {
+        read::sent(&self.readers, event, entry).await
+    }
+
     async fn end_unit(&self, end: UnitEnd) -> Result<Vec<Delivery>> {
         self.writer.end_unit(end).await
     }

@@ -77,6 +77,12 @@ pub(super) async fn state(pool: &SqlitePool, entry: &str) -> Result<Vec<(String,
     all(pool, &mut query).await?.iter().map(|row| Ok((get(row, "key")?, get(row, "value")?))).collect()
 }
 
+pub(super) async fn sent(pool: &SqlitePool, event: i64, entry: &str) -> Result<u32> {
+    let mut query = QueryBuilder::new("SELECT count(*) AS sent FROM deliveries WHERE part_of IS NULL AND event = ");
+    query.push_bind(event).push(" AND entry = ").push_bind(entry);
+    all(pool, &mut query).await?.first().map_or(Ok(0), |row| get(row, "sent"))
+}
+
 pub(super) async fn waiting(pool: &SqlitePool, after: i64, limit: u32) -> Result<Vec<Delivery>> {
     let mut query = QueryBuilder::new(format!("SELECT {DELIVERY} FROM deliveries WHERE state = 'waiting' AND id > "));
     query.push_bind(after).push(" ORDER BY id LIMIT ").push_bind(limit);

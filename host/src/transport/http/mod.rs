@@ -18,7 +18,7 @@ mod tests;
 mod verify;
 
 pub(crate) use failure::chain;
-pub use request::{RequestError, check_request};
+pub use request::{RequestError, check_endpoint, check_request};
 pub use verify::{VerifyError, verified};
 
 use std::sync::Arc;

@@ -14,6 +14,11 @@ const HOST_OWNED: &[&str] = &[
     "webhook-timestamp", "webhook-signature",
 ];
 
+/// The most headers of a request and the most bytes of their names and values: servers take less.
+const MOST_HEADERS: (usize, usize) = (100, 64 << 10);
+/// The most bytes of path and query, not encoded: encoded they must fit into 64 KiB.
+const MOST_TARGET: usize = 16 << 10;
+
 /// The methods of the contract.
 const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
@@ -35,6 +40,17 @@ pub enum RequestError {
     /// A header's name or value that HTTP does not allow.
     #[error("header {0:?} has a name or a value that HTTP does not allow (line breaks, control characters)")]
     Header(String),
+    /// More headers than servers take.
+    #[error("{headers} headers with {bytes} bytes: {most} headers with {most_bytes} bytes are the most; put it into the body", most = MOST_HEADERS.0, most_bytes = MOST_HEADERS.1)]
+    Headers {
+        /// How many.
+        headers: usize,
+        /// Bytes of their names and values.
+        bytes: usize,
+    },
+    /// A path and a query that no server takes.
+    #[error("path and query of {0} bytes: {MOST_TARGET} are the most; put it into the body")]
+    Target(usize),
     /// A JSON body that is not JSON.
     #[error("the json body does not parse: {0}")]
     Json(String),
@@ -53,23 +69,34 @@ impl RequestError {
     }
 }
 
+/// Everything that is wrong with an endpoint whatever its secrets are: for when a plan names it, and again at each attempt.
+///
+/// # Errors
+/// The first thing wrong.
+pub fn check_endpoint(endpoint: &HttpEndpoint) -> Result<(), RequestError> {
+    base(endpoint)?;
+    headers(&endpoint.headers)?;
+    match &endpoint.auth {
+        Auth::Header { name, value } => header(name, value).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Everything that is wrong with a request whatever its secrets are: for when it is sent, to trap, and again at
 /// each attempt.
 ///
 /// # Errors
 /// The first thing wrong.
-pub fn check_request(endpoint: &HttpEndpoint, request: &HttpRequest) -> Result<(), RequestError> {
-    base(endpoint)?;
+pub fn check_request(request: &HttpRequest) -> Result<(), RequestError> {
     method(request)?;
+    let target = request.path.iter().map(String::len).sum::<usize>() + bytes(&request.query);
+    if target > MOST_TARGET {
+        return Err(RequestError::Target(target));
+    }
     if request.path.iter().any(|segment| leaves(segment)) {
         return Err(RequestError::Path(request.path.clone()));
     }
-    for (name, value) in endpoint.headers.iter().chain(&request.headers) {
-        header(name, value)?;
-    }
-    if let Auth::Header { name, value } = &endpoint.auth {
-        header(name, value)?;
-    }
+    headers(&request.headers)?;
     match &request.body {
         Body::Json(text) => serde_json::from_str::<serde::de::IgnoredAny>(text).map(drop).map_err(|e| RequestError::Json(e.to_string())),
         _ => Ok(()),
@@ -87,7 +114,8 @@ pub(super) struct Ready {
 
 /// Puts the request together, secrets included.
 pub(super) fn ready(name: &str, endpoint: &HttpEndpoint, request: &HttpRequest, vault: &dyn Vault) -> Result<Ready, RequestError> {
-    check_request(endpoint, request)?;
+    check_endpoint(endpoint)?;
+    check_request(request)?;
     let secret = |text: &str, place| substitute(text, name, vault, place);
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("reporter-host/", env!("CARGO_PKG_VERSION"))));
@@ -111,6 +139,18 @@ pub(super) fn ready(name: &str, endpoint: &HttpEndpoint, request: &HttpRequest, 
         headers.extend(of_level);
     }
     Ok(Ready { method: method(request)?, url: url(endpoint, request, &secret)?, headers, body })
+}
+
+fn headers(pairs: &[(String, String)]) -> Result<(), RequestError> {
+    let bytes = bytes(pairs);
+    if pairs.len() > MOST_HEADERS.0 || bytes > MOST_HEADERS.1 {
+        return Err(RequestError::Headers { headers: pairs.len(), bytes });
+    }
+    pairs.iter().try_for_each(|(name, value)| header(name, value).map(drop))
+}
+
+fn bytes(pairs: &[(String, String)]) -> usize {
+    pairs.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 /// A name and a value that HTTP allows, and that are the component's to give.
@@ -240,7 +280,7 @@ mod tests {
         let check = |change: &dyn Fn(&mut HttpRequest)| {
             let mut asked = request("POST", &["a"]);
             change(&mut asked);
-            check_request(&endpoint("https://h"), &asked).map_err(|e| e.to_string())
+            check_request(&asked).map_err(|e| e.to_string())
         };
         assert!(check(&|_| ()).is_ok());
         for method in ["post", "CONNECT", "GET / HTTP/1.1\r\n", ""] {
@@ -252,6 +292,30 @@ mod tests {
         assert!(check(&|r| r.headers.push(("X-Größe".to_owned(), "a".to_owned()))).is_err());
         assert!(check(&|r| r.headers.push(("X-Name".to_owned(), "Größe\tx".to_owned()))).is_ok());
         assert!(check(&|r| r.body = Body::Json("{\"a\":".to_owned())).unwrap_err().contains("does not parse"));
+        assert!(check(&|r| r.headers = vec![("x".into(), "a".into()); 101]).unwrap_err().contains("101 headers"));
+        assert!(check(&|r| r.headers.push(("x".into(), "a".repeat(64 << 10)))).unwrap_err().contains("65537 bytes"));
+        assert!(check(&|r| r.path.push("a".repeat(16 << 10))).unwrap_err().contains("path and query"));
+    }
+
+    #[test]
+    fn endpoints_are_checked_before_anything_is_sent_there() {
+        let check = |change: &dyn Fn(&mut HttpEndpoint)| {
+            let mut at = endpoint("https://h");
+            change(&mut at);
+            check_endpoint(&at).map_err(|e| e.to_string())
+        };
+        assert!(check(&|_| ()).is_ok());
+        assert!(check(&|e| e.headers.push(("Host".into(), "a".into()))).unwrap_err().contains("written by the host"));
+        assert!(check(&|e| e.auth = Auth::Header { name: "Idempotency-Key".into(), value: "a".into() }).is_err());
+        assert!(check(&|e| e.auth = Auth::Header { name: "Private-Token".into(), value: ENTRY_SECRET.into() }).is_ok());
+    }
+
+    #[test]
+    fn the_longest_target_still_goes_out() {
+        let mut asked = request("GET", &[&"é".repeat(4_000)]);
+        asked.query = vec![("q".into(), "%".repeat(8_000))];
+        let url = ready("api", &endpoint("https://h"), &asked, &TestVault("")).unwrap().url;
+        assert!(url.as_str().parse::<axum::http::Uri>().is_ok(), "{} bytes", url.as_str().len());
     }
 
     #[test]

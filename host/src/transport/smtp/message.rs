@@ -21,6 +21,12 @@ const HOST_OWNED: &[&str] = &[
     "content-transfer-encoding", "content-disposition", "auto-submitted", "return-path", "received",
 ];
 
+/// The most recipients of one mail, and the most headers of one and bytes of them with its subject.
+const MOST_RECIPIENTS: usize = 1_000;
+const MOST_HEADERS: (usize, usize) = (100, 64 << 10);
+/// The most forms of a body.
+const MOST_PARTS: usize = 10;
+
 /// Lines up to this are left as they are: below RFC 5322's 78 with a line end.
 const LONGEST_PLAIN: usize = 76;
 
@@ -33,6 +39,20 @@ pub enum MailError {
     /// Nobody to send it to.
     #[error("the mail has no recipients")]
     NoRecipients,
+    /// More recipients than one mail may have.
+    #[error("the mail has {0} recipients; {MOST_RECIPIENTS} are the most, send several mails")]
+    Recipients(usize),
+    /// More headers than servers take.
+    #[error("the mail has {headers} headers, with the subject {bytes} bytes; {most} headers with {most_bytes} bytes are the most", most = MOST_HEADERS.0, most_bytes = MOST_HEADERS.1)]
+    Headers {
+        /// How many.
+        headers: usize,
+        /// Bytes of their names and values, and of the subject.
+        bytes: usize,
+    },
+    /// More forms of a body than make sense.
+    #[error("the mail has {0} bodies; {MOST_PARTS} are the most")]
+    Parts(usize),
     /// No text at all.
     #[error("the mail has no body; give at least one part")]
     NoBody,
@@ -71,6 +91,17 @@ impl MailError {
 /// # Errors
 /// The first thing wrong.
 pub fn check_mail(mail: &Mail) -> Result<(), MailError> {
+    let people = mail.to.len() + mail.cc.len() + mail.bcc.len();
+    if people > MOST_RECIPIENTS {
+        return Err(MailError::Recipients(people));
+    }
+    let bytes = mail.subject.len() + mail.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    if mail.headers.len() > MOST_HEADERS.0 || bytes > MOST_HEADERS.1 {
+        return Err(MailError::Headers { headers: mail.headers.len(), bytes });
+    }
+    if mail.body.len() > MOST_PARTS {
+        return Err(MailError::Parts(mail.body.len()));
+    }
     mailbox(&mail.sender)?;
     if recipients(mail)?.is_empty() {
         return Err(MailError::NoRecipients);
@@ -323,6 +354,10 @@ pub(super) mod tests {
             ("does not allow", &|m| m.headers.push(("X-A".into(), "a\nBcc: b".into()))),
             ("does not allow", &|m| m.headers.push(("X-A: b\r\nBcc".into(), "a".into()))),
             ("written by the host", &|m| m.headers.push(("subject".into(), "a".into()))),
+            ("1001 recipients", &|m| (m.to, m.cc, m.bcc) = (vec!["a@b.org".into(); 1_001], vec![], vec![])),
+            ("101 headers", &|m| m.headers = vec![("X-A".into(), "a".into()); 101]),
+            ("bytes are the most", &|m| m.subject = "a".repeat(70_000)),
+            ("11 bodies", &|m| m.body = vec![m.body[0].clone(); 11]),
         ] {
             let text = message_of(change).unwrap_err();
             assert!(text.contains(hint), "{text} lacks {hint}");

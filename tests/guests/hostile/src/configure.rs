@@ -24,6 +24,11 @@ pub fn configure(settings: &Settings) -> Result<Plan, Problems> {
             problems.add("/not/there", "there is nothing there");
             return Err(problems);
         }
+        "configure-error-flood" => {
+            let mut problems = Problems::default();
+            (0..settings.count).for_each(|n| problems.add(format!("/{n}"), "x".repeat(4_000)));
+            return Err(problems);
+        }
         "configure-error-without-problems" => return Err(Problems::default()),
         // Effects, which configure may not have.
         "configure-send" => {
@@ -51,11 +56,29 @@ pub fn configure(settings: &Settings) -> Result<Plan, Problems> {
         "plan-unknown-kind" => plan.endpoint("odd", "carrier-pigeon", json!({})),
         "plan-unknown-member" => plan.endpoint("odd", "http", json!({"base_url": "http://127.0.0.1/", "proxy": "http://evil.example/"})),
         "plan-bad-url" => plan.endpoint("odd", "http", json!({"base_url": "file:///etc/passwd"})),
+        "plan-user-in-url" => plan.endpoint("odd", "http", json!({"base_url": "http://user:password@127.0.0.1/"})),
+        "plan-header-host" => plan.endpoint("odd", "http", json!({"base_url": "http://127.0.0.1/", "headers": [["Host", "evil.example"]]})),
+        "plan-odd-name" => plan.endpoint("two\nlines", "http", json!({"base_url": "http://127.0.0.1/"})),
         "plan-same-name" => plan.endpoint("server", "http", json!({"base_url": "http://127.0.0.1/"})),
         "plan-unknown-event" => Plan { events: vec!["full-moon".into()], ..plan },
         "plan-unknown-use" => plan.uses(["tea-leaves"]),
         "plan-flood" => (0..settings.count).fold(plan, |plan, n| plan.endpoint(&format!("e{n}"), "http", json!({"base_url": "http://127.0.0.1/"}))),
+        // Plain messages; the first is as it should be.
+        "plan-fallback" => plan.fallback("server", json!({"method": "POST", "path": ["plain"], "body": {"text": "{text}"}})),
+        "plan-fallback-twice" => {
+            let plan = plan.fallback("server", json!({"method": "POST"}));
+            plan.fallback("relay", json!({"sender": "a@example.org", "to": ["b@example.org"], "subject": "s", "body": [{"content_type": "text/plain", "text": "t"}]}))
+        }
+        "plan-fallback-path" => plan.fallback("server", json!({"method": "POST", "path": ["..", "admin"]})),
+        "plan-fallback-header" => plan.fallback("server", json!({"method": "POST", "headers": [["Host", "evil.example"]]})),
+        "plan-fallback-kind" => plan.fallback("relay", json!({"method": "POST", "body": {"text": "{text}"}})),
+        "plan-fallback-sender" => plan.fallback("relay", json!({"sender": "nobody", "to": ["b@example.org"], "subject": "s", "body": [{"content_type": "text/plain", "text": "t"}]})),
+        "plan-fallback-only" => plan.fallback("relay", json!({"sender": "a@example.org", "to": ["b@example.org"], "only": ["c@example.org"], "subject": "s", "body": [{"content_type": "text/plain", "text": "t"}]})),
+        "plan-fallback-spooled" => plan.fallback("relay", json!({"sender": "a@example.org", "to": ["b@example.org"], "subject": "s", "body": [{"content_type": "text/plain", "text": "t"}],
+            "attachments": [{"filename": "passwd", "content_type": "text/plain", "content": {"spooled": "../../etc/passwd"}}]})),
+        // The words of `report` need state, and so does this one, which says so itself.
         "plan-state" => plan.uses(["state"]),
+        "plan-no-state" => plan,
         _ => plan.uses(["state"]),
     })
 }

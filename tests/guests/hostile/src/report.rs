@@ -47,6 +47,15 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
             state::set("count", Some(&(so_far + 1).to_string()));
             wire::post(&format!("call {}", so_far + 1));
         }
+        // An event whose id contains `text` fails; what the call wrote must not be counted by the next.
+        "state-count-but" => {
+            let so_far = state::get("count").and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+            state::set("count", Some(&(so_far + 1).to_string()));
+            wire::post(&format!("call {}", so_far + 1));
+            if event.id().contains(&settings.text) {
+                return Err(Failure::for_good("this event is not for it"));
+            }
+        }
         "log-bytes" => {
             let logs = event.builds().into_iter().flat_map(|build| build.steps()).flat_map(|step| step.logs());
             let read: usize = logs.map(|log| log.read(0, u32::MAX).len()).sum();
@@ -74,10 +83,12 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
             wire::post("must not go out");
             return Err(Failure::for_good("after it had sent"));
         }
+        "plan-no-state" => state::set("key", Some("value")),
         "state-shown" => wire::post(&state::get("key").unwrap_or_else(|| "nothing".into())),
         "trap" => exhaust::trap(),
         "panic" => panic!("it was asked to"),
         "not-utf8-reason" => return Ok(Outcome::Skipped(exhaust::not_utf8())),
+        "huge-failure" => return Err(Failure::for_good("x".repeat(4 << 20))),
         "huge-reason" => return Ok(Outcome::Skipped("x".repeat(8 << 20))),
 
         // Formatters.

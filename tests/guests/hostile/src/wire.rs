@@ -58,6 +58,7 @@ pub fn misbehave(what: &str, text: &str) -> bool {
         "header-length" => send(request(["hook"]).header("content-length", "0")),
         "header-chunked" => send(request(["hook"]).header("transfer-encoding", "chunked")),
         "header-idempotency" => send(request(["hook"]).header("idempotency-key", "mine")),
+        "header-flood" => send((0..101).fold(request(["hook"]), |request, n| request.header(format!("x-{n}"), "a"))),
         "huge-header" => send(request(["hook"]).header("x-a", "x".repeat(8 << 20))),
 
         // Targets.
@@ -70,6 +71,7 @@ pub fn misbehave(what: &str, text: &str) -> bool {
         "path-query" => send(request(["hook?x=1#y"])),
         "path-crlf" => send(request(["a\r\nb"])),
         "path-url" => send(request(["http://evil.example/"])),
+        "path-long" => send(request(["x".repeat(17 << 10)])),
         "path-text" => send(request(["hook", text])),
         "query-pair" => send(request(["hook"]).query("a&b=c", "d&e=f#g")),
         "method" => send(Request::new("server", "TRACE", ["hook"])),
@@ -89,9 +91,18 @@ pub fn misbehave(what: &str, text: &str) -> bool {
 
         // Terms.
         "huge-lane" => on(Terms::default().lane("x".repeat(8 << 20))),
+        "huge-tag" => on(Terms::default().tag("x".repeat(8 << 10))),
         "huge-title" => on(Terms::titled("x".repeat(8 << 20))),
         "odd-title" => on(Terms::titled("two\nlines \u{1b}[31mred")),
         "rule-flood" => on(Terms { rules: vec![Rule { from_status: 0, to_status: 999, body_contains: "x".repeat(1 << 10), verdict: Verdict::Retry }; 100_000], ..Terms::default() }),
+        "rule-many" => on((0..33).fold(Terms::default(), |terms, _| terms.rule(500..=599, "", Verdict::Dead))),
+        "rule-long" => on(Terms::default().rule(500..=599, &"x".repeat(2_000), Verdict::Dead)),
+        // Answers read differently: the test's server answers with these.
+        "rule-done" => on(Terms::default().rule(409..=409, "already EXISTS", Verdict::Done)),
+        "rule-dead" => on(Terms::default().rule(200..=299, "\"ok\":false", Verdict::Dead)),
+        "rule-retry" => on(Terms::default().rule(404..=404, "not yet", Verdict::Retry)),
+        "rule-throttle" => on(Terms::default().rule(200..=200, "slow down", Verdict::Throttle(1))),
+        "rule-order" => on(Terms::default().rule(200..=599, "", Verdict::Done).rule(400..=400, "", Verdict::Dead)),
         "rule-backwards" => on(Terms { rules: vec![Rule { from_status: 599, to_status: 100, body_contains: String::new(), verdict: Verdict::Throttle(u32::MAX) }], ..Terms::default() }),
         "expired" => on(Terms::default().expire_after(0)),
         "throttle-for-ever" => on(Terms::default().rule(0..=999, "", Verdict::Throttle(u32::MAX))),
@@ -103,6 +114,14 @@ pub fn misbehave(what: &str, text: &str) -> bool {
         "mail-header-bcc" => smtp::send(Message { headers: vec![("Bcc".into(), "all@example.org".into())], ..mail() }, Terms::default()),
         "mail-recipient-crlf" => smtp::send(Message { to: vec!["b@example.org>\r\nRCPT TO:<all@example.org".into()], ..mail() }, Terms::default()),
         "mail-sender" => smtp::send(Message { sender: "nobody".into(), ..mail() }, Terms::default()),
+        "mail-recipient-flood" => smtp::send(Message { to: vec!["b@example.org".into(); 1_001], ..mail() }, Terms::default()),
+        "mail-without-body" => smtp::send(Message { body: Vec::new(), ..mail() }, Terms::default()),
+        "mail-body-type" => smtp::send(Message { body: vec![("application/x-sh".into(), "t".into())], ..mail() }, Terms::default()),
+        "mail-filename-crlf" => {
+            let content = smtp::Content::Bytes(b"attached".to_vec());
+            let attachment = smtp::Attachment { filename: "a\r\nBcc: all@example.org".into(), content_type: "x\r\ny".into(), content };
+            smtp::send(Message { attachments: vec![attachment], ..mail() }, Terms::default());
+        }
         "mail-wrong-kind" => smtp::send(Message { endpoint: "server".into(), ..mail() }, Terms::default()),
         "mail-dot" => smtp::send(Message { body: vec![("text/plain".into(), "a\r\n.\r\nRSET\r\n".into())], ..mail() }, Terms::default()),
         _ => return false,
