@@ -120,7 +120,8 @@ impl Ready<'_> {
     }
 }
 
-struct NoSecrets;
+/// An entry without secrets.
+pub struct NoSecrets;
 
 impl Vault for NoSecrets {
     fn reveal(&self, _: &str, _: &str) -> Result<Option<Plain>, VaultError> {

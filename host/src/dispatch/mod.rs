@@ -276,7 +276,7 @@ impl Dispatch {
         };
         let sent = match sent {
             Ok(sent) => sent,
-            Err(error) => return ended(unit, put_off(unit, error.to_string())),
+            Err(error) => return ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
         };
         let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: stable(unit, details) };
         let ran = match &unit.job {
