@@ -109,7 +109,7 @@ fn plan_to_host(plan: Plan) -> of_reporter::Plan {
         if let (Some(fallback), Some(settings)) = (e.fallback.take(), e.settings.as_object_mut()) {
             settings.insert("fallback".into(), fallback);
         }
-        of_reporter::Endpoint { name: e.name, kind: e.kind, settings: e.settings.to_string() }
+        of_reporter::Endpoint { name: e.name, kind: e.kind, settings: crate::json_text(&e.settings) }
     };
     of_reporter::Plan { endpoints: plan.endpoints.into_iter().map(endpoint).collect(), events: plan.events, uses: plan.uses }
 }
@@ -153,5 +153,5 @@ pub fn format<F: Formatter>(kept: &RefCell<Option<F::Settings>>, slot: &str, sub
     let kept = kept.borrow();
     let settings = kept.as_ref().ok_or("configure was not called")?;
     let context = Context(serde_json::from_str(context).map_err(|error| format!("the context is no JSON object: {error}"))?);
-    F::format(settings, slot, Subjects::from_host(subjects), context).map(|document| document.0.to_string())
+    F::format(settings, slot, Subjects::from_host(subjects), context).map(|document| crate::json_text(&document.0))
 }

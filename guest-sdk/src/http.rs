@@ -34,7 +34,7 @@ impl Request {
 
     /// Sets a JSON body.
     pub fn json(self, value: &Value) -> Self {
-        self.body(Body::Json(value.to_string()))
+        self.body(Body::Json(crate::json_text(value)))
     }
 
     /// Sets the body.

@@ -35,6 +35,8 @@
 
 #[allow(missing_docs, clippy::all)]
 pub mod bindings;
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+mod allocator;
 pub mod build;
 pub mod component;
 pub mod cut;
@@ -105,4 +107,9 @@ pub mod prelude {
     pub use crate::worker::{User, Worker};
     pub use schemars::JsonSchema;
     pub use serde::Deserialize;
+}
+
+/// A document as text. `to_string` of a [`serde_json::Value`] goes through `fmt` and takes several times as long.
+fn json_text(value: &serde_json::Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

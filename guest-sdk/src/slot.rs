@@ -99,7 +99,7 @@ impl JsonSchema for OnlyComponent {
 ///
 /// Its own error, or that it trapped or ran out of a budget; asking again does not help.
 pub fn ask(slot: &str, subjects: Subjects, context: Context) -> Result<Document, Failure> {
-    let answer = crate::services::format(slot, subjects, Value::Object(context.0).to_string());
+    let answer = crate::services::format(slot, subjects, crate::json_text(&Value::Object(context.0)));
     let text = answer.map_err(|error| Failure::for_good(format!("the formatter for {slot} failed: {error}")))?;
     serde_json::from_str(&text).map(Document).map_err(|error| Failure::for_good(format!("the formatter for {slot} answered with something that is no JSON: {error}")))
 }

@@ -21,3 +21,7 @@ pub mod source;
 pub mod store;
 pub mod tenant;
 pub mod transport;
+
+/// Events are trees of many small values, made in one thread and freed in another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

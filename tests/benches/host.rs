@@ -72,7 +72,7 @@ fn commits(criterion: &mut Criterion, runtime: &Runtime) {
 fn event(n: usize) -> NewEvent {
     let (mut event, _) = build(2);
     event.id = format!("main/builds/{n}/finished");
-    NewEvent { event, details: Vec::new(), units: vec![NewUnit { entry: "entry".into(), order: format!("main/buildrequests/{n}") }] }
+    NewEvent { event: Arc::new(event), details: Vec::new(), units: vec![NewUnit { entry: "entry".into(), order: format!("main/buildrequests/{n}") }] }
 }
 
 fn delivery(unit: i64) -> NewDelivery {

@@ -69,7 +69,17 @@ impl Kit {
     pub async fn configure(&self, loaded: &Loaded, settings: &Value) -> Result<Ready<'_>, ConfigureError> {
         let plan = loaded.configure(settings, &self.limits).await?;
         let reporter = Arc::new(Reporter::new(loaded.clone(), settings, self.limits.clone())?);
-        Ok(Ready { kit: self, reporter, plan })
+        let entry = EntryView {
+            name: "entry".into(),
+            endpoints: plan.endpoints.clone(),
+            vault: Arc::new(NoSecrets),
+            expires_after: Duration::from_secs(3_600),
+            state: plan.state,
+            formatters: Arc::new(Formatters { formatters: self.formatters.clone(), limits: self.limits.clone() }),
+            ask: Arc::new(Slow(self.query_takes)),
+            spool: Arc::new(Spooled::default()),
+        };
+        Ok(Ready { kit: self, entry: Arc::new(entry), reporter, plan })
     }
 
     /// Configures and shows an event.
@@ -85,6 +95,7 @@ impl Kit {
 /// A configured reporter.
 pub struct Ready<'a> {
     kit: &'a Kit,
+    entry: Arc<EntryView>,
     /// The reporter.
     pub reporter: Arc<Reporter>,
     /// Its plan.
@@ -106,17 +117,7 @@ impl Ready<'_> {
 
     /// What a call is about.
     pub fn occasion(&self, details: &Arc<Details>) -> Occasion {
-        let entry = EntryView {
-            name: "entry".into(),
-            endpoints: self.plan.endpoints.clone(),
-            vault: Arc::new(NoSecrets),
-            expires_after: Duration::from_secs(3_600),
-            state: self.plan.state,
-            formatters: Arc::new(Formatters { formatters: self.kit.formatters.clone(), limits: self.kit.limits.clone() }),
-            ask: Arc::new(Slow(self.kit.query_takes)),
-            spool: Arc::new(Spooled::default()),
-        };
-        Occasion { entry: Arc::new(entry), details: details.clone(), state: self.kit.state.clone(), unit: details.event.id.clone() }
+        Occasion { entry: self.entry.clone(), details: details.clone(), state: self.kit.state.clone(), unit: details.event.id.clone() }
     }
 }
 

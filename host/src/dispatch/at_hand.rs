@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::event::Details;
 
 /// Events that stay at hand.
-const EVENTS: usize = 512;
+const EVENTS: usize = 8_192;
 /// Bytes of their details, as [`Details::weight`] counts them. The newest event stays whatever it weighs.
 const BYTES: usize = 64 << 20;
 /// Events that are read from the store at a time.
@@ -24,9 +24,17 @@ pub(super) struct AtHand {
 #[derive(Default)]
 struct Events {
     /// Those that anybody still holds.
-    live: HashMap<i64, Weak<Details>>,
+    live: HashMap<i64, Live>,
     /// Those that are held here, the newest last.
     recent: VecDeque<Arc<Details>>,
+    /// What those weigh.
+    bytes: usize,
+}
+
+struct Live {
+    details: Weak<Details>,
+    /// Its part of [`Events::bytes`].
+    counted: usize,
 }
 
 impl AtHand {
@@ -36,46 +44,64 @@ impl AtHand {
     /// # Errors
     /// Those of `read`.
     pub(super) async fn get<E>(&self, seq: i64, read: impl Future<Output = Result<Option<Details>, E>>) -> Result<Option<Arc<Details>>, E> {
-        if let Some(details) = self.find(seq) {
+        if let Some(details) = self.events().find(seq) {
             return Ok(Some(details));
         }
         let turn = usize::try_from(seq).unwrap_or_default() % READING;
         let _reading = self.reading[turn].lock().await;
-        if let Some(details) = self.find(seq) {
+        if let Some(details) = self.events().find(seq) {
             return Ok(Some(details));
         }
-        let Some(details) = read.await? else { return Ok(None) };
-        let details = Arc::new(details);
-        let mut events = self.events();
-        events.live.insert(seq, Arc::downgrade(&details));
-        events.recent.push_back(details.clone());
-        events.shrink();
-        Ok(Some(details))
+        Ok(read.await?.map(|details| self.hold(details)))
     }
 
-    /// Lets go what is too much, now that details may have grown.
-    pub(super) fn shrink(&self) {
-        self.events().shrink();
+    /// Keeps an event at hand that nobody holds yet.
+    pub(super) fn hold(&self, details: Details) -> Arc<Details> {
+        let details = Arc::new(details);
+        self.events().add(details.clone());
+        details
+    }
+
+    /// Lets go what is too much, now that these details may have grown.
+    pub(super) fn weigh(&self, details: &Details) {
+        self.events().weigh(details.seq, details.weight());
     }
 
     fn events(&self) -> std::sync::MutexGuard<'_, Events> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn find(&self, seq: i64) -> Option<Arc<Details>> {
-        self.events().live.get(&seq).and_then(Weak::upgrade)
-    }
 }
 
 impl Events {
+    fn find(&self, seq: i64) -> Option<Arc<Details>> {
+        self.live.get(&seq).and_then(|live| live.details.upgrade())
+    }
+
+    fn add(&mut self, details: Arc<Details>) {
+        let counted = details.weight();
+        self.bytes += counted;
+        self.live.insert(details.seq, Live { details: Arc::downgrade(&details), counted });
+        self.recent.push_back(details);
+        self.shrink();
+    }
+
+    fn weigh(&mut self, seq: i64, weight: usize) {
+        // What is not held here any more counts for nothing.
+        let Some(live) = self.live.get_mut(&seq).filter(|live| live.counted > 0) else { return };
+        self.bytes = self.bytes - live.counted + weight;
+        live.counted = weight;
+        self.shrink();
+    }
+
     fn shrink(&mut self) {
-        let mut bytes: usize = self.recent.iter().map(|details| details.weight()).sum();
-        let before = self.recent.len();
-        while self.recent.len() > EVENTS || (bytes > BYTES && self.recent.len() > 1) {
-            bytes -= self.recent.pop_front().map_or(0, |details| details.weight()).min(bytes);
+        while self.recent.len() > EVENTS || (self.bytes > BYTES && self.recent.len() > 1) {
+            let Some(oldest) = self.recent.pop_front() else { return };
+            let Some(live) = self.live.get_mut(&oldest.seq) else { continue };
+            self.bytes -= std::mem::take(&mut live.counted);
         }
-        if self.recent.len() < before {
-            self.live.retain(|_, details| details.strong_count() > 0);
+        // Of those that were let go some are still held elsewhere; they are looked through when they have become many.
+        if self.live.len() > 2 * self.recent.len() + 64 {
+            self.live.retain(|_, live| live.details.strong_count() > 0);
         }
     }
 }
@@ -106,7 +132,7 @@ mod tests {
     fn details(seq: i64, bytes: usize) -> Details {
         let message = json!({"buildid": seq});
         let event = Event { id: format!("main/builds/{seq}/new"), kind: Kind::BuildStarted, source: "main".into(), occurred_at: 0, late: false, message };
-        let rows = vec![json!("x".repeat(bytes))];
+        let rows = Arc::new(vec![json!("x".repeat(bytes))]);
         Details::new(Arc::new(event), seq, [("builds/1/properties".to_owned(), rows)], Arc::new(Nothing), Arc::new(Nothing))
     }
 
@@ -141,12 +167,31 @@ mod tests {
             drop(get(&at_hand, seq, 15 << 20, &reads).await);
         }
         assert_eq!(held(&at_hand), [2, 3, 4, 5]);
-        assert_eq!(at_hand.events().live.len(), 4);
+        let weight: usize = at_hand.events().recent.iter().map(|details| details.weight()).sum();
+        assert_eq!(at_hand.events().bytes, weight);
         drop(get(&at_hand, 6, 100 << 20, &reads).await);
         assert_eq!(held(&at_hand), [6]);
-        for seq in 7..1_000 {
+        for seq in 7..10_000 {
             drop(get(&at_hand, seq, 10, &reads).await);
         }
         assert_eq!(held(&at_hand).len(), EVENTS);
+        assert!(at_hand.events().live.len() <= 2 * EVENTS + 65);
     }
+
+    #[tokio::test]
+    async fn what_grows_pushes_others_out_and_is_found_while_somebody_holds_it() {
+        let (at_hand, reads) = (AtHand::default(), AtomicUsize::new(0));
+        let small = get(&at_hand, 1, 10, &reads).await;
+        let before = at_hand.events().bytes;
+        at_hand.weigh(&small);
+        assert_eq!(at_hand.events().bytes, before);
+        let large = at_hand.hold(details(2, BYTES));
+        assert_eq!(at_hand.events().bytes, large.weight());
+        at_hand.weigh(&small);
+        assert_eq!(at_hand.events().bytes, large.weight(), "it is not held here any more");
+        assert!(Arc::ptr_eq(&get(&at_hand, 1, 10, &reads).await, &small));
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+        drop(small);
+        get(&at_hand, 1, 10, &reads).await;
+        assert_eq!(reads.load(Ordering::SeqCst), 2);    }
 }

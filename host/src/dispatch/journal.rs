@@ -27,11 +27,12 @@ impl Journal for Intake {
         let events = events.into_iter().map(|(event, details)| {
             let following = entries.iter().filter(|(_, entry)| entry.follows(&event));
             let units = following.map(|(name, entry)| NewUnit { entry: name.clone(), order: entry.order(&event) }).collect();
-            NewEvent { event, details, units }
+            NewEvent { event: Arc::new(event), details: details.into_iter().map(|(path, rows)| (path, Arc::new(rows))).collect(), units }
         });
         let journalled = self.0.store.journal(source, cursor, events.collect()).await?;
         let new = journalled.len();
-        for event in journalled {
+        for event in journalled.into_iter().filter(|event| !event.units.is_empty()) {
+            self.0.hold(event.seq, event.event, event.details);
             self.0.push(event.units);
         }
         Ok(new)

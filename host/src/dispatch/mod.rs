@@ -37,9 +37,9 @@ const CALLS_OF_ENTRY: usize = 8;
 /// Units at a time that are called or wait for the store to take what came of them. More than calls, so that none waits
 /// for another's commit; bounded, so that a store that takes nothing stops the calls.
 const UNITS: usize = 1_024;
-/// The call after which a snapshot of the entry is made. It costs seconds of a core and spares each call a tenth or two
-/// of a millisecond: for entries with few events it would never pay.
-const SNAPSHOT_AFTER: u32 = 1_000;
+/// The call after which a snapshot of the entry is made: when those before have cost about as much more as making it
+/// does, which is a second or two of a core against a tenth or two of a millisecond a call.
+const SNAPSHOT_AFTER: u32 = 10_000;
 
 /// The entries of the settings in force, by name.
 pub type Entries = BTreeMap<String, Arc<Entry>>;
@@ -283,7 +283,7 @@ impl Dispatch {
             Job::Report => entry.reporter.report(occasion).await,
             Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone(), sent).await,
         };
-        self.at_hand.shrink();
+        self.at_hand.weigh(details);
         match entry.called() {
             1 => drop(self.snapshots.find(&self.loader, &entry.reporter)),
             SNAPSHOT_AFTER if !entry.reporter.has_snapshot() => self.freeze(entry.clone()),
@@ -307,10 +307,19 @@ impl Dispatch {
     }
 
     async fn read(&self, seq: i64) -> Result<Option<Details>, StoreError> {
-        let Some((event, kept)) = self.store.event(seq).await? else { return Ok(None) };
+        let found = self.store.event(seq).await?;
+        Ok(found.map(|(event, kept)| self.with_source(seq, Arc::new(event), kept.into_iter().map(|(path, rows)| (path, Arc::new(rows))))))
+    }
+
+    /// Keeps an event that has just been journalled at hand.
+    fn hold(&self, seq: i64, event: Arc<Event>, kept: Vec<(String, Arc<Rows>)>) {
+        self.at_hand.hold(self.with_source(seq, event, kept));
+    }
+
+    fn with_source(&self, seq: i64, event: Arc<Event>, kept: impl IntoIterator<Item = (String, Arc<Rows>)>) -> Details {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         let source = sources.get(&event.source).cloned().unwrap_or_else(|| Arc::new(Gone));
-        Ok(Some(Details::new(Arc::new(event), seq, kept, source, self.store.clone())))
+        Details::new(event, seq, kept, source, self.store.clone())
     }
 }
 

@@ -63,7 +63,7 @@ impl Details {
     pub fn new(
         event: Arc<Event>,
         seq: i64,
-        kept: impl IntoIterator<Item = (String, Rows)>,
+        kept: impl IntoIterator<Item = (String, Arc<Rows>)>,
         source: Arc<dyn Fetch>,
         journal: Arc<dyn Keep>,
     ) -> Self {
@@ -75,7 +75,7 @@ impl Details {
             if paths::is_contents(&path) {
                 paths.kept_logs += of_path;
             }
-            paths.all.insert(path, Detail::Known(Arc::new(rows)));
+            paths.all.insert(path, Detail::Known(rows));
         }
         Self { event, seq, source, journal, paths: Mutex::new(paths), documents: Mutex::default(), weight: AtomicUsize::new(bytes) }
     }

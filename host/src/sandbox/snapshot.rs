@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, Linker, Val};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, OptLevel, RegallocAlgorithm, Store};
 use wasmtime_wizer::Wizer;
 
 use super::engine::{TICK, base};
@@ -111,8 +111,11 @@ fn freeze(loader: &Loader, reporter: &Reporter) -> Result<reporter::ReporterPre<
     let refused = |error: &dyn std::fmt::Display| SnapshotError::Refused(error.to_string());
     let (loaded, settings, limits) = reporter.parts();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| refused(&error))?;
-    // Not the pool's engine: an instance that is frozen is instrumented, and outlives the usual time.
-    let engine = Engine::new(&base()).map_err(|error| refused(&format!("{error:#}")))?;
+    // Not the pool's engine: an instance that is frozen is instrumented, and outlives the usual time. It is called once,
+    // so the code is compiled the quick way.
+    let mut config = base();
+    config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    let engine = Engine::new(&config).map_err(|error| refused(&format!("{error:#}")))?;
     let weak = engine.weak();
     std::thread::Builder::new()
         .name("snapshot epoch".into())

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Keyring, PLACEHOLDER_LEN, PLACEHOLDER_PREFIX, Plain, Vault, VaultError};
+use super::{Keyring, PLACEHOLDER_LEN, PLACEHOLDER_PREFIX, Plain, Scrubber, Vault, VaultError};
 
 /// What placeholders are derived from: 32 random bytes in the state folder. They keep placeholders
 /// stable over restarts (the outbox holds them), and nobody without them can guess one.
@@ -75,6 +75,8 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 pub struct EntryVault {
     keyring: Arc<Keyring>,
     held: BTreeMap<String, Held>,
+    /// The last one, with the values that it is for: making one takes longer than most attempts.
+    scrubber: Mutex<(Vec<Plain>, Arc<Scrubber>)>,
 }
 
 struct Held {
@@ -90,7 +92,7 @@ impl EntryVault {
             .into_iter()
             .map(|(secret, endpoints)| (key.placeholder(entry, &secret), Held { secret, endpoints }))
             .collect();
-        Self { keyring, held }
+        Self { keyring, held, scrubber: Mutex::new((Vec::new(), Arc::new(Scrubber::new(&[])))) }
     }
 }
 
@@ -105,6 +107,15 @@ impl Vault for EntryVault {
 
     fn values(&self) -> Vec<Plain> {
         self.held.values().filter_map(|held| self.keyring.read(&held.secret).ok()).collect()
+    }
+
+    fn scrubber(&self) -> Arc<Scrubber> {
+        let values = self.values();
+        let mut last = self.scrubber.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != values {
+            *last = (values.clone(), Arc::new(Scrubber::new(&values)));
+        }
+        last.1.clone()
     }
 }
 

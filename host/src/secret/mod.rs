@@ -29,6 +29,11 @@ pub trait Vault: Send + Sync {
 
     /// Every value that the entry could have sent, to scrub it from what comes back.
     fn values(&self) -> Vec<Plain>;
+
+    /// What takes those out of what comes back.
+    fn scrubber(&self) -> Arc<Scrubber> {
+        Arc::new(Scrubber::new(&self.values()))
+    }
 }
 
 /// Why a secret was not given out.

@@ -11,9 +11,9 @@ use crate::event::{Event, Rows};
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     /// The event.
-    pub event: Event,
+    pub event: Arc<Event>,
     /// Details that came with it.
-    pub details: Vec<(String, Rows)>,
+    pub details: Vec<(String, Arc<Rows>)>,
     /// One unit of work for each interested entry.
     pub units: Vec<NewUnit>,
 }
@@ -111,6 +111,8 @@ pub struct Journalled {
     pub seq: i64,
     /// The event.
     pub event: Arc<Event>,
+    /// Details that came with it.
+    pub details: Vec<(String, Arc<Rows>)>,
     /// Its units.
     pub units: Vec<Unit>,
 }

@@ -43,7 +43,7 @@ pub(super) async fn preview(workbench: &Workbench, settings: &Settings, names: &
     let Some((event, kept, source)) = find(store.as_ref(), settings, what).await? else { return Ok(Vec::new()) };
     let wires = Wires::new(settings).map_err(super::words)?;
     let shared = Shared { spool: Arc::new(Nowhere), ..workbench.shared(&wires) };
-    let details = Arc::new(Details::new(Arc::new(event), 0, kept, source, Arc::new(Nowhere)));
+    let details = Arc::new(Details::new(Arc::new(event), 0, kept.into_iter().map(|(path, rows)| (path, Arc::new(rows))), source, Arc::new(Nowhere)));
     let mut previews = Vec::new();
     for service in settings.services.iter().filter(|service| names.is_empty() || names.contains(&service.name)) {
         let entry = Entry::new(service.clone(), &shared).await.map_err(|error| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::{Answer, Body, Endpoint, EndpointKind, HttpRequest};
 use super::{HttpTransport, within};
-use crate::secret::{Scrubber, Vault};
+use crate::secret::Vault;
 
 impl HttpTransport {
     /// Connects, with TLS, and asks for the head of the base URL with the endpoint's credentials. Any status is good news: what the
@@ -17,7 +17,7 @@ impl HttpTransport {
             return Err(format!("endpoint {:?} is not of kind http", endpoint.name));
         };
         let head = HttpRequest { method: "HEAD".to_owned(), path: Vec::new(), query: Vec::new(), headers: Vec::new(), body: Body::Empty };
-        let scrubber = Scrubber::new(&vault.values());
+        let scrubber = vault.scrubber();
         let answer = match self.prepare(&endpoint.name, http, &head, vault) {
             Ok(prepared) => within(timeout, prepared.send(0)).await,
             Err(answer) => answer,

@@ -31,7 +31,7 @@ use url::Url;
 
 use super::policy::Policy;
 use super::{Answer, Attempt, EndpointKind, FailedKind, HttpEndpoint, HttpRequest, Payload, Transport};
-use crate::secret::{Scrubber, Vault};
+use crate::secret::Vault;
 use auth::Credentials;
 use client::Clients;
 use query::Cache;
@@ -71,7 +71,7 @@ impl Transport for HttpTransport {
         let (EndpointKind::Http(endpoint), Payload::Http(request)) = (&attempt.endpoint.kind, attempt.payload) else {
             return Answer::failed(FailedKind::Never, format!("endpoint {:?} is not of the kind of this delivery", attempt.endpoint.name));
         };
-        let scrubber = Scrubber::new(&attempt.vault.values());
+        let scrubber = attempt.vault.scrubber();
         let answer = match self.prepare(&attempt.endpoint.name, endpoint, request, attempt.vault) {
             Ok(mut prepared) => match prepared.identify(attempt.id) {
                 Ok(()) => within(attempt.timeout, prepared.send(scrubber.longest())).await,

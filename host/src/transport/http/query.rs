@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{Answer, Endpoint, EndpointKind, FailedKind, HttpRequest};
 use super::{HttpTransport, within};
-use crate::secret::{Scrubber, Vault};
+use crate::secret::Vault;
 
 /// Nothing is kept for longer, whatever the service says: a secret may be rotated, a grant taken back.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -29,7 +29,7 @@ impl HttpTransport {
         if let Some(answer) = key.as_ref().and_then(|key| self.cache.get(key, Instant::now())) {
             return answer;
         }
-        let scrubber = Scrubber::new(&vault.values());
+        let scrubber = vault.scrubber();
         let answer = match self.prepare(&endpoint.name, http, request, vault) {
             Ok(prepared) => within(timeout, prepared.send(scrubber.longest())).await,
             Err(answer) => answer,

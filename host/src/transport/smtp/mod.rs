@@ -87,7 +87,7 @@ impl SmtpTransport {
         let EndpointKind::Smtp(smtp) = &endpoint.kind else {
             return Err(format!("endpoint {:?} is not of kind smtp", endpoint.name));
         };
-        let scrubber = Scrubber::new(&vault.values());
+        let scrubber = vault.scrubber();
         let checked = unpanicked(tokio::time::timeout(timeout, self.checked(endpoint, smtp, vault))).await?;
         match checked.unwrap_or_else(|_| Err(Answer::failed(FailedKind::NotSent, timed_out(timeout)))) {
             Ok(text) => Ok(text),
@@ -120,7 +120,7 @@ impl Transport for SmtpTransport {
         let (EndpointKind::Smtp(endpoint), Payload::Smtp(mail)) = (&attempt.endpoint.kind, attempt.payload) else {
             return Answer::failed(FailedKind::Never, format!("endpoint {:?} is not of the kind of this delivery", attempt.endpoint.name));
         };
-        let scrubber = Scrubber::new(&attempt.vault.values());
+        let scrubber = attempt.vault.scrubber();
         let sent = AtomicBool::new(false);
         let delivery = self.deliver(&attempt, endpoint, mail, &scrubber, &sent);
         let answer = unpanicked(tokio::time::timeout(attempt.timeout, delivery)).await;

@@ -34,6 +34,7 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("guest-sdk/Cargo.toml"),
     copied!("guest-sdk/formatter-world/Cargo.toml"),
     copied!("guest-sdk/formatter-world/src/lib.rs"),
+    copied!("guest-sdk/src/allocator.rs"),
     copied!("guest-sdk/src/bindings.rs"),
     copied!("guest-sdk/src/build.rs"),
     copied!("guest-sdk/src/component.rs"),

@@ -13,7 +13,7 @@ fn large() -> String {
 }
 
 fn large_event(id: &str) -> NewEvent {
-    NewEvent { details: vec![("builds/1/steps".into(), vec![json!(large())])], ..new_event(id, &["mail"]) }
+    NewEvent { details: vec![("builds/1/steps".into(), Arc::new(vec![json!(large())]))], ..new_event(id, &["mail"]) }
 }
 
 #[tokio::test]

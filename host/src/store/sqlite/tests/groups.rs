@@ -1,5 +1,7 @@
 //! Groups, cursors, restarts.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
 use super::{Place, event, new_delivery, new_event, send, sent, settled};
@@ -56,8 +58,8 @@ async fn an_event_is_journalled_once() {
 async fn what_was_answered_is_there_after_a_restart() {
     let place = Place::new();
     let store = place.open().await;
-    let details = vec![("builds/1/steps".to_owned(), vec![serde_json::json!({ "name": "compile" })])];
-    let new = NewEvent { details: details.clone(), ..new_event("main/1", &["mail"]) };
+    let steps = vec![serde_json::json!({ "name": "compile" })];
+    let new = NewEvent { details: vec![("builds/1/steps".to_owned(), Arc::new(steps.clone()))], ..new_event("main/1", &["mail"]) };
     let journalled = store.journal("main", Some("7".into()), vec![new]).await.unwrap();
     let unit = &journalled[0].units[0];
     let write = |end, state| UnitEnd { end, state, ..sent(unit, vec![]) };
@@ -75,7 +77,7 @@ async fn what_was_answered_is_there_after_a_restart() {
         tokio::task::yield_now().await;
     };
     assert_eq!(store.cursor("main").await.unwrap().as_deref(), Some("7"));
-    assert_eq!(store.event(1).await.unwrap().unwrap(), (event("main/1"), details));
+    assert_eq!(store.event(1).await.unwrap().unwrap(), (event("main/1"), vec![("builds/1/steps".to_owned(), steps)]));
     assert_eq!(store.state("mail").await.unwrap(), [("kept".to_owned(), "1".to_owned())]);
     assert!(store.units(0, 10).await.unwrap().is_empty());
     let waiting = store.waiting(0, 10).await.unwrap();

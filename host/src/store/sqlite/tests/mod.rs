@@ -69,7 +69,7 @@ fn event(id: &str) -> Event {
 
 fn new_event(id: &str, entries: &[&str]) -> NewEvent {
     let units = entries.iter().map(|entry| NewUnit { entry: (*entry).into(), order: "b".into() }).collect();
-    NewEvent { event: event(id), details: Vec::new(), units }
+    NewEvent { event: Arc::new(event(id)), details: Vec::new(), units }
 }
 
 fn payload(text: &str) -> Arc<Payload> {

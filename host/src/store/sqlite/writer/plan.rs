@@ -102,9 +102,9 @@ impl<'a> Plan<'a> {
         let mut journalled = Vec::new();
         for new in events.iter().filter(|new| standing.known.insert(new.event.id.clone())) {
             let seq = take(&mut next.event);
-            let event = Arc::new(new.event.clone());
+            let event = new.event.clone();
             for (path, rows) in &new.details {
-                self.details.push((seq, path, text(rows)?));
+                self.details.push((seq, path, text(rows.as_ref())?));
             }
             let units = new.units.iter().map(|unit| Unit {
                 id: take(&mut next.unit),
@@ -121,7 +121,7 @@ impl<'a> Plan<'a> {
             let units: Vec<Unit> = units.collect();
             self.new_units.extend(units.iter().cloned());
             self.events.push((seq, event.clone()));
-            journalled.push(Journalled { seq, event, units });
+            journalled.push(Journalled { seq, event, details: new.details.clone(), units });
         }
         Ok(journalled)
     }
