@@ -81,6 +81,11 @@ impl Tally {
         }
     }
 
+    /// The deviations that were met.
+    pub fn used(&self) -> BTreeSet<&'static str> {
+        self.counts.values().flat_map(|count| count.deviating.keys().copied()).collect()
+    }
+
     /// A line for each reporter, what fails, and who is not covered.
     pub fn print(&self, version: &str) {
         println!("\n{version}");
@@ -95,7 +100,7 @@ impl Tally {
                 println!("\n{reporter}: {failing}");
             }
         }
-        let used: BTreeSet<&str> = self.counts.values().flat_map(|count| count.deviating.keys().copied()).collect();
+        let used = self.used();
         println!("\ndeviations");
         for deviation in DEVIATIONS.iter().filter(|deviation| used.contains(deviation.name)) {
             println!("  {}: {}", deviation.name, deviation.reason);
