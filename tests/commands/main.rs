@@ -9,6 +9,7 @@ mod sink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use reporter_host_tests::server::Server;
 use serde_json::Value;
 
 /// A folder with settings, in which commands are run.
@@ -149,14 +150,16 @@ fn check_says_what_is_wrong_and_where() {
 #[test]
 fn check_connect_and_test_send_reach_the_server() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (port, posts) = runtime.block_on(operate::server());
+    let server = runtime.block_on(Server::content());
+    let port = server.port;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let place = Place::new(&SINK.replace("https://dashboard.example.org/", &format!("http://127.0.0.1:{port}/hook")).replace("sink = true", ""));
     place.run(&["check", "--connect"]).ended(1).says("smtp://localhost:25");
     place.run(&["test-send", "--entry", "push"]).ended(0).says("200");
-    let posted = posts.lock().unwrap().clone();
-    assert_eq!((posted.len(), posted[0].0.as_str()), (1, "/hook"));
-    assert!(posted[0].1["summary"].as_str().unwrap().contains("push"), "{posted:?}");
+    // `check --connect` asks with another method.
+    let posted: Vec<_> = server.posts().into_iter().filter(|post| post.method == "POST").collect();
+    assert_eq!((posted.len(), posted[0].target.as_str()), (1, "/hook"));
+    assert!(posted[0].json()["summary"].as_str().unwrap().contains("push"), "{posted:?}");
     place.write(&SINK.replace("https://dashboard.example.org/", &format!("http://127.0.0.1:{closed}/hook")).replace("sink = true", ""));
     place.run(&["test-send", "--entry", "push"]).ended(1).says(&closed.to_string());
     place.run(&["test-send", "--entry", "other"]).ended(2).says("other");

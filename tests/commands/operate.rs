@@ -1,35 +1,13 @@
 //! A running host: what is posted to its inbox, what is recorded from it, and settings that change under it.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
 use reporter_host_tests::process::Process;
+use reporter_host_tests::server::Server;
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Place;
-
-pub type Posts = Arc<Mutex<Vec<(String, Value)>>>;
-
-/// A server that keeps what is posted: path and JSON.
-pub async fn server() -> (u16, Posts) {
-    reporter_host::transport::install_crypto();
-    let posts = Posts::default();
-    let keep = |State(posts): State<Posts>, method: axum::http::Method, uri: axum::http::Uri, body: String| async move {
-        // `check --connect` asks with another method.
-        if method != axum::http::Method::POST {
-            return;
-        }
-        posts.lock().unwrap().push((uri.path().to_owned(), serde_json::from_str(&body).unwrap_or(Value::String(body))));
-    };
-    let app = Router::new().fallback(keep).with_state(posts.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    (port, posts)
-}
 
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -54,14 +32,15 @@ pub fn listens(port: u16) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_taken_whole_or_not_at_all_while_it_runs() {
-    let (port, posts) = server().await;
+    let server = Server::content().await;
+    let port = server.port;
     let inbox = free_port();
     let to = |path: &str| settings(inbox, &format!("http://127.0.0.1:{port}/{path}"));
     let place = Place::new(&to("first"));
     let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &place.path("reporter-host.toml"));
     host.start();
     host.until("it listens", || listens(inbox)).await;
-    let at = |path: &str| posts.lock().unwrap().iter().filter(|(at, _)| at == path).count();
+    let at = |path: &str| server.bodies(path).len();
     assert!(post(inbox, 1).await.is_success());
     host.until("the first is told", || at("/first") == 1).await;
 
@@ -105,7 +84,8 @@ async fn settings_are_taken_whole_or_not_at_all_while_it_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hup_reads_the_settings_again_and_deliveries_survive_a_restart() {
-    let (port, posts) = server().await;
+    let server = Server::content().await;
+    let port = server.port;
     let (inbox, closed) = (free_port(), free_port());
     let place = Place::new(&settings(inbox, &format!("http://127.0.0.1:{closed}/")));
     let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &place.path("reporter-host.toml"));
@@ -117,7 +97,7 @@ async fn a_hup_reads_the_settings_again_and_deliveries_survive_a_restart() {
     assert_eq!(waiting.len(), 1);
     place.write(&settings(inbox, &format!("http://127.0.0.1:{port}/")));
     host.start();
-    host.until("it is told after all", || posts.lock().unwrap().len() == 1).await;
+    host.until("it is told after all", || server.posts().len() == 1).await;
     host.signal("HUP");
     host.until("it has read them again", || host.said().contains("the new settings are in force")).await;
     host.terminate().await;

@@ -1,8 +1,9 @@
 //! The whole host with entries that spin, that reach for what is not theirs, and one that does its work.
 
+use reporter_host_tests::server::Server;
 use serde_json::Value;
 
-use super::whole::{Server, hostile, open, play, play_once};
+use super::whole::{hostile, open, play, play_once};
 
 pub fn words() -> Vec<&'static str> {
     vec!["plan-fallback"]

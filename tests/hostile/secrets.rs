@@ -1,6 +1,8 @@
 //! Placeholders: where they become the value, where they stay what they are, and whose they are.
 
-use super::whole::{Server, hostile, open, play};
+use reporter_host_tests::server::Server;
+
+use super::whole::{hostile, open, play};
 
 const VALUE: &str = "s3cr3t value/ü";
 /// Where a placeholder becomes the value: its encoding on the wire.
@@ -67,7 +69,6 @@ async fn a_placeholder_is_its_entrys_own_and_titles_show_none() {
     // Others know it now: one without a grant, and one that was granted the same secret under its own placeholder.
     let thief = hostile("thief", "secret-in-header", &format!("text = '{placeholder}'"));
     let other = hostile("other", "secret-in-header", &format!("secrets = ['token']\ntext = '{placeholder}'"));
-    std::fs::remove_file(folder.path().join("recording.jsonl")).unwrap();
     play(folder.path(), &settings(&(thief + &other)), 2, server.port).await;
     for entry in ["/thief", "/other"] {
         assert_eq!(header(entry), Some(placeholder.clone()), "{entry}: it is text");

@@ -3,33 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::HeaderMap;
 use reporter_host_tests::process::Process;
+use reporter_host_tests::server::Server;
 use serde_json::Value;
 
 use crate::buildbot::Buildbot;
 use crate::proxy::Proxy;
 
-/// For each build and whether it had ended: the ids of the deliveries that told so, and how often each came.
-type Came = Arc<Mutex<BTreeMap<(i64, bool), Vec<(String, Value)>>>>;
+/// For each build and whether it had ended: the ids of the deliveries that told so, and what each said.
+type Came = BTreeMap<(i64, bool), Vec<(String, Value)>>;
 
-async fn sink() -> (u16, Came) {
-    let came = Came::default();
-    let keep = |State(came): State<Came>, headers: HeaderMap, body: String| async move {
-        let build: Value = serde_json::from_str(&body).unwrap();
+fn came(sink: &Server) -> Came {
+    let mut came = Came::new();
+    for post in sink.posts() {
+        let build = post.json();
         let key = (build["buildid"].as_i64().unwrap(), build["complete"].as_bool().unwrap());
-        came.lock().unwrap().entry(key).or_default().push((headers["idempotency-key"].to_str().unwrap().to_owned(), build));
-    };
-    let app = Router::new().fallback(keep).with_state(came.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    (port, came)
+        came.entry(key).or_default().push((post.headers["idempotency-key"].to_str().unwrap().to_owned(), build));
+    }
+    came
 }
 
 fn program(folder: &Path, master: u16, sink: u16) -> Process {
@@ -67,13 +60,14 @@ async fn every_build_is_reported_once_whatever_is_killed() {
     // What ended before the first start is not news.
     let old = buildbot.build_of(buildbot.force("one", "success", None).await).await;
     buildbot.idle().await;
-    let (port, came) = sink().await;
+    let sink = Server::content().await;
+    let port = sink.port;
     let proxy = Proxy::to(buildbot.port()).await;
     let folder = tempfile::tempdir().unwrap();
     let mut host = program(folder.path(), proxy.port(), port);
     host.start();
     host.until("it listens to the master", || proxy.made() == 1).await;
-    let has = |build: i64, ended: bool| came.lock().unwrap().contains_key(&(build, ended));
+    let has = |build: i64, ended: bool| came(&sink).contains_key(&(build, ended));
 
     for want in ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"] {
         buildbot.force("one", want, None).await;
@@ -143,11 +137,11 @@ async fn every_build_is_reported_once_whatever_is_killed() {
         })
         .flatten()
         .collect();
-    host.until("everything is told", || came.lock().unwrap().keys().copied().collect::<BTreeSet<_>>().is_superset(&expected)).await;
+    host.until("everything is told", || came(&sink).keys().copied().collect::<BTreeSet<_>>().is_superset(&expected)).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     host.terminate().await;
 
-    let came = came.lock().unwrap();
+    let came = came(&sink);
     assert_eq!(came.keys().copied().collect::<BTreeSet<_>>(), expected, "told, but it did not happen");
     for ((build, ended), posts) in came.iter() {
         let ids: BTreeSet<&String> = posts.iter().map(|(id, _)| id).collect();

@@ -33,6 +33,8 @@ pub struct Postfix {
     pub starttls: u16,
     /// TLS from the first byte.
     pub smtps: u16,
+    /// Where the plain port asks a test's own policy server about each recipient (SMTPD_POLICY_README); if there is none, all are welcome.
+    pub policy: u16,
 }
 
 /// One mail in the mailbox.
@@ -66,8 +68,8 @@ impl Postfix {
         run(Command::new("chown").arg("postfix").arg(at("data")), "postfix");
         run(Command::new("chown").arg("nobody").arg(at("mail")), "coreutils");
         certificates(folder.path());
-        let [plain, submission, starttls, smtps] = ports();
-        let postfix = Self { folder, plain, submission, starttls, smtps };
+        let [plain, submission, starttls, smtps, policy] = ports();
+        let postfix = Self { folder, plain, submission, starttls, smtps, policy };
         postfix.configure();
         run(Command::new("postfix").arg("-c").arg(postfix.path("")).arg("start"), "postfix");
         run(Command::new("dovecot").arg("-c").arg(postfix.path("dovecot.conf")), "dovecot-core");
@@ -121,7 +123,7 @@ impl Postfix {
 
     fn configure(&self) {
         let folder = self.folder.path().display();
-        let Self { plain, submission, starttls, smtps, .. } = self;
+        let Self { plain, submission, starttls, smtps, policy, .. } = self;
         let write = |name: &str, text: String| std::fs::write(self.path(name), text).unwrap();
         write(
             "main.cf",
@@ -142,7 +144,7 @@ virtual_mailbox_base = {folder}/mail
 virtual_mailbox_maps = static:inbox/
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
-smtpd_recipient_restrictions = check_recipient_access inline:{{{{later@example.org = 450 4.2.0 come back later}}, {{nobody@example.org = 550 5.1.1 no such user}}}}, permit_mynetworks, reject
+smtpd_recipient_restrictions = check_recipient_access inline:{{{{later@example.org = 450 4.2.0 come back later}}, {{nobody@example.org = 550 5.1.1 no such user}}}}, check_policy_service {{ inet:127.0.0.1:{policy}, default_action=DUNNO, timeout=2s, try_limit=1 }}, permit_mynetworks, reject
 smtpd_tls_cert_file = {folder}/server.pem
 smtpd_tls_key_file = {folder}/server.key
 smtpd_tls_security_level = none

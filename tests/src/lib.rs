@@ -1,8 +1,10 @@
 //! What the suites share: components run in the real sandbox on events made here, without a store
 //! and without a network.
 
+pub mod play;
 pub mod process;
 pub mod real;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

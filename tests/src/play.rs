@@ -1,0 +1,82 @@
+//! The whole host, in this process: recorded builds are played to services.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reporter_host::event::Event;
+use reporter_host::host::{Host, Workbench};
+use reporter_host::source::recording::Writer;
+use reporter_host::store::{Delivery, End, Settle, Settled};
+use reporter_host::tenant::Components;
+use reporter_host::tenant::settings::load_to_run;
+
+use crate::build;
+use crate::process::PATIENCE;
+
+/// What became of units and deliveries, by entry.
+#[derive(Default)]
+pub struct Noted {
+    ends: Mutex<Vec<(String, String)>>,
+    titles: Mutex<Vec<String>>,
+    dead: Mutex<Vec<String>>,
+}
+
+impl Noted {
+    /// How the units of an entry ended, and what was settled of its deliveries, in order.
+    pub fn of(&self, entry: &str) -> Vec<String> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(name, _)| name == entry).map(|(_, what)| what.clone()).collect()
+    }
+
+    /// Why deliveries, or single recipients of them, became dead letters.
+    pub fn dead_letters(&self) -> Vec<String> {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The titles of deliveries.
+    pub fn titles(&self) -> Vec<String> {
+        self.titles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl reporter_host::dispatch::Observer for Noted {
+    fn unit(&self, _: &Event, entry: &str, end: &End, _: &[(String, String)]) {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).push((entry.to_owned(), format!("{end:?}")));
+    }
+}
+
+impl reporter_host::delivery::Observer for Noted {
+    fn settled(&self, delivery: &Delivery, settled: &Settled) {
+        let whole = if let Settle::Dead(why) = &settled.settle { Some(why.clone()) } else { None };
+        let parts = settled.split.iter().filter_map(|part| part.dead.clone());
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner).extend(parts.chain(whole));
+        let what = match &settled.settle {
+            Settle::Delivered => "delivered".to_owned(),
+            other => format!("{other:?}"),
+        };
+        self.titles.lock().unwrap_or_else(PoisonError::into_inner).push(delivery.new.title.clone());
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).push((delivery.new.entry.clone(), what));
+    }
+}
+
+/// Plays builds 1 to `builds`, which failed, with these settings, and waits until everything has ended. The settings,
+/// the recording and the state are in `folder`.
+pub async fn play(folder: &Path, settings: &str, builds: u64) -> Arc<Noted> {
+    let recording = folder.join("recording.jsonl");
+    std::fs::remove_file(&recording).ok();
+    let mut writer = Writer::append(&recording).expect("a recording");
+    for number in 1..=builds {
+        let (mut event, source) = build(2);
+        event.id = format!("main/builds/{number}/finished");
+        let details: Vec<_> = source.rows().map(|(path, rows)| (path.clone(), rows.clone())).collect();
+        writer.write(&event, &details).expect("written");
+    }
+    let file = folder.join("settings.toml");
+    std::fs::write(&file, format!("[[recordings]]\nfile = 'recording.jsonl'\n{settings}")).expect("written");
+    let workbench = Workbench::new().expect("the engine starts");
+    let settings = load_to_run(&file, &Components::new(workbench.loader.clone())).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let noted = Arc::new(Noted::default());
+    let host = Host::start(workbench, &settings, noted.clone()).await.expect("the host starts");
+    tokio::time::timeout(2 * PATIENCE, host.finished()).await.expect("everything ends").expect("without an error");
+    host.stop().await;
+    noted
+}
