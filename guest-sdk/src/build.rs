@@ -1,5 +1,7 @@
 //! Builds, their steps and logs.
 
+use std::cell::OnceCell;
+
 use serde_json::{Map, Value, json};
 
 use crate::bindings::formatter::reporter_host::reporter::events as wit;
@@ -7,7 +9,17 @@ use crate::template::value_of;
 
 /// A build. State and results are those of the event's own message.
 #[derive(Debug)]
-pub struct Build(Of<wit::Build>);
+pub struct Build(Of<wit::Build>, Known);
+
+/// What was asked already: each question to the host is a call out of the sandbox.
+#[derive(Debug, Default)]
+struct Known {
+    builder: OnceCell<String>,
+    results: OnceCell<Option<u8>>,
+    state_string: OnceCell<String>,
+    sourcestamps: OnceCell<Vec<Value>>,
+    users: OnceCell<Vec<String>>,
+}
 
 /// A step of a build.
 #[derive(Debug)]
@@ -52,12 +64,12 @@ fn parse_all(documents: Vec<String>) -> Vec<Value> {
 impl Build {
     /// Wraps the host's handle.
     pub fn from_host(build: wit::Build) -> Self {
-        Self(Of::Host(build))
+        Self(Of::Host(build), Known::default())
     }
 
     /// A build for a test: a document in Buildbot's shape, with `changes` and `users` beside.
     pub fn from_json(build: Value) -> Self {
-        Self(Of::Json(build))
+        Self(Of::Json(build), Known::default())
     }
 
     /// The host's handle, to pass it on; none in a test.
@@ -81,7 +93,7 @@ impl Build {
 
     /// The builder's name; empty if unknown.
     pub fn builder(&self) -> String {
-        ask!(self, h => h.builder(), j => text(&j["builder"]["name"]))
+        self.1.builder.get_or_init(|| ask!(self, h => h.builder(), j => text(&j["builder"]["name"]))).clone()
     }
 
     /// The builder's tags.
@@ -91,7 +103,7 @@ impl Build {
 
     /// The result; none while it runs.
     pub fn results(&self) -> Option<u8> {
-        ask!(self, h => h.results(), j => results(&j["results"]))
+        *self.1.results.get_or_init(|| ask!(self, h => h.results(), j => results(&j["results"])))
     }
 
     /// Whether it has ended.
@@ -101,7 +113,7 @@ impl Build {
 
     /// The state in words; empty for a pseudo-build.
     pub fn state_string(&self) -> String {
-        ask!(self, h => h.state_string(), j => text(&j["state_string"]))
+        self.1.state_string.get_or_init(|| ask!(self, h => h.state_string(), j => text(&j["state_string"]))).clone()
     }
 
     /// Its page; empty if the source has no URL.
@@ -139,7 +151,8 @@ impl Build {
 
     /// The source stamps, in Buildbot's shape and order. *Fetches.*
     pub fn sourcestamps(&self) -> Vec<Value> {
-        ask!(self, h => parse_all(h.sourcestamps()), j => j["buildset"]["sourcestamps"].as_array().cloned().unwrap_or_default())
+        let asked = || ask!(self, h => parse_all(h.sourcestamps()), j => j["buildset"]["sourcestamps"].as_array().cloned().unwrap_or_default());
+        self.1.sourcestamps.get_or_init(asked).clone()
     }
 
     /// The newest earlier build of this builder that is not RETRY. *Fetches.*
@@ -154,7 +167,7 @@ impl Build {
 
     /// The responsible users, sorted and unique. *Fetches.*
     pub fn users(&self) -> Vec<String> {
-        ask!(self, h => h.users(), j => texts(&j["users"]))
+        self.1.users.get_or_init(|| ask!(self, h => h.users(), j => texts(&j["users"]))).clone()
     }
 
     /// The steps in order. *Fetches.*

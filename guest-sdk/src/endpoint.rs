@@ -88,7 +88,8 @@ impl Auth {
 
 impl<'de> Deserialize<'de> for Auth {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const FORMS: &str = "write [\"user\", \"password\"], { basic = { user = …, password = … } }, { digest = { user = …, password = … } } or { bearer = \"token\" }";
+        const FORMS: &str =
+            "write [\"user\", \"password\"], { basic = { user = …, password = … } }, { digest = { user = …, password = … } } or { bearer = \"token\" }";
         match Value::deserialize(deserializer)? {
             Value::Array(pair) => match &pair[..] {
                 [Value::String(user), Value::String(password)] => Ok(Self::Basic(Login { user: user.clone(), password: password.clone() })),

@@ -10,8 +10,8 @@ use crate::event::{Event, Subjects};
 use crate::settings;
 use crate::slot::Context;
 
-use reporter::exports::reporter_host::reporter::{component as of_reporter, reporting};
 use formatter::exports::reporter_host::reporter::component as of_formatter;
+use reporter::exports::reporter_host::reporter::{component as of_reporter, reporting};
 
 /// Makes a component of a type that implements [`Reporter`].
 #[macro_export]
@@ -19,8 +19,8 @@ macro_rules! export_reporter {
     ($reporter:ty) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::bindings::reporter::exports::reporter_host::reporter::{component, reporting};
             use $crate::bindings::formatter::reporter_host::reporter::events;
+            use $crate::bindings::reporter::exports::reporter_host::reporter::{component, reporting};
             use $crate::bindings::reporter::reporter_host::reporter::delivery;
 
             thread_local! {
@@ -43,7 +43,7 @@ macro_rules! export_reporter {
                     KEPT.with(|kept| $crate::export::answered(kept, &tag, &answer))
                 }
             }
-            $crate::bindings::reporter::export_reporter_world!(Exported with_types_in $crate::bindings::reporter);
+    $crate::bindings::reporter::export_reporter_world!(Exported with_types_in $crate::bindings::reporter);
         };
     };
 }
@@ -71,11 +71,15 @@ macro_rules! export_formatter {
                 }
             }
             impl formatting::Guest for Exported {
-                fn format(slot: ::std::string::String, subjects: events::Subjects, context: ::std::string::String) -> Result<::std::string::String, ::std::string::String> {
+                fn format(
+                    slot: ::std::string::String,
+                    subjects: events::Subjects,
+                    context: ::std::string::String,
+                ) -> Result<::std::string::String, ::std::string::String> {
                     KEPT.with(|kept| $crate::export::format::<$formatter>(kept, &slot, subjects, &context))
                 }
             }
-            $crate::bindings::formatter::export_formatter_world!(Exported with_types_in $crate::bindings::formatter);
+    $crate::bindings::formatter::export_formatter_world!(Exported with_types_in $crate::bindings::formatter);
         };
     };
 }
@@ -83,7 +87,8 @@ macro_rules! export_formatter {
 /// What a reporter's `describe` answers.
 pub fn describe_reporter<R: Reporter>() -> String {
     let schema = settings::schema::<R::Settings>();
-    let slots: Map<String, Value> = schema["properties"].as_object().into_iter().flatten().filter_map(|(name, property)| Some((name.clone(), property.get("x-slot")?.clone()))).collect();
+    let slots: Map<String, Value> =
+        schema["properties"].as_object().into_iter().flatten().filter_map(|(name, property)| Some((name.clone(), property.get("x-slot")?.clone()))).collect();
     json!({"name": R::NAME, "description": R::DESCRIPTION, "settings": schema, "slots": slots}).to_string()
 }
 
@@ -99,7 +104,8 @@ fn parse(settings: &str) -> Result<Value, Problems> {
 /// A reporter's `configure`.
 pub fn configure_reporter<R: Reporter>(kept: &RefCell<Option<R>>, settings: &str) -> Result<of_reporter::Plan, Vec<of_reporter::Problem>> {
     let configured = parse(settings).and_then(settings::read).and_then(R::configure);
-    let (reporter, plan) = configured.map_err(|problems| problems.0.into_iter().map(|p| of_reporter::Problem { at: p.at, message: p.message }).collect::<Vec<_>>())?;
+    let (reporter, plan) =
+        configured.map_err(|problems| problems.0.into_iter().map(|p| of_reporter::Problem { at: p.at, message: p.message }).collect::<Vec<_>>())?;
     kept.replace(Some(reporter));
     Ok(plan_to_host(plan))
 }
@@ -135,7 +141,10 @@ fn unconfigured() -> reporting::Failure {
 }
 
 /// A reporter's `report`.
-pub fn report<R: Reporter>(kept: &RefCell<Option<R>>, event: formatter::reporter_host::reporter::events::Event) -> Result<reporting::Outcome, reporting::Failure> {
+pub fn report<R: Reporter>(
+    kept: &RefCell<Option<R>>,
+    event: formatter::reporter_host::reporter::events::Event,
+) -> Result<reporting::Outcome, reporting::Failure> {
     let kept = kept.borrow();
     let reporter = kept.as_ref().ok_or_else(unconfigured)?;
     to_host(reporter.report(&Event::from_host(event)))
@@ -149,7 +158,12 @@ pub fn answered<R: Reporter>(kept: &RefCell<Option<R>>, tag: &str, answer: &crat
 }
 
 /// A formatter's `format`.
-pub fn format<F: Formatter>(kept: &RefCell<Option<F::Settings>>, slot: &str, subjects: formatter::reporter_host::reporter::events::Subjects, context: &str) -> Result<String, String> {
+pub fn format<F: Formatter>(
+    kept: &RefCell<Option<F::Settings>>,
+    slot: &str,
+    subjects: formatter::reporter_host::reporter::events::Subjects,
+    context: &str,
+) -> Result<String, String> {
     let kept = kept.borrow();
     let settings = kept.as_ref().ok_or("configure was not called")?;
     let context = Context(serde_json::from_str(context).map_err(|error| format!("the context is no JSON object: {error}"))?);

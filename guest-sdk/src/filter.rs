@@ -87,7 +87,13 @@ impl FilterSettings {
             problems.add("/tags", "builders and tags cannot both be given: leave one of them out");
         }
         let items = |setting: &Option<OneOrMany<String>>| setting.as_ref().map(|many| many.items.clone());
-        problems.or(Filter { modes, builders: items(&self.builders), tags: items(&self.tags), schedulers: items(&self.schedulers), branches: items(&self.branches) })
+        problems.or(Filter {
+            modes,
+            builders: items(&self.builders),
+            tags: items(&self.tags),
+            schedulers: items(&self.schedulers),
+            branches: items(&self.branches),
+        })
     }
 }
 

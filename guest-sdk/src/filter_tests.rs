@@ -39,7 +39,8 @@ fn modes() {
 
 #[test]
 fn reasons() {
-    let failed = json!({"results": 2, "builder": {"name": "linux", "tags": ["fast"]}, "properties": {"branch": ["main", "Build"]}, "prev_build": {"results": 2}});
+    let failed =
+        json!({"results": 2, "builder": {"name": "linux", "tags": ["fast"]}, "properties": {"branch": ["main", "Build"]}, "prev_build": {"results": 2}});
     for (settings, changes, reason) in [
         (json!({"mode": "failing"}), json!({"results": 0}), "mode is failing, the build succeeded"),
         (json!({"mode": "failing"}), json!({"results": null}), "mode is failing, the build is not finished"),
@@ -51,7 +52,11 @@ fn reasons() {
         (json!({"branches": ["v1"]}), json!({}), "branch main is not in branches"),
         (json!({"schedulers": ["nightly"]}), json!({}), "the build has no scheduler, and schedulers is set"),
         // Origin goes before result, in Buildbot's order.
-        (json!({"builders": ["linux"], "schedulers": ["x"], "mode": "passing"}), json!({"properties": {"scheduler": ["y", "Scheduler"]}}), "scheduler y is not in schedulers"),
+        (
+            json!({"builders": ["linux"], "schedulers": ["x"], "mode": "passing"}),
+            json!({"properties": {"scheduler": ["y", "Scheduler"]}}),
+            "scheduler y is not in schedulers",
+        ),
     ] {
         let mut build = failed.clone();
         for (key, value) in changes.as_object().unwrap() {
@@ -82,7 +87,10 @@ fn sets() {
     assert_eq!(filter(json!({"mode": "warnings"})).unwrap().decide_set(&builds), Ok(vec![1]));
     assert_eq!(filter(json!({"mode": "all"})).unwrap().decide_set(&builds), Ok(vec![0, 1, 2]));
     let reason = filter(json!({"mode": "exception"})).unwrap().decide_set(&builds).unwrap_err();
-    assert_eq!(reason, "no build of the set is reported: mode is exception, the build succeeded; mode is exception, the build failed; mode is exception, the build ended as retry");
+    assert_eq!(
+        reason,
+        "no build of the set is reported: mode is exception, the build succeeded; mode is exception, the build failed; mode is exception, the build ended as retry"
+    );
 }
 
 #[test]

@@ -34,7 +34,9 @@ impl GitUrl {
         let end = rest.find([':', '/'])?;
         let (domain, after) = (&rest[..end], &rest[end + 1..]);
         let (port, path) = match after.split_once('/') {
-            Some((digits, path)) if rest[end..].starts_with(':') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => (Some(digits.parse().ok()?), path),
+            Some((digits, path)) if rest[end..].starts_with(':') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                (Some(digits.parse().ok()?), path)
+            }
             _ => (None, after),
         };
         let path = path.strip_suffix(".git").unwrap_or(path);
@@ -78,10 +80,31 @@ mod tests {
             ("https://bbs.example/projects/P/repos/r/", "https", "", "bbs.example", 0, "projects/P/repos", "r"),
         ] {
             let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-            let expected = GitUrl { proto: proto.into(), user: text(user), domain: domain.into(), port: Some(port).filter(|port| *port != 0), owner: text(owner), repo: repo.into() };
+            let expected = GitUrl {
+                proto: proto.into(),
+                user: text(user),
+                domain: domain.into(),
+                port: Some(port).filter(|port| *port != 0),
+                owner: text(owner),
+                repo: repo.into(),
+            };
             assert_eq!(GitUrl::parse(url), Some(expected), "{url}");
         }
-        for url in ["file:///srv/git/o/r.git", "svn+ssh://svn.example/o/r", "/local/path/repo", "", "/", "https://", "https://host", "host:", "https://host:99999/o/r", "https://host//r", "a b:o/r", "@", "x@:/"] {
+        for url in [
+            "file:///srv/git/o/r.git",
+            "svn+ssh://svn.example/o/r",
+            "/local/path/repo",
+            "",
+            "/",
+            "https://",
+            "https://host",
+            "host:",
+            "https://host:99999/o/r",
+            "https://host//r",
+            "a b:o/r",
+            "@",
+            "x@:/",
+        ] {
             assert_eq!(GitUrl::parse(url), None, "{url}");
         }
     }

@@ -10,8 +10,23 @@ pub use wit::{Body, Request};
 
 /// Headers that the host writes itself; a request with one of them is refused (docs/endpoints.md).
 const OF_THE_HOST: [&str; 17] = [
-    "host", "content-length", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect", "accept-encoding",
-    "proxy-authorization", "proxy-authenticate", "proxy-connection", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature",
+    "host",
+    "content-length",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "accept-encoding",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "proxy-connection",
+    "idempotency-key",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
 ];
 
 /// Whether a header is the host's to write: for `configure`, to say so where the operator wrote it.

@@ -37,7 +37,10 @@ enum Part {
 #[derive(Clone, Debug, PartialEq)]
 enum Origin {
     Property(String),
-    Source { codebase: String, attribute: String },
+    Source {
+        codebase: String,
+        attribute: String,
+    },
     Worker(String),
     Keyword(Interpolate),
     /// A secret's placeholder, or a keyword that is no text.

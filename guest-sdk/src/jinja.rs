@@ -15,28 +15,75 @@ pub(crate) fn environment(html: bool, strict: bool) -> Environment<'static> {
         AutoEscape::Html if !value.is_safe() && !value.is_undefined() => out.write_str(&escaped(&value.to_string())).map_err(Error::from),
         _ => minijinja::escape_formatter(out, state, value),
     });
-    env.add_filter("attr", attr);
-    env.add_filter("e", escape);
-    env.add_filter("escape", escape);
-    env.add_filter("center", center);
-    env.add_filter("duration", duration);
-    env.add_filter("filesizeformat", minijinja_contrib::filters::filesizeformat);
-    env.add_filter("forceescape", forceescape);
-    env.add_filter("lipsum", not_repeatable);
-    env.add_filter("random", not_repeatable);
-    env.add_filter("replace", replace);
-    env.add_filter("striptags", minijinja_contrib::filters::striptags);
-    env.add_filter("tojson", tojson);
-    env.add_filter("truncate", truncate);
-    env.add_filter("urlencode", urlencode);
-    env.add_filter("urlize", urlize);
-    env.add_filter("wordcount", wordcount);
-    env.add_filter("wordwrap", wordwrap);
-    env.add_filter("xmlattr", xmlattr);
-    env.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
-    env.add_function("joiner", minijinja_contrib::globals::joiner);
-    env.add_function("lipsum", || not_repeatable(&Value::UNDEFINED));
     env
+}
+
+/// Filters that take another's name, which may be made only when the template is rendered.
+const BY_NAME: [&str; 5] = ["map", "reject", "rejectattr", "select", "selectattr"];
+
+/// Adds what of the filters and functions below the words of templates may name. Minijinja shares its own between
+/// environments and copies them when one is added, which costs a fresh instance more than a small template does.
+pub(crate) fn add_named<'a>(env: &mut Environment<'_>, words: impl Iterator<Item = &'a str>) {
+    for word in words {
+        if BY_NAME.contains(&word) {
+            NAMES.iter().for_each(|name| add(env, name));
+        } else if NAMES.contains(&word) {
+            add(env, word);
+        }
+    }
+}
+
+/// What [`add`] knows.
+const NAMES: [&str; 20] = [
+    "attr",
+    "e",
+    "escape",
+    "center",
+    "duration",
+    "filesizeformat",
+    "forceescape",
+    "lipsum",
+    "random",
+    "replace",
+    "striptags",
+    "tojson",
+    "truncate",
+    "urlencode",
+    "urlize",
+    "wordcount",
+    "wordwrap",
+    "xmlattr",
+    "cycler",
+    "joiner",
+];
+
+fn add(env: &mut Environment<'_>, name: &str) {
+    match name {
+        "attr" => env.add_filter("attr", attr),
+        "e" => env.add_filter("e", escape),
+        "escape" => env.add_filter("escape", escape),
+        "center" => env.add_filter("center", center),
+        "duration" => env.add_filter("duration", duration),
+        "filesizeformat" => env.add_filter("filesizeformat", minijinja_contrib::filters::filesizeformat),
+        "forceescape" => env.add_filter("forceescape", forceescape),
+        "lipsum" => {
+            env.add_filter("lipsum", not_repeatable);
+            env.add_function("lipsum", || not_repeatable(&Value::UNDEFINED));
+        }
+        "random" => env.add_filter("random", not_repeatable),
+        "replace" => env.add_filter("replace", replace),
+        "striptags" => env.add_filter("striptags", minijinja_contrib::filters::striptags),
+        "tojson" => env.add_filter("tojson", tojson),
+        "truncate" => env.add_filter("truncate", truncate),
+        "urlencode" => env.add_filter("urlencode", urlencode),
+        "urlize" => env.add_filter("urlize", urlize),
+        "wordcount" => env.add_filter("wordcount", wordcount),
+        "wordwrap" => env.add_filter("wordwrap", wordwrap),
+        "xmlattr" => env.add_filter("xmlattr", xmlattr),
+        "cycler" => env.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0)),
+        "joiner" => env.add_function("joiner", minijinja_contrib::globals::joiner),
+        _ => {}
+    }
 }
 
 /// What went wrong, for the operator: `line 3: …`, and a rewrite where there is one.
@@ -141,7 +188,8 @@ fn duration(seconds: f64) -> String {
         (0, _, _) => [(hours, "h"), (minutes, "min")],
         _ => [(days, "d"), (hours, "h")],
     };
-    let words: Vec<String> = parts.iter().enumerate().filter(|(n, (count, _))| *n == 0 || *count > 0).map(|(_, (count, unit))| format!("{count} {unit}")).collect();
+    let words: Vec<String> =
+        parts.iter().enumerate().filter(|(n, (count, _))| *n == 0 || *count > 0).map(|(_, (count, unit))| format!("{count} {unit}")).collect();
     words.join(" ")
 }
 
@@ -318,7 +366,10 @@ fn linked(word: &str, limit: Option<usize>, attributes: &str) -> String {
         }
     }
     let mut end = word.len();
-    while let Some(closing) = [".", ",", ")", "\n", "&gt;", ";"].into_iter().find(|closing| word[start..end].ends_with(closing) && !(*closing == ";" && word[start..end].contains('&'))) {
+    while let Some(closing) = [".", ",", ")", "\n", "&gt;", ";"]
+        .into_iter()
+        .find(|closing| word[start..end].ends_with(closing) && !(*closing == ";" && word[start..end].contains('&')))
+    {
         end -= closing.len();
     }
     let middle = &word[start..end];
@@ -326,7 +377,8 @@ fn linked(word: &str, limit: Option<usize>, attributes: &str) -> String {
         Some(limit) if middle.chars().count() > limit => format!("{}...", middle.chars().take(limit).collect::<String>()),
         _ => middle.to_owned(),
     };
-    let mail = middle.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.starts_with('.') && !middle.contains([':', '/']));
+    let mail =
+        middle.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.starts_with('.') && !middle.contains([':', '/']));
     let href = if middle.starts_with("http://") || middle.starts_with("https://") {
         middle.to_owned()
     } else if middle.starts_with("www.") {

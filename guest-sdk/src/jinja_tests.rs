@@ -12,33 +12,54 @@ const TABLE: &[(&str, &str)] = &[
     (r##"{{ 'hello wide world'|truncate(12, leeway=0) }}"##, r##"hello..."##),
     (r##"{{ 'hello wide world'|truncate(length=9, killwords=true, end='~') }}"##, r##"hello wi~"##),
     (r##"{{ 'hello wide'|truncate(8) }}"##, r##"hello wide"##),
-    (r##"{{ 'aaa bbb ccc ddd'|wordwrap(7) }}"##, r##"aaa bbb
-ccc ddd"##),
-    (r##"{{ 'aaa bbbbbbbbbbbb ccc'|wordwrap(5) }}"##, r##"aaa b
+    (
+        r##"{{ 'aaa bbb ccc ddd'|wordwrap(7) }}"##,
+        r##"aaa bbb
+ccc ddd"##,
+    ),
+    (
+        r##"{{ 'aaa bbbbbbbbbbbb ccc'|wordwrap(5) }}"##,
+        r##"aaa b
 bbbbb
 bbbbb
-b ccc"##),
-    (r##"{{ 'aaa bbbbbbbbbbbb ccc'|wordwrap(5, false) }}"##, r##"aaa
+b ccc"##,
+    ),
+    (
+        r##"{{ 'aaa bbbbbbbbbbbb ccc'|wordwrap(5, false) }}"##,
+        r##"aaa
 bbbbbbbbbbbb
-ccc"##),
+ccc"##,
+    ),
     (r##"{{ 'aaa bbb ccc ddd'|wordwrap(7, wrapstring='|') }}"##, r##"aaa bbb|ccc ddd"##),
-    (r##"{{ 'well-known fact'|wordwrap(6) }}"##, r##"well-
+    (
+        r##"{{ 'well-known fact'|wordwrap(6) }}"##,
+        r##"well-
 known
-fact"##),
+fact"##,
+    ),
     (r##"{{ 'well-known fact'|wordwrap(6, true, '/', false) }}"##, r##"well-k/nown/fact"##),
-    (r##"{{ 'one two\nthree four'|wordwrap(5) }}"##, r##"one
+    (
+        r##"{{ 'one two\nthree four'|wordwrap(5) }}"##,
+        r##"one
 two
 three
-four"##),
+four"##,
+    ),
     (r##"{{ 'aaaa'|replace('a', 'b', 2) }}"##, r##"bbaa"##),
     (r##"{{ 'aaaa'|replace('a', 'b') }}"##, r##"bbbb"##),
     (r##"{{ 'aaaa'|replace('a', 'b', count=1) }}"##, r##"baaa"##),
     (r##"[{{ 'ab'|center(7) }}]"##, r##"[   ab  ]"##),
     (r##"[{{ 'abc'|center(6) }}]"##, r##"[ abc  ]"##),
     (r##"[{{ 'abc'|center(width=8) }}]"##, r##"[  abc   ]"##),
-    (r##"{{ 'see http://example.com/x?a=1, or www.example.org.'|urlize }}"##, r##"see <a href="http://example.com/x?a=1" rel="noopener">http://example.com/x?a=1</a>, or <a href="https://www.example.org" rel="noopener">www.example.org</a>."##),
+    (
+        r##"{{ 'see http://example.com/x?a=1, or www.example.org.'|urlize }}"##,
+        r##"see <a href="http://example.com/x?a=1" rel="noopener">http://example.com/x?a=1</a>, or <a href="https://www.example.org" rel="noopener">www.example.org</a>."##,
+    ),
     (r##"{{ 'see http://example.com/x?a=1'|urlize(12, true) }}"##, r##"see <a href="http://example.com/x?a=1" rel="nofollow noopener">http://examp...</a>"##),
-    (r##"{{ 'see http://example.com/x'|urlize(target='_blank') }}"##, r##"see <a href="http://example.com/x" rel="noopener" target="_blank">http://example.com/x</a>"##),
+    (
+        r##"{{ 'see http://example.com/x'|urlize(target='_blank') }}"##,
+        r##"see <a href="http://example.com/x" rel="noopener" target="_blank">http://example.com/x</a>"##,
+    ),
     (r##"{{ 'mail bob@example.com (or not)'|urlize }}"##, r##"mail <a href="mailto:bob@example.com">bob@example.com</a> (or not)"##),
     (r##"{{ '<b> (https://a.example)'|urlize }}"##, r##"&lt;b&gt; (<a href="https://a.example" rel="noopener">https://a.example</a>)"##),
     (r##"<p{{ {'class': 'a b', 'id': none, 'title': '"x"'}|xmlattr }}>"##, r##"<p class="a b" title="&#34;x&#34;">"##),
@@ -46,13 +67,16 @@ four"##),
     (r##"{{ '<b>'|forceescape }}"##, r##"&lt;b&gt;"##),
     (r##"{{ 'one two, three-four'|wordcount }}"##, r##"4"##),
     (r##"{{ {'b': 1, 'a': [1, 'x', none, true]}|tojson }}"##, r##"{"a": [1, "x", null, true], "b": 1}"##),
-    (r##"{{ {'b': {'d': 1, 'c': 2}, 'a': []}|tojson(indent=2) }}"##, r##"{
+    (
+        r##"{{ {'b': {'d': 1, 'c': 2}, 'a': []}|tojson(indent=2) }}"##,
+        r##"{
   "a": [],
   "b": {
     "c": 2,
     "d": 1
   }
-}"##),
+}"##,
+    ),
     (r##"{{ '<ü&>'|tojson }}"##, r##""\u003c\u00fc\u0026\u003e""##),
     (r##"{{ {'a': 1}|attr('a') }}"##, r##""##),
     (r##"{{ {'a b': 'c d', 'e': '/'}|urlencode }}"##, r##"a+b=c+d&e=%2F"##),
@@ -84,8 +108,11 @@ four"##),
     (r##"{{ 3.0 }}{{ 1e3|int }}{{ '4'|int + 1 }}{{ 2.567|round(1) }}"##, r##"3.0100052.6"##),
     (r##"{{ 'a b'|title }}{{ 'ab'|capitalize }}{{ [3,1,2]|sort }}{{ [1,1,2]|unique|list }}"##, r##"A BAb[1, 2, 3][1, 2]"##),
     (r##"{{ [1,2,3,4,5]|batch(2)|list }}"##, r##"[[1, 2], [3, 4], [5]]"##),
-    (r##"{{ 'a\nb'|indent(2) }}"##, r##"a
-  b"##),
+    (
+        r##"{{ 'a\nb'|indent(2) }}"##,
+        r##"a
+  b"##,
+    ),
     (r##"{{ '<b>'|e }}{{ '<b>'|safe }}"##, r##"&lt;b&gt;<b>"##),
     (r##"{% filter upper %}abc{% endfilter %}"##, r##"ABC"##),
     (r##"{% raw %}{{ x }}{% endraw %}{# c #}"##, r##"{{ x }}"##),
@@ -96,7 +123,9 @@ four"##),
 ];
 
 fn render(template: &str) -> Result<String, Error> {
-    environment(false, false).render_str(template, ())
+    let mut env = environment(false, false);
+    add_named(&mut env, crate::template::words(template));
+    env.render_str(template, ())
 }
 
 #[test]
@@ -131,7 +160,9 @@ fn named_differences_say_what_to_write() {
 
 #[test]
 fn durations() {
-    for (seconds, expected) in [(0.0, "0 s"), (59.9, "59 s"), (60.0, "1 min"), (125.0, "2 min 5 s"), (3600.0, "1 h"), (3725.0, "1 h 2 min"), (90_000.0, "1 d 1 h"), (-5.0, "0 s")] {
+    for (seconds, expected) in
+        [(0.0, "0 s"), (59.9, "59 s"), (60.0, "1 min"), (125.0, "2 min 5 s"), (3600.0, "1 h"), (3725.0, "1 h 2 min"), (90_000.0, "1 d 1 h"), (-5.0, "0 s")]
+    {
         assert_eq!(duration(seconds), expected);
     }
 }
@@ -139,7 +170,10 @@ fn durations() {
 #[test]
 fn html_is_escaped_and_plain_is_not() {
     let values = context! { x => "<a & 'b'>", nested => BTreeMap::from([("k", "<")]) };
-    assert_eq!(environment(true, false).render_str("{{ x }} {{ x|safe }} {{ nested.k }}", values.clone()).unwrap(), "&lt;a &amp; &#39;b&#39;&gt; <a & 'b'> &lt;");
+    assert_eq!(
+        environment(true, false).render_str("{{ x }} {{ x|safe }} {{ nested.k }}", values.clone()).unwrap(),
+        "&lt;a &amp; &#39;b&#39;&gt; <a & 'b'> &lt;"
+    );
     assert_eq!(environment(false, false).render_str("{{ x }}", values).unwrap(), "<a & 'b'>");
 }
 

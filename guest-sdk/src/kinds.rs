@@ -7,7 +7,8 @@ use crate::component::Problems;
 use crate::settings::OneOrMany;
 
 /// Every kind that a source may have.
-pub const KINDS: [&str; 7] = ["build-started", "build-finished", "buildrequest-new", "buildrequest-cancelled", "buildset-complete", "worker-missing", "worker-connected"];
+pub const KINDS: [&str; 7] =
+    ["build-started", "build-finished", "buildrequest-new", "buildrequest-cancelled", "buildset-complete", "worker-missing", "worker-connected"];
 
 /// The setting. Flatten it into a reporter's settings.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

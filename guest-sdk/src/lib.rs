@@ -33,10 +33,10 @@
 //! `cargo test` tests it without a host ([`testing`]). Settings derive `serde::Deserialize` and `schemars::JsonSchema`,
 //! so a crate that uses them depends on both.
 
-#[allow(missing_docs, clippy::all)]
-pub mod bindings;
 #[cfg(all(target_arch = "wasm32", feature = "allocator"))]
 mod allocator;
+#[allow(missing_docs, clippy::all)]
+pub mod bindings;
 pub mod build;
 pub mod component;
 pub mod cut;
@@ -50,9 +50,9 @@ pub mod giturl;
 pub mod http;
 pub mod interpolate;
 mod jinja;
+pub mod kinds;
 pub mod message;
 pub mod missing;
-pub mod kinds;
 pub mod percent;
 pub mod services;
 pub mod settings;

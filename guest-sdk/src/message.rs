@@ -247,7 +247,15 @@ impl MessageFormatter {
         message.ok_or_else(|| Failure::for_good("there is no build to word"))
     }
 
-    fn add_context(&self, event: &Event, position: usize, mode: &[&str], is_buildset: bool, master: &MasterInfo, context: &mut BTreeMap<String, Value>) -> Result<(), Failure> {
+    fn add_context(
+        &self,
+        event: &Event,
+        position: usize,
+        mode: &[&str],
+        is_buildset: bool,
+        master: &MasterInfo,
+        context: &mut BTreeMap<String, Value>,
+    ) -> Result<(), Failure> {
         let document = ask("context", event.subjects(Some(&[position])), hook_context(event, &[position], mode, is_buildset, master))?;
         let table = document.0.as_object().ok_or_else(|| Failure::for_good("the formatter for context answered with something that is no JSON object"))?;
         context.extend(table.iter().map(|(key, value)| (key.clone(), value_of(value))));
@@ -277,17 +285,41 @@ pub fn hook_context(event: &Event, positions: &[usize], mode: &[&str], is_builds
 
 /// The variables that a template has beside `ctx`.
 const VARIABLES: [&str; 21] = [
-    "results", "result_names", "statuses", "mode", "buildername", "workername", "buildset", "build", "is_buildset", "builds", "projects",
-    "previous_results", "status_detected", "build_url", "buildbot_url", "buildbot_title", "blamelist", "changes", "summary", "sourcestamps",
+    "results",
+    "result_names",
+    "statuses",
+    "mode",
+    "buildername",
+    "workername",
+    "buildset",
+    "build",
+    "is_buildset",
+    "builds",
+    "projects",
+    "previous_results",
+    "status_detected",
+    "build_url",
+    "buildbot_url",
+    "buildbot_title",
+    "blamelist",
+    "changes",
+    "summary",
+    "sourcestamps",
     "results_style",
 ];
 
-fn build_context(event: &Event, build: &Build, mode: &[&str], is_buildset: bool, master: &MasterInfo, want: &Want, templates: &Templates) -> BTreeMap<String, Value> {
+fn build_context(
+    event: &Event,
+    build: &Build,
+    mode: &[&str],
+    is_buildset: bool,
+    master: &MasterInfo,
+    want: &Want,
+    templates: &Templates,
+) -> BTreeMap<String, Value> {
     let results = build.results();
     let document = OnceCell::new();
     let document = || document.get_or_init(|| build.document_value(want.words())).clone();
-    let stamps = OnceCell::new();
-    let stamps = || stamps.get_or_init(|| build.sourcestamps()).as_slice();
     let names = || NAMES.iter().map(|name| Value::from(*name)).collect::<Value>();
     let mut context = BTreeMap::new();
     let mut put = |name: &str, value: &dyn Fn() -> Value| {
@@ -306,7 +338,7 @@ fn build_context(event: &Event, build: &Build, mode: &[&str], is_buildset: bool,
     put("build", &document);
     put("is_buildset", &|| Value::from(is_buildset));
     put("builds", &|| event.builds().iter().map(|build| build.document_value(want.words())).collect());
-    put("projects", &|| Value::from(projects(stamps(), master)));
+    put("projects", &|| Value::from(projects(&build.sourcestamps(), master)));
     put("previous_results", &|| Value::from(previous()));
     put("status_detected", &|| Value::from(status_detected(results, mode, &previous)));
     put("build_url", &|| Value::from(build.url()));
@@ -315,7 +347,7 @@ fn build_context(event: &Event, build: &Build, mode: &[&str], is_buildset: bool,
     put("blamelist", &|| Value::from(build.users()));
     put("changes", &|| build.changes_value());
     put("summary", &|| Value::from(summary(build)));
-    put("sourcestamps", &|| Value::from(sourcestamps(stamps())));
+    put("sourcestamps", &|| Value::from(sourcestamps(&build.sourcestamps())));
     put("results_style", &|| Value::from_pairs(STYLES.iter().map(|(results, style)| (*results, *style))));
     context
 }

@@ -81,7 +81,15 @@ fn status_detected_table() {
 
 #[test]
 fn summaries() {
-    for (results, expected) in [(0, "Build succeeded!"), (1, "Build Had Warnings: s"), (2, "BUILD FAILED: s"), (3, "BUILD FAILED: s"), (4, "BUILD FAILED: s"), (5, "BUILD FAILED: s"), (6, "Build was cancelled")] {
+    for (results, expected) in [
+        (0, "Build succeeded!"),
+        (1, "Build Had Warnings: s"),
+        (2, "BUILD FAILED: s"),
+        (3, "BUILD FAILED: s"),
+        (4, "BUILD FAILED: s"),
+        (5, "BUILD FAILED: s"),
+        (6, "Build was cancelled"),
+    ] {
         assert_eq!(summary(&Build::from_json(json!({"results": results, "state_string": "s"}))), expected);
     }
     assert_eq!(summary(&Build::from_json(json!({"results": 2}))), "BUILD FAILED");
@@ -93,8 +101,23 @@ fn the_default_texts_contain_the_facts() {
         let formatter = formatter(json!({"template_type": kind})).unwrap();
         let message = formatter.build(&event(), 0, &["failing"]).unwrap();
         let mut facts = vec![
-            "linux #12", "failure", "the build before: success", "test (", "3 failed", "https://ci.example/log/1", "nightly", "acme", "[branch main]",
-            "w1", "2 min 5 s", "bob, zoe", "0123456789ab", "Fix it", "https://ci.example/#/builders/1/builds/12", "Acme CI", "https://ci.example/",
+            "linux #12",
+            "failure",
+            "the build before: success",
+            "test (",
+            "3 failed",
+            "https://ci.example/log/1",
+            "nightly",
+            "acme",
+            "[branch main]",
+            "w1",
+            "2 min 5 s",
+            "bob, zoe",
+            "0123456789ab",
+            "Fix it",
+            "https://ci.example/#/builders/1/builds/12",
+            "Acme CI",
+            "https://ci.example/",
         ];
         facts.push(if kind == "html" { "failed test &lt;x&gt;" } else { "failed test <x>" });
         for fact in facts {
@@ -117,7 +140,11 @@ fn what_was_checked_out_is_told_where_the_source_stamps_do_not_know() {
     };
     for kind in ["plain", "html"] {
         assert!(body(json!("f00d"), kind).contains("Checked out: f00d"));
-        assert!(body(json!({"back": "f00d", "front": "abc"}), kind).contains(if kind == "html" { "Checked out 'back': f00d" } else { "Checked out 'back': f00d\n" }));
+        assert!(body(json!({"back": "f00d", "front": "abc"}), kind).contains(if kind == "html" {
+            "Checked out 'back': f00d"
+        } else {
+            "Checked out 'back': f00d\n"
+        }));
         for nothing in [json!("abc"), json!({"front": "abc"}), json!(null), json!(7), json!(["x"])] {
             assert!(!body(nothing.clone(), kind).contains("Checked out"), "{nothing}");
         }
@@ -130,7 +157,8 @@ fn a_subject_is_text_also_of_html() {
     let message = formatter(settings).unwrap().build(&event(), 0, &[]).unwrap();
     assert_eq!((message.body.as_str(), message.subject.as_deref()), ("BUILD FAILED: failed test &lt;x&gt;", Some("BUILD FAILED: failed test <x>")));
     let folder = json!({"default_mail.html": "{% include 'what.txt' %}", "what.txt": "{{ summary }}", "subject.txt": "{% include 'what.txt' %}"});
-    let message = formatter(json!({"template_type": "html", "template_dir": folder, "subject_filename": "subject.txt"})).unwrap().build(&event(), 0, &[]).unwrap();
+    let message =
+        formatter(json!({"template_type": "html", "template_dir": folder, "subject_filename": "subject.txt"})).unwrap().build(&event(), 0, &[]).unwrap();
     assert_eq!((message.body.as_str(), message.subject.as_deref()), ("BUILD FAILED: failed test &lt;x&gt;", Some("BUILD FAILED: failed test <x>")));
 }
 
@@ -147,7 +175,8 @@ fn folders_include_and_are_strict() {
     let formatter_ = formatter(json!({"template_dir": folder, "subject_filename": "subject.txt", "ctx": {"buildername": "mine"}})).unwrap();
     let message = formatter_.build(&event(), 0, &[]).unwrap();
     assert_eq!((message.body.as_str(), message.subject.as_deref()), ("[mine]body", Some("BUILD FAILED: failed test <x> x")));
-    let failing = formatter(json!({"template_dir": {"m.txt": "{% include 'head.txt' %}", "head.txt": "a\n{{ nothing }}"}, "template_filename": "m.txt"})).unwrap();
+    let failing =
+        formatter(json!({"template_dir": {"m.txt": "{% include 'head.txt' %}", "head.txt": "a\n{{ nothing }}"}, "template_filename": "m.txt"})).unwrap();
     let failure = failing.build(&event(), 0, &[]).unwrap_err();
     assert!(failure.message.contains("head.txt") && failure.message.contains("line 2") && !failure.again, "{failure}");
 }

@@ -109,7 +109,9 @@ impl MissingWorkerFormatter {
         };
         let mut message = match &self.0 {
             How::Templates(templates) => by_templates(templates)?,
-            How::BuiltIn => by_templates(&Templates::compile(TemplateSettings::default(), DEFAULTS, AT).map_err(|problems| Failure::for_good(problems.to_string()))?)?,
+            How::BuiltIn => {
+                by_templates(&Templates::compile(TemplateSettings::default(), DEFAULTS, AT).map_err(|problems| Failure::for_good(problems.to_string()))?)?
+            }
             How::Component => {
                 let context = Context::default().with("event", event.kind()).with("buildbot_title", master.title).with("buildbot_url", master.url);
                 Message::from_document(&ask("missing-worker-message", Subjects::Worker(worker), context)?.0)?

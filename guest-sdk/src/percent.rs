@@ -7,7 +7,11 @@ use serde_json::Value;
 pub(crate) enum Piece {
     Text(String),
     /// What stands in the parentheses, how to format it, and the byte at which the `%` is.
-    Key { key: String, form: Form, at: usize },
+    Key {
+        key: String,
+        form: Form,
+        at: usize,
+    },
 }
 
 /// What follows the parentheses: flags, width, precision, conversion.

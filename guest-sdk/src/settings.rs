@@ -33,7 +33,9 @@ pub fn read<T: DeserializeOwned + JsonSchema>(mut settings: Value) -> Result<T, 
     let given = given.map_or_else(BTreeMap::new, |given| serde_json::from_value(given).unwrap_or_default());
     GIVEN.set(given);
     // `()` stands for a component without settings.
-    if settings == json!({}) && let Ok(nothing) = T::deserialize(Value::Null) {
+    if settings == json!({})
+        && let Ok(nothing) = T::deserialize(Value::Null)
+    {
         return Ok(nothing);
     }
     // The host has refused unknown keys by the schema before; making that here would cost each fresh instance ten times its other work.
@@ -315,6 +317,9 @@ mod tests {
         assert_eq!(schema["additionalProperties"], json!(false));
         assert_eq!(schema["properties"]["list"]["type"], json!(["string", "array"]));
         assert_eq!(schema["properties"]["nested"]["properties"]["folder"]["format"], json!("folder"));
-        assert_eq!(super::schema::<()>(), json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "null", "type": "object", "properties": {}, "additionalProperties": false}));
+        assert_eq!(
+            super::schema::<()>(),
+            json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "null", "type": "object", "properties": {}, "additionalProperties": false})
+        );
     }
 }

@@ -61,7 +61,10 @@ impl<T: JsonSchema> JsonSchema for Slot<T> {
         }
         let properties = object.entry("properties").or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(properties) = properties {
-            properties.insert("component".into(), serde_json::json!({"type": "string", "description": "A formatter component that does this instead: its .wasm file"}));
+            properties.insert(
+                "component".into(),
+                serde_json::json!({"type": "string", "description": "A formatter component that does this instead: its .wasm file"}),
+            );
             properties.insert("settings".into(), serde_json::json!({"type": "object", "description": "The settings of that component"}));
             properties.insert("formatter".into(), serde_json::json!({"type": "boolean", "description": "Set by the host in the place of component"}));
         }
@@ -101,7 +104,9 @@ impl JsonSchema for OnlyComponent {
 pub fn ask(slot: &str, subjects: Subjects, context: Context) -> Result<Document, Failure> {
     let answer = crate::services::format(slot, subjects, crate::json_text(&Value::Object(context.0)));
     let text = answer.map_err(|error| Failure::for_good(format!("the formatter for {slot} failed: {error}")))?;
-    serde_json::from_str(&text).map(Document).map_err(|error| Failure::for_good(format!("the formatter for {slot} answered with something that is no JSON: {error}")))
+    serde_json::from_str(&text)
+        .map(Document)
+        .map_err(|error| Failure::for_good(format!("the formatter for {slot} answered with something that is no JSON: {error}")))
 }
 
 /// What a hook knows beside its subjects: `mode`, `event` …

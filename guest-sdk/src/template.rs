@@ -120,7 +120,8 @@ impl Templates {
         let mut own = true;
         let body = match (settings.template_filename, settings.template, settings.template_file) {
             (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-                problems.add(format!("{at}/template_filename"), "template_filename names a file of template_dir: leave it out beside template or template_file");
+                problems
+                    .add(format!("{at}/template_filename"), "template_filename names a file of template_dir: leave it out beside template or template_file");
                 BODY.into()
             }
             (Some(name), ..) if files.contains_key(&name) => name,
@@ -158,10 +159,13 @@ impl Templates {
             (None, None) => None,
         };
         problems.or(())?;
-        let all = env.templates().chain(subjects.iter().flat_map(Environment::templates));
         let mut uses = BTreeSet::new();
-        for (_, template) in all {
-            uses.extend(words(template.source()).filter_map(|word| defaults.variables.iter().find(|name| **name == word)));
+        for env in [Some(&mut env), subjects.as_mut()].into_iter().flatten() {
+            let sources: Vec<String> = env.templates().map(|(_, template)| template.source().to_owned()).collect();
+            for source in &sources {
+                uses.extend(words(source).filter_map(|word| defaults.variables.iter().find(|name| **name == word)));
+                jinja::add_named(env, words(source));
+            }
         }
         Ok(Self { env, body, subjects, subject, kind: settings.template_type, ctx: settings.ctx, uses, own })
     }
@@ -206,7 +210,7 @@ fn text(env: &Environment<'_>, name: &str, context: &Value) -> Result<String, Fa
 
 /// Every word of a template from its first tag on: what it uses is among them. Parsing it for exactly that would cost as
 /// much as compiling it.
-fn words(source: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(source: &str) -> impl Iterator<Item = &str> {
     let begin = source.find("{{").into_iter().chain(source.find("{%")).min().unwrap_or(source.len());
     source[begin..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
 }

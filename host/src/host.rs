@@ -26,8 +26,8 @@ use crate::source::{Journal, Reveal, SourceError};
 use crate::store::{Mode, Retention, SqliteStore, Store, StoreError};
 use crate::tenant::settings::{Diagnostic, Report, Settings, SourceKind, SourceSettings};
 use crate::tenant::{Entry, EntryError, Shared};
-use crate::transport::policy::{CidrError, Policy};
 use crate::transport::http::HttpTransport;
+use crate::transport::policy::{CidrError, Policy};
 use crate::transport::smtp::SmtpTransport;
 use crate::transport::{Answer, ByLevel, Endpoint, HttpRequest, Sink};
 

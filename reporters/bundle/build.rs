@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use reporter_componentize::{Error, Guests, Target, encode, give_up};
 
 /// Documented name (also the folder) and package of every reporter that is built in.
-const BUILT_IN: &[(&str, &str)] =
-    &[("GitHubStatusPush", "github-status-push"), ("HttpStatusPush", "http-status-push"), ("MailNotifier", "mail-notifier")];
+const BUILT_IN: &[(&str, &str)] = &[("GitHubStatusPush", "github-status-push"), ("HttpStatusPush", "http-status-push"), ("MailNotifier", "mail-notifier")];
 
 /// Example formatters that the quickstart uses: `component = "example:headline"`.
 const EXAMPLES: &[(&str, &str)] = &[("example:headline", "headline")];

@@ -32,7 +32,12 @@ fn cases() -> Vec<Case> {
     formatter["messageFormatter"] = json!({"component": "headline.wasm"});
     vec![
         Case { name: "skip", reporter: "HttpStatusPush", settings: json!({"serverUrl": "https://example.org/", "builders": ["other"]}), formatter: false },
-        Case { name: "json", reporter: "HttpStatusPush", settings: json!({"serverUrl": "https://example.org/", "wantProperties": true, "wantSteps": true}), formatter: false },
+        Case {
+            name: "json",
+            reporter: "HttpStatusPush",
+            settings: json!({"serverUrl": "https://example.org/", "wantProperties": true, "wantSteps": true}),
+            formatter: false,
+        },
         Case { name: "jinja mail", reporter: "MailNotifier", settings: jinja, formatter: false },
         Case { name: "mail with a formatter", reporter: "MailNotifier", settings: formatter, formatter: true },
     ]
@@ -77,7 +82,9 @@ fn native(case: &Case, document: &str) -> Box<dyn Fn()> {
             black_box(configured.report(event).outcome.expect("an outcome"));
         })
     }
-    testing::plug("message", |subjects, context| <Headline as reporter_sdk::component::Formatter>::format(&serde_json::from_value(json!({})).expect("settings"), "message", subjects, context));
+    testing::plug("message", |subjects, context| {
+        <Headline as reporter_sdk::component::Formatter>::format(&serde_json::from_value(json!({})).expect("settings"), "message", subjects, context)
+    });
     match case.reporter {
         "HttpStatusPush" => run(testing::configure::<HttpStatusPush>(case.settings.clone()).expect("a plan"), document),
         _ => run(testing::configure::<MailNotifier>(case.settings.clone()).expect("a plan"), document),

@@ -54,11 +54,8 @@ struct Done {
 
 impl Done {
     fn of(words: &[&str], output: Output) -> Self {
-        let done = Self {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        };
+        let done =
+            Self { code: output.status.code().unwrap_or(-1), out: String::from_utf8(output.stdout).unwrap(), err: String::from_utf8(output.stderr).unwrap() };
         assert!(!done.err.contains("panicked"), "{words:?}: {}", done.err);
         done
     }

@@ -8,7 +8,8 @@ use crate::Place;
 fn cargo(project: &Path, words: &[&str]) {
     // Its own target folder, kept between runs; the crates are those that this workspace was built with.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new");
-    let output = Command::new("cargo").args(words).arg("--offline").current_dir(project).env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS").output().unwrap();
+    let output =
+        Command::new("cargo").args(words).arg("--offline").current_dir(project).env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS").output().unwrap();
     assert!(output.status.success(), "cargo {words:?}:\n{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }
 

@@ -18,7 +18,9 @@ const MAILS: &str = "[[services]]\nreporter = 'MailNotifier'\nname = 'loud'\nfro
     [[services]]\nreporter = 'MailNotifier'\nname = 'still'\nfromaddr = 'ci@example.org'\nlookup = { ada = 'ada@example.org' }\n";
 
 fn settings(inbox: u16, url: &str) -> String {
-    format!("[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n[[services]]\nreporter = 'HttpStatusPush'\nname = 'push'\nserverUrl = '{url}'\n{MAILS}")
+    format!(
+        "[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n[[services]]\nreporter = 'HttpStatusPush'\nname = 'push'\nserverUrl = '{url}'\n{MAILS}"
+    )
 }
 
 pub async fn post(inbox: u16, number: u64) -> StatusCode {

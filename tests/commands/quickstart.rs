@@ -51,7 +51,12 @@ fn it_prints_each_delivery_and_ends() {
     place.run(&run).ended(0).says("played before");
 
     std::fs::remove_dir_all(place.path("target")).unwrap();
-    let mut shown = place.run(&run).ended(0).says("Subject: ✗ want 3: failed wanted failure (failure)").says("Subject: Buildbot failure in Example CI on want").says("\"target_url\"");
+    let mut shown = place
+        .run(&run)
+        .ended(0)
+        .says("Subject: ✗ want 3: failed wanted failure (failure)")
+        .says("Subject: Buildbot failure in Example CI on want")
+        .says("\"target_url\"");
     for (entry, destination, title) in DELIVERIES {
         shown = shown.says(&format!("{entry}  → {destination}  {title}  2"));
     }

@@ -38,7 +38,9 @@ async fn every_reporter_says_the_same_from_a_snapshot() {
         let frozen = ready.report(&it).await;
         assert_eq!(frozen.answer, plain.answer, "{}", built_in.name);
         assert_eq!(frozen.log, plain.log, "{}", built_in.name);
-        let all = |ran: &reporter_host::sandbox::Ran<Outcome>| ran.sends.iter().map(|send| (send.uid.clone(), send.title.clone(), shown(&send.payload))).collect::<Vec<_>>();
+        let all = |ran: &reporter_host::sandbox::Ran<Outcome>| {
+            ran.sends.iter().map(|send| (send.uid.clone(), send.title.clone(), shown(&send.payload))).collect::<Vec<_>>()
+        };
         assert_eq!(all(&frozen), all(&plain), "{}", built_in.name);
         assert!(!plain.sends.is_empty(), "{}", built_in.name);
     }

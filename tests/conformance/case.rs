@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use reporter_host::event::{Event, Kind, Rows};
 use reporter_host::event::paths;
+use reporter_host::event::{Event, Kind, Rows};
 use reporter_host_tests::Mapped;
 use serde_json::{Map, Value, json};
 
@@ -108,7 +108,11 @@ impl Case {
         // Nothing was sent where there is no folder.
         let mut files: Vec<_> = fs::read_dir(folder.join("sent")).into_iter().flatten().flatten().map(|file| file.path()).collect();
         files.sort();
-        let sent = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).map(|path| recorded(path)).collect::<Result<Vec<_>, _>>()?;
+        let sent = files
+            .iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .map(|path| recorded(path))
+            .collect::<Result<Vec<_>, _>>()?;
         let kept_only = known["kept_only"].as_str().map(|words| words.split('|').map(str::to_owned).collect()).unwrap_or_default();
         let tells_previous = array(&known["builds"]).iter().any(|build| build.get("prev_build").is_some());
         Ok(Self { name, moments, sent: sent.into_iter().flatten().collect(), kept_only, tells_previous })
@@ -226,10 +230,13 @@ fn rows(known: &Value, config: &Value, world: &World) -> BTreeMap<String, Rows> 
         }
         put(paths::buildset(id(set, "bsid")), vec![whole]);
         put(paths::buildset_properties(id(set, "bsid")), vec![build["buildset_properties"].clone()]);
-        put(paths::properties(build_id), match &build["properties"] {
-            Value::Array(rows) => rows.clone(),
-            row => vec![row.clone()],
-        });
+        put(
+            paths::properties(build_id),
+            match &build["properties"] {
+                Value::Array(rows) => rows.clone(),
+                row => vec![row.clone()],
+            },
+        );
         put(paths::changes(build_id), array(&build["changes"]).to_vec());
         let earlier = match build.get("prev_build") {
             Some(previous) => previous.is_object().then(|| previous.clone()).into_iter().collect(),

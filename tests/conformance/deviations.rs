@@ -73,12 +73,21 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "all-is-every-result",
         reason: "mode all is every completed result; Buildbot 4.3 leaves out builds that were skipped or are tried again",
-        covers: |pair, it| it.at.is_empty() && it.recorded.is_none() && pair.event.ends_with("/finished") && pair.reporter != "http-default" && matches!(pair.case.results(pair.event), Some(3 | 5)),
+        covers: |pair, it| {
+            it.at.is_empty()
+                && it.recorded.is_none()
+                && pair.event.ends_with("/finished")
+                && pair.reporter != "http-default"
+                && matches!(pair.case.results(pair.event), Some(3 | 5))
+        },
     },
     Deviation {
         name: "previous-not-recorded",
         reason: "the build before is in no case of this recording, so what depends on it is not to be seen here",
-        covers: |pair, it| pair.case.lacks_the_build_before(pair.event) && (it.at.starts_with("/json/prev_build") || it.at.is_empty() && ["mail-change", "mail-problem"].contains(&pair.reporter)),
+        covers: |pair, it| {
+            pair.case.lacks_the_build_before(pair.event)
+                && (it.at.starts_with("/json/prev_build") || it.at.is_empty() && ["mail-change", "mail-problem"].contains(&pair.reporter))
+        },
     },
     Deviation {
         name: "request-is-read-later",
@@ -88,12 +97,16 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "no-message-without-builds",
         reason: "a set whose requests were all cancelled or merged into others has no builds that a formatter could word; Buildbot's combined one is called with none",
-        covers: |pair, it| pair.is("mail-set-comb") && it.at.is_empty() && it.ours.is_none() && pair.said("/subject").is_some_and(|subject| subject.ends_with(" 0")),
+        covers: |pair, it| {
+            pair.is("mail-set-comb") && it.at.is_empty() && it.ours.is_none() && pair.said("/subject").is_some_and(|subject| subject.ends_with(" 0"))
+        },
     },
     Deviation {
         name: "owners-of-the-set",
         reason: "people that a scheduler names as owners are responsible also if a build writes a property of that name",
-        covers: |pair, it| (it.at == "/to" || it.at == "/recipients") && pair.case.name.contains("props") && list(&it.recorded).iter().all(|one| list(&it.ours).contains(one)),
+        covers: |pair, it| {
+            (it.at == "/to" || it.at == "/recipients") && pair.case.name.contains("props") && list(&it.recorded).iter().all(|one| list(&it.ours).contains(one))
+        },
     },
     Deviation {
         name: "missing-worker-has-recipients",
@@ -108,7 +121,10 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "request-as-in-rest",
         reason: "Buildbot puts the builder's name into the build request and leaves claimed and properties out, which differs from everywhere else; ours is the request as REST tells it",
-        covers: |pair, it| pair.event.starts_with("buildrequests/") && ["/json/buildrequest/buildername", "/json/buildrequest/claimed", "/json/buildrequest/properties"].contains(&it.at.as_str()),
+        covers: |pair, it| {
+            pair.event.starts_with("buildrequests/")
+                && ["/json/buildrequest/buildername", "/json/buildrequest/claimed", "/json/buildrequest/properties"].contains(&it.at.as_str())
+        },
     },
     Deviation {
         name: "builder-properties",
@@ -123,7 +139,9 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "links-of-logs",
         reason: "Buildbot 2.6 has no links in logs; 4.3 has them, and ours",
-        covers: |_, it| it.at.contains("/logs/") && it.recorded.is_none() && ["/stepname", "/url", "/url_raw", "/url_raw_inline"].iter().any(|key| it.at.ends_with(key)),
+        covers: |_, it| {
+            it.at.contains("/logs/") && it.recorded.is_none() && ["/stepname", "/url", "/url_raw", "/url_raw_inline"].iter().any(|key| it.at.ends_with(key))
+        },
     },
     Deviation {
         name: "parent-is-told",
@@ -138,7 +156,14 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "github-sub-groups",
         reason: "GitHub has owner/name; a repository with a further slash has no status there, and Buildbot posts to a path that does not exist",
-        covers: |pair, it| pair.is("github-") && it.at.is_empty() && it.ours.is_none() && pair.said("/path").is_some_and(|path| path.rsplit_once("/statuses/").and_then(|(path, _)| path.split_once("/repos/")).is_some_and(|(_, path)| path.split('/').count() > 2)),
+        covers: |pair, it| {
+            pair.is("github-")
+                && it.at.is_empty()
+                && it.ours.is_none()
+                && pair.said("/path").is_some_and(|path| {
+                    path.rsplit_once("/statuses/").and_then(|(path, _)| path.split_once("/repos/")).is_some_and(|(_, path)| path.split('/').count() > 2)
+                })
+        },
     },
     Deviation {
         name: "a-slash-at-the-end",
@@ -153,7 +178,9 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "stamps-in-any-order",
         reason: "Buildbot tells the source stamps of a set in changing orders",
-        covers: |pair, it| it.at == "/text" && !pair.has_default_words() && !text(&it.ours).is_empty() && sorted_lines(text(&it.recorded)) == sorted_lines(text(&it.ours)),
+        covers: |pair, it| {
+            it.at == "/text" && !pair.has_default_words() && !text(&it.ours).is_empty() && sorted_lines(text(&it.recorded)) == sorted_lines(text(&it.ours))
+        },
     },
     Deviation {
         name: "auto-submitted",
@@ -168,7 +195,12 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "subject-of-the-page",
         reason: "the default subject is the page's: Buildbot RESULT in TITLE on BUILDER; Buildbot worker NAME missing",
-        covers: |pair, it| it.at == "/subject" && pair.has_default_words() && (text(&it.recorded).contains("Buildbot (") || pair.event.starts_with("workers/")) && text(&it.ours).starts_with("Buildbot "),
+        covers: |pair, it| {
+            it.at == "/subject"
+                && pair.has_default_words()
+                && (text(&it.recorded).contains("Buildbot (") || pair.event.starts_with("workers/"))
+                && text(&it.ours).starts_with("Buildbot ")
+        },
     },
     Deviation {
         name: "plain-by-default",
@@ -182,7 +214,10 @@ pub const DEVIATIONS: &[Deviation] = &[
             let html = |kind: Option<&str>| kind == Some("text/html");
             let ours = if html(pair.says("/type")) { facts::plain(text(&it.ours)) } else { text(&it.ours).to_owned() };
             let facts = facts::facts(text(&it.recorded), html(pair.said("/type")));
-            it.at == "/text" && pair.has_default_words() && facts.len() >= 3 && facts.iter().all(|fact| ours.contains(fact.as_str()) || ours.contains(&fact.replace("/#b", "/#/b")))
+            it.at == "/text"
+                && pair.has_default_words()
+                && facts.len() >= 3
+                && facts.iter().all(|fact| ours.contains(fact.as_str()) || ours.contains(&fact.replace("/#b", "/#/b")))
         },
     },
     Deviation {
@@ -201,12 +236,18 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "patches-are-named",
         reason: "a patch that is given as bytes loses Buildbot's mail; ours is sent, and says that there is a patch",
-        covers: |pair, it| pair.is("mail-") && it.at.is_empty() && it.recorded.is_none() && pair.says("/text").is_some_and(|text| text.contains("(plus patch)")),
+        covers: |pair, it| {
+            pair.is("mail-") && it.at.is_empty() && it.recorded.is_none() && pair.says("/text").is_some_and(|text| text.contains("(plus patch)"))
+        },
     },
     Deviation {
         name: "a-mail-for-each-entry",
         reason: "the messages of several generators make one mail in Buildbot; they are several entries here, each with its mail",
-        covers: |pair, it| pair.is("mail-multi") && (it.at == "/text" && text(&it.recorded).contains(text(&it.ours)) || it.at.is_empty() && it.recorded.is_none() && pair.says("/text") == Some("second generator")),
+        covers: |pair, it| {
+            pair.is("mail-multi")
+                && (it.at == "/text" && text(&it.recorded).contains(text(&it.ours))
+                    || it.at.is_empty() && it.recorded.is_none() && pair.says("/text") == Some("second generator"))
+        },
     },
 ];
 

@@ -11,7 +11,11 @@ pub fn facts(recorded: &str, html: bool) -> Vec<String> {
         if let Some((detected, what)) = line.split_once(" has been detected on builder").or_else(|| line.split_once(" on builder ")) {
             facts.push(result(detected).to_owned());
             // In HTML the builder is a link, on a line of its own.
-            let what = if what.trim().is_empty() { format!("{} {}", lines.next().unwrap_or_default(), lines.next().unwrap_or_default()) } else { what.trim().to_owned() };
+            let what = if what.trim().is_empty() {
+                format!("{} {}", lines.next().unwrap_or_default(), lines.next().unwrap_or_default())
+            } else {
+                what.trim().to_owned()
+            };
             let (builder, project) = what.split_once("while building").unwrap_or((&what, ""));
             let builder = builder.trim();
             if builder != "whole buildset" {
@@ -86,5 +90,7 @@ pub fn plain(html: &str) -> String {
 
 /// Without character references.
 pub fn unescaped(text: &str) -> String {
-    [("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")].iter().fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
+    [("&lt;", "<"), ("&gt;", ">"), ("&#34;", "\""), ("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")]
+        .iter()
+        .fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
 }

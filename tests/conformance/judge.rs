@@ -146,7 +146,12 @@ impl Count {
         }
         let mut text = format!("{} {} {file}", pair.case.name, pair.event);
         for difference in unnamed.iter().take(8) {
-            text.push_str(&format!("\n  {}\n    recorded: {}\n    ours:     {}", if difference.at.is_empty() { "(the whole)" } else { &difference.at }, short(difference.recorded.as_ref()), short(difference.ours.as_ref())));
+            text.push_str(&format!(
+                "\n  {}\n    recorded: {}\n    ours:     {}",
+                if difference.at.is_empty() { "(the whole)" } else { &difference.at },
+                short(difference.recorded.as_ref()),
+                short(difference.ours.as_ref())
+            ));
         }
         self.failing.push(text);
     }

@@ -133,7 +133,9 @@ impl Settled {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let file = folder.path().join("settings.toml");
         let text = version.settings.replace("\"HTTP/", &format!("\"{http}/")).replace("smtpPort = SMTP", &format!("smtpPort = {smtp}"));
-        for (path, bytes) in [(file.clone(), text.as_bytes()), (folder.path().join("pick.wasm"), test_guests::PICK), (folder.path().join("github"), version.token.as_bytes())] {
+        for (path, bytes) in
+            [(file.clone(), text.as_bytes()), (folder.path().join("pick.wasm"), test_guests::PICK), (folder.path().join("github"), version.token.as_bytes())]
+        {
             std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         let workbench = Workbench::new().map_err(|error| error.to_string())?;
@@ -143,7 +145,8 @@ impl Settled {
         let mut entries = Vec::new();
         for service in &settings.services {
             let entry = Entry::new(service.clone(), &shared).await;
-            entries.push(entry.map_err(|error| diagnostics(&settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n"))?);
+            entries
+                .push(entry.map_err(|error| diagnostics(&settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n"))?);
         }
         Ok(Self { entries, wires, _folder: folder })
     }

@@ -45,7 +45,8 @@ impl Recorder {
 }
 
 async fn request(State(recorder): State<Recorder>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, &'static str) {
-    let headers: Vec<(String, String)> = headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+    let headers: Vec<(String, String)> =
+        headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     recorder.keep(Sent::http(method.as_str(), target, &headers, &body));
     (StatusCode::CREATED, "{}")

@@ -7,8 +7,18 @@ use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders, PartType};
 use serde_json::{Map, Value, json};
 
 /// Headers of HTTP that the libraries write, and those that only say that a delivery is the same as an earlier one.
-const OF_LIBRARIES: &[&str] =
-    &["content-length", "accept-encoding", "accept", "host", "user-agent", "connection", "transfer-encoding", "idempotency-key", "webhook-id", "webhook-timestamp"];
+const OF_LIBRARIES: &[&str] = &[
+    "content-length",
+    "accept-encoding",
+    "accept",
+    "host",
+    "user-agent",
+    "connection",
+    "transfer-encoding",
+    "idempotency-key",
+    "webhook-id",
+    "webhook-timestamp",
+];
 /// Headers of a mail that say nothing about what is reported.
 const OF_MAIL: &[&str] = &["content-transfer-encoding", "mime-version", "date", "message-id", "content-type", "from", "to", "cc", "subject"];
 
@@ -27,8 +37,15 @@ impl Sent {
         match whole["kind"].as_str() {
             Some("http") => {
                 let headers = array(&whole["headers"]).iter().filter_map(Value::as_str).filter_map(|line| line.split_once(": "));
-                let mut sent = json!({"method": whole["method"], "path": whole["path"], "query": sorted(whole["query"].clone()), "headers": headers_of(headers)});
-                let body = if whole.get("json").is_some() { ("json", &whole["json"]) } else if whole.get("form").is_some() { ("form", &whole["form"]) } else { ("text", &whole["body"]) };
+                let mut sent =
+                    json!({"method": whole["method"], "path": whole["path"], "query": sorted(whole["query"].clone()), "headers": headers_of(headers)});
+                let body = if whole.get("json").is_some() {
+                    ("json", &whole["json"])
+                } else if whole.get("form").is_some() {
+                    ("form", &whole["form"])
+                } else {
+                    ("text", &whole["body"])
+                };
                 sent[body.0] = if body.1.is_null() { json!("") } else { body.1.clone() };
                 order_sourcestamps(&mut sent);
                 Some(Self::Http(sent))

@@ -129,7 +129,8 @@ fn the_examples_are_taken() {
 #[test]
 fn every_key_is_in_the_reference() {
     let text = std::fs::read_to_string(root().join("docs/settings.md")).unwrap();
-    let tables = [keys::TOP, keys::HOST, keys::MASTER, keys::INBOX, keys::RECORDING, keys::SERVICE, keys::FORMATTER, keys::LIMITS, keys::RETENTION, keys::NETWORK];
+    let tables =
+        [keys::TOP, keys::HOST, keys::MASTER, keys::INBOX, keys::RECORDING, keys::SERVICE, keys::FORMATTER, keys::LIMITS, keys::RETENTION, keys::NETWORK];
     let missing: Vec<_> = tables.into_iter().flatten().filter(|key| !text.contains(&format!("`{}`", key.name))).map(|key| key.name).collect();
     assert_eq!(missing, [""; 0]);
 }

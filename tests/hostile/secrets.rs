@@ -6,11 +6,8 @@ use super::whole::{hostile, open, play};
 
 const VALUE: &str = "s3cr3t value/ü";
 /// Where a placeholder becomes the value: its encoding on the wire.
-const REVEALED: &[(&str, &str)] = &[
-    ("secret-in-path", "bots3cr3t%20value%2F%C3%BC"),
-    ("secret-in-query", "token=s3cr3t+value%2F%C3%BC"),
-    ("secret-in-form", "token=s3cr3t+value%2F%C3%BC"),
-];
+const REVEALED: &[(&str, &str)] =
+    &[("secret-in-path", "bots3cr3t%20value%2F%C3%BC"), ("secret-in-query", "token=s3cr3t+value%2F%C3%BC"), ("secret-in-form", "token=s3cr3t+value%2F%C3%BC")];
 /// Where it is text as any other.
 const KEPT: &[&str] = &["secret-in-json", "secret-in-text"];
 const OTHERS: &[&str] = &["secret-in-header", "secret-in-title"];

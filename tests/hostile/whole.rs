@@ -8,7 +8,9 @@ use reporter_host_tests::server::Server;
 
 /// An entry of the hostile reporter that may reach the server, with more settings.
 pub fn hostile(name: &str, what: &str, more: &str) -> String {
-    format!("[[services]]\ncomponent = 'hostile.wasm'\nname = '{name}'\nallow = ['SERVER', 'smtp://127.0.0.1:25']\ndo = '{what}'\nserverUrl = 'SERVER/{name}'\n{more}\n")
+    format!(
+        "[[services]]\ncomponent = 'hostile.wasm'\nname = '{name}'\nallow = ['SERVER', 'smtp://127.0.0.1:25']\ndo = '{what}'\nserverUrl = 'SERVER/{name}'\n{more}\n"
+    )
 }
 
 /// Plays builds 1 to `builds` to these services, and waits until everything has ended. `SERVER` stands for the server's address.

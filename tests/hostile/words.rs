@@ -32,7 +32,10 @@ fn every_word_of_the_reporter_is_in_a_table() {
         assert!(found.len() >= least, "{} words were read: {found:?}", found.len());
         guest.extend(found);
     }
-    compare(&guest, &[limits::words(), refused::words(), harmless::words(), secrets::words(), conversation::words(), host::words(), formatters::asking()].concat());
+    compare(
+        &guest,
+        &[limits::words(), refused::words(), harmless::words(), secrets::words(), conversation::words(), host::words(), formatters::asking()].concat(),
+    );
 }
 
 #[test]

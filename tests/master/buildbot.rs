@@ -93,7 +93,8 @@ impl Buildbot {
         loop {
             let url = format!("http://127.0.0.1:{}/auth/login", self.www);
             if let Ok(answer) = self.client.get(url).basic_auth("admin", Some("secret")).send().await {
-                let cookie = answer.headers().get_all(SET_COOKIE).iter().next_back().and_then(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned));
+                let cookie =
+                    answer.headers().get_all(SET_COOKIE).iter().next_back().and_then(|cookie| cookie.to_str().ok()?.split(';').next().map(str::to_owned));
                 if cookie.is_some() && answer.status().is_redirection() {
                     self.cookie = cookie;
                     return;
@@ -117,10 +118,15 @@ impl Buildbot {
     pub async fn start_worker(&mut self, name: &str) {
         let folder = self.path(name);
         if !folder.exists() {
-            run(Command::new(tool("buildbot-worker")).args(["create-worker", "--quiet", "--maxdelay=2"]).arg(&folder).arg(format!("127.0.0.1:{}", self.pb)).args([name, "pass"]));
+            run(Command::new(tool("buildbot-worker"))
+                .args(["create-worker", "--quiet", "--maxdelay=2"])
+                .arg(&folder)
+                .arg(format!("127.0.0.1:{}", self.pb))
+                .args([name, "pass"]));
         }
         let _ = std::fs::remove_file(folder.join("twistd.pid"));
-        let child = Command::new(tool("buildbot-worker")).args(["start", "--nodaemon"]).arg(&folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child =
+            Command::new(tool("buildbot-worker")).args(["start", "--nodaemon"]).arg(&folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.workers.push((name.to_owned(), child));
         self.wait_worker(name, true).await;
     }
@@ -152,7 +158,8 @@ impl Buildbot {
 
     /// The rows of a path.
     pub async fn rows(&self, path: &str) -> Vec<Value> {
-        let answer = self.client.get(format!("http://127.0.0.1:{}/api/v2/{path}", self.www)).header(COOKIE, self.cookie.as_ref().unwrap()).send().await.unwrap();
+        let answer =
+            self.client.get(format!("http://127.0.0.1:{}/api/v2/{path}", self.www)).header(COOKIE, self.cookie.as_ref().unwrap()).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {answer:?}");
         let answer: Value = answer.json().await.unwrap();
         let (_, rows) = answer.as_object().unwrap().iter().find(|(key, _)| *key != "meta").unwrap();
@@ -162,7 +169,14 @@ impl Buildbot {
     /// A control call.
     pub async fn call(&self, path: &str, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "method": method, "id": 1, "params": params});
-        let answer = self.client.post(format!("http://127.0.0.1:{}/api/v2/{path}", self.www)).header(COOKIE, self.cookie.as_ref().unwrap()).json(&body).send().await.unwrap();
+        let answer = self
+            .client
+            .post(format!("http://127.0.0.1:{}/api/v2/{path}", self.www))
+            .header(COOKIE, self.cookie.as_ref().unwrap())
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         let answer: Value = answer.json().await.unwrap();
         assert!(answer.get("error").is_none(), "{path} {method} {params}: {answer}");
         answer["result"].clone()
@@ -172,7 +186,8 @@ impl Buildbot {
     pub async fn force(&self, builder: &str, want: &str, gate: Option<&Path>) -> i64 {
         let scheduler = if builder == "multi" { "force-multi" } else { "force" };
         let gate = gate.map_or(String::new(), |gate| gate.display().to_string());
-        let result = self.call(&format!("forceschedulers/{scheduler}"), "force", json!({"builderNames": [builder], "want": want, "gate": gate, "reason": "test"})).await;
+        let result =
+            self.call(&format!("forceschedulers/{scheduler}"), "force", json!({"builderNames": [builder], "want": want, "gate": gate, "reason": "test"})).await;
         result[1].as_object().unwrap().values().next().unwrap().as_i64().unwrap()
     }
 
@@ -185,7 +200,10 @@ impl Buildbot {
 
     /// Waits until nothing is pending or running.
     pub async fn idle(&self) {
-        self.until("the master is idle", async || self.rows("buildsets?complete=false").await.is_empty() && self.rows("builds?complete=false").await.is_empty()).await;
+        self.until("the master is idle", async || {
+            self.rows("buildsets?complete=false").await.is_empty() && self.rows("builds?complete=false").await.is_empty()
+        })
+        .await;
     }
 
     /// Waits until nothing but this build is running.

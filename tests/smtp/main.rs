@@ -84,10 +84,7 @@ async fn a_mail_with_everything_arrives_as_it_was_meant() {
     full.bcc = vec!["d@example.org".into()];
     full.subject = format!("☢ Fehler in „größe“: {}", "sehr lang ".repeat(30).trim());
     full.headers = vec![("X-Build".into(), "linux/12 – ü".into()), ("List-Id".into(), "<ci.example.org>".into())];
-    full.body = vec![
-        Part { content_type: "text/plain".into(), text: long.clone() },
-        Part { content_type: "text/html".into(), text: "<p>Größe</p>".into() },
-    ];
+    full.body = vec![Part { content_type: "text/plain".into(), text: long.clone() }, Part { content_type: "text/html".into(), text: "<p>Größe</p>".into() }];
     let bytes: Vec<u8> = (0..=255).cycle().take(5000).collect();
     full.attachments = vec![
         Attachment { filename: "prüfung, 1.bin".into(), content_type: "application/x-thing".into(), content: Content::Bytes(bytes.clone()) },

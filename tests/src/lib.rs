@@ -228,19 +228,26 @@ pub fn build(results: u8) -> (Event, Mapped) {
     let message = json!({"buildid": 40, "number": 12, "builderid": 3, "buildrequestid": 50, "workerid": 2, "masterid": 1,
         "started_at": 1_800_000_000, "complete_at": 1_800_000_060, "complete": true, "state_string": "failed 'make check'",
         "results": results, "properties": {}});
-    let event = Event { id: "main/builds/40/finished".into(), kind: Kind::BuildFinished, source: "main".into(), occurred_at: 1_800_000_060, late: false, message };
+    let event =
+        Event { id: "main/builds/40/finished".into(), kind: Kind::BuildFinished, source: "main".into(), occurred_at: 1_800_000_060, late: false, message };
     let stamp = json!({"ssid": 1, "branch": "main", "revision": "4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f", "project": "octo/repo",
         "repository": "https://github.com/octo/repo.git", "codebase": "", "created_at": 1_799_999_990, "patch": null});
     let step = json!({"stepid": 70, "number": 1, "name": "check", "buildid": 40, "results": results, "state_string": "failed", "urls": [], "hidden": false});
     let log = json!({"logid": 90, "name": "stdio", "slug": "stdio", "stepid": 70, "complete": true, "num_lines": 3, "type": "s"});
     let rows = [
-        ("config", json!({"title": "Example CI", "titleURL": "https://example.org/", "buildbotURL": "https://ci.example.org/", "versions": [["Buildbot", "4.3.0"]]})),
+        (
+            "config",
+            json!({"title": "Example CI", "titleURL": "https://example.org/", "buildbotURL": "https://ci.example.org/", "versions": [["Buildbot", "4.3.0"]]}),
+        ),
         ("builders/3", json!({"builderid": 3, "name": "linux", "masterids": [1], "description": null, "tags": ["unit"]})),
         ("buildrequests/50", json!({"buildrequestid": 50, "buildsetid": 60, "builderid": 3, "complete": true, "results": results})),
         ("buildsets/60", json!({"bsid": 60, "reason": "a change", "complete": true, "results": results, "parent_buildid": null, "sourcestamps": [stamp]})),
         ("buildsets/60/properties", json!({"scheduler": ["all", "Scheduler"]})),
-        ("builds/40/properties", json!({"scheduler": ["all", "Scheduler"], "buildername": ["linux", "Builder"], "workername": ["w1", "Worker"],
-            "branch": ["main", "Build"], "revision": ["4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f", "Build"], "owners": [["bob@example.org"], "Build"]})),
+        (
+            "builds/40/properties",
+            json!({"scheduler": ["all", "Scheduler"], "buildername": ["linux", "Builder"], "workername": ["w1", "Worker"],
+            "branch": ["main", "Build"], "revision": ["4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f", "Build"], "owners": [["bob@example.org"], "Build"]}),
+        ),
         ("builds/40/changes", json!({"changeid": 5, "author": "Zoë <zoe@example.org>", "comments": "Fix it", "revision": "4f1c9d2", "files": ["a.c"]})),
         ("builds/40/steps", step),
         ("steps/70/logs", log),

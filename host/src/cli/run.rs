@@ -41,7 +41,9 @@ pub(super) async fn run(args: Args, context: &Context<'_>) -> Result<(), Failure
     }
     if sink {
         let file = file.display();
-        context.output.line(&format!("Nothing left this machine: {file} has `sink = true`. Look again with `reporter-host deliveries list --settings {file}`."));
+        context
+            .output
+            .line(&format!("Nothing left this machine: {file} has `sink = true`. Look again with `reporter-host deliveries list --settings {file}`."));
         context.output.line("To follow a master of your own, put [[masters]] with its url in the place of [[recordings]], and take `sink` away.");
     }
     Ok(())

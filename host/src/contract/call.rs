@@ -61,13 +61,7 @@ pub trait Subformat: Send + Sync {
     ///
     /// # Errors
     /// [`Ended::NotNow`]. The formatter's own failures are part of the answer, beside its lines of log.
-    async fn format(
-        &self,
-        slot: &str,
-        details: Arc<Details>,
-        subjects: super::formatters::Subjects,
-        context: String,
-    ) -> Result<Formatted, Ended>;
+    async fn format(&self, slot: &str, details: Arc<Details>, subjects: super::formatters::Subjects, context: String) -> Result<Formatted, Ended>;
 }
 
 /// Where logs wait that a delivery attaches; the transports read it.

@@ -9,10 +9,8 @@ use wasmtime::component::Resource;
 
 use super::budget::PART;
 use super::call::Call;
-use super::reporter::reporter_host::reporter::events::{
-    Host, HostBuild, HostEvent, HostLog, HostStep, HostUser, HostWorker, MasterInfo,
-};
-use crate::event::{Build, Details, Kind, Log, Row, LogText, Step, Want, paths};
+use super::reporter::reporter_host::reporter::events::{Host, HostBuild, HostEvent, HostLog, HostStep, HostUser, HostWorker, MasterInfo};
+use crate::event::{Build, Details, Kind, Log, LogText, Row, Step, Want, paths};
 
 /// An event.
 pub struct EventHandle(pub Arc<Details>);

@@ -128,7 +128,8 @@ mod tests {
     fn a_mail_is_one_that_could_be_sent_and_has_nothing_that_the_host_makes() {
         let relay = json!({"kind": "smtp", "host": "localhost", "port": 25, "dump": true});
         let with = |member: &str, value: Value| {
-            let mut fallback = json!({"sender": "a@b.org", "to": ["c@d.org"], "subject": "{subject}", "body": [{"content_type": "text/plain", "text": "{text}"}]});
+            let mut fallback =
+                json!({"sender": "a@b.org", "to": ["c@d.org"], "subject": "{subject}", "body": [{"content_type": "text/plain", "text": "{text}"}]});
             fallback[member] = value;
             check(relay.clone(), fallback)
         };

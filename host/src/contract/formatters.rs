@@ -28,25 +28,17 @@ impl Subjects {
     /// The table is full.
     pub fn lend(self, call: &mut Call) -> wasmtime::Result<Handles> {
         Ok(match self {
-            Self::Builds(builds) => Handles::Builds(
-                builds.into_iter().map(|build| call.lend(BuildHandle(build))).collect::<wasmtime::Result<_>>()?,
-            ),
+            Self::Builds(builds) => Handles::Builds(builds.into_iter().map(|build| call.lend(BuildHandle(build))).collect::<wasmtime::Result<_>>()?),
             Self::Worker(worker) => Handles::Worker(call.lend(WorkerHandle(worker))?),
-            Self::Users(users) => Handles::Users(
-                users.into_iter().map(|user| call.lend(UserHandle(user))).collect::<wasmtime::Result<_>>()?,
-            ),
+            Self::Users(users) => Handles::Users(users.into_iter().map(|user| call.lend(UserHandle(user))).collect::<wasmtime::Result<_>>()?),
         })
     }
 
     fn take(handles: Handles, call: &mut Call) -> wasmtime::Result<Self> {
         Ok(match handles {
-            Handles::Builds(builds) => {
-                Self::Builds(builds.into_iter().map(|build| take(call, build, |it: BuildHandle| it.0)).collect::<Result<_, _>>()?)
-            }
+            Handles::Builds(builds) => Self::Builds(builds.into_iter().map(|build| take(call, build, |it: BuildHandle| it.0)).collect::<Result<_, _>>()?),
             Handles::Worker(worker) => Self::Worker(take(call, worker, |it: WorkerHandle| it.0)?),
-            Handles::Users(users) => {
-                Self::Users(users.into_iter().map(|user| take(call, user, |it: UserHandle| it.0)).collect::<Result<_, _>>()?)
-            }
+            Handles::Users(users) => Self::Users(users.into_iter().map(|user| take(call, user, |it: UserHandle| it.0)).collect::<Result<_, _>>()?),
         })
     }
 }

@@ -52,8 +52,7 @@ impl Host for Call {
     fn keys(&mut self, prefix: String) -> wasmtime::Result<Vec<String>> {
         self.declared("state.keys")?;
         let all: std::collections::BTreeSet<&String> = self.state.keys().chain(self.writes.keys()).collect();
-        let keys: Vec<String> =
-            all.into_iter().filter(|key| key.starts_with(&prefix) && self.value(key).is_some()).cloned().collect();
+        let keys: Vec<String> = all.into_iter().filter(|key| key.starts_with(&prefix) && self.value(key).is_some()).cloned().collect();
         self.budget.read(keys.iter().map(String::len).sum())?;
         Ok(keys)
     }

@@ -55,12 +55,7 @@ fn ended(settle: &Settle) -> Option<&'static str> {
 
 fn tagged(answer: &Answer, ended: &str) -> TaggedAnswer {
     let body = &answer.body[..answer.body.len().min(BODY)];
-    TaggedAnswer {
-        status: answer.status,
-        headers: answer.headers.clone(),
-        body: String::from_utf8_lossy(body).into_owned(),
-        ended: ended.to_owned(),
-    }
+    TaggedAnswer { status: answer.status, headers: answer.headers.clone(), body: String::from_utf8_lossy(body).into_owned(), ended: ended.to_owned() }
 }
 
 fn again_or_end(delivery: &Delivery, verdict: Verdict, now: i64) -> Settle {

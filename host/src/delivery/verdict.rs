@@ -94,8 +94,7 @@ fn limited(answer: &Answer) -> bool {
 
 fn matches(rule: &Rule, answer: &Answer) -> bool {
     (rule.from..=rule.to).contains(&answer.status)
-        && (rule.contains.is_empty()
-            || String::from_utf8_lossy(&answer.body).to_lowercase().contains(&rule.contains.to_lowercase()))
+        && (rule.contains.is_empty() || String::from_utf8_lossy(&answer.body).to_lowercase().contains(&rule.contains.to_lowercase()))
 }
 
 fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
@@ -226,7 +225,8 @@ mod tests {
     #[test]
     fn the_first_rule_that_matches_decides() {
         let rule = |from, to, contains: &str, verdict| Rule { from, to, contains: contains.into(), verdict };
-        let rules = [rule(400, 400, "Cannot Transition", RuleVerdict::Done), rule(400, 499, "", RuleVerdict::Throttle(5)), rule(200, 299, "no", RuleVerdict::Dead)];
+        let rules =
+            [rule(400, 400, "Cannot Transition", RuleVerdict::Done), rule(400, 499, "", RuleVerdict::Throttle(5)), rule(200, 299, "no", RuleVerdict::Dead)];
         assert_eq!(judge(400, &[], "cannot transition status", &rules), Verdict::Done);
         assert_eq!(word(&judge(400, &[], "else", &rules)), "throttle");
         assert_eq!(word(&judge(200, &[], "NO", &rules)), "dead");

@@ -193,5 +193,6 @@ mod tests {
         assert_eq!(reads.load(Ordering::SeqCst), 1);
         drop(small);
         get(&at_hand, 1, 10, &reads).await;
-        assert_eq!(reads.load(Ordering::SeqCst), 2);    }
+        assert_eq!(reads.load(Ordering::SeqCst), 2);
+    }
 }

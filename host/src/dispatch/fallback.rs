@@ -45,9 +45,8 @@ pub fn plain(entry: &Entry, subject: &str, text: &str) -> Option<(Arc<Endpoint>,
 fn subject(details: &Details) -> String {
     let event = &details.event;
     let message = &event.message;
-    let builder = details.kept(&paths::builder(&message["builderid"])).and_then(|rows| {
-        rows.first().and_then(|builder| builder["name"].as_str().map(str::to_owned))
-    });
+    let builder =
+        details.kept(&paths::builder(&message["builderid"])).and_then(|rows| rows.first().and_then(|builder| builder["name"].as_str().map(str::to_owned)));
     let builder = builder.unwrap_or_else(|| format!("builder {}", message["builderid"]));
     let number = &message["number"];
     let result = message["results"].as_u64().and_then(|code| RESULTS.get(usize::try_from(code).ok()?));

@@ -83,13 +83,7 @@ impl Directory for EntryDirectory {
 
 impl Dispatch {
     /// Begins without sources and without work; see [`Dispatch::add_source`] and [`Dispatch::resume`].
-    pub fn new(
-        store: Arc<dyn Store>,
-        loader: Arc<Loader>,
-        entries: Arc<ArcSwap<Entries>>,
-        engine: Engine,
-        observer: Arc<dyn Observer>,
-    ) -> Arc<Self> {
+    pub fn new(store: Arc<dyn Store>, loader: Arc<Loader>, entries: Arc<ArcSwap<Entries>>, engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         let this = Arc::new(Self {
             store,
             loader,

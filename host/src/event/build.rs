@@ -259,11 +259,7 @@ impl Build {
     /// # Errors
     /// [`FetchError::NotNow`].
     pub async fn previous(&self) -> Result<Option<Self>, FetchError> {
-        Ok(self.previous_object().await?.map(|object| Self {
-            object,
-            role: Role::Earlier,
-            ..self.clone()
-        }))
+        Ok(self.previous_object().await?.map(|object| Self { object, role: Role::Earlier, ..self.clone() }))
     }
 
     async fn previous_object(&self) -> Result<Option<Row>, FetchError> {
@@ -365,13 +361,7 @@ impl Want {
         let has = |word: &str| words.iter().any(|given| given.as_ref() == word);
         let log_contents = has("log-contents");
         let logs = log_contents || has("logs");
-        Self {
-            properties: has("properties"),
-            steps: logs || has("steps"),
-            logs,
-            log_contents,
-            previous_build: has("previous-build"),
-        }
+        Self { properties: has("properties"), steps: logs || has("steps"), logs, log_contents, previous_build: has("previous-build") }
     }
 }
 

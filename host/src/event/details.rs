@@ -60,13 +60,7 @@ type Coming = Shared<BoxFuture<'static, Fetched>>;
 
 impl Details {
     /// An event with what the journal already holds of its details.
-    pub fn new(
-        event: Arc<Event>,
-        seq: i64,
-        kept: impl IntoIterator<Item = (String, Arc<Rows>)>,
-        source: Arc<dyn Fetch>,
-        journal: Arc<dyn Keep>,
-    ) -> Self {
+    pub fn new(event: Arc<Event>, seq: i64, kept: impl IntoIterator<Item = (String, Arc<Rows>)>, source: Arc<dyn Fetch>, journal: Arc<dyn Keep>) -> Self {
         let mut paths = Paths::default();
         let mut bytes = weight(&event.message);
         for (path, rows) in kept {
@@ -161,11 +155,7 @@ impl Details {
     ///
     /// # Errors
     /// Those of `make`.
-    pub(super) async fn document(
-        &self,
-        about: About,
-        make: impl Future<Output = Result<Value, FetchError>>,
-    ) -> Result<Arc<str>, FetchError> {
+    pub(super) async fn document(&self, about: About, make: impl Future<Output = Result<Value, FetchError>>) -> Result<Arc<str>, FetchError> {
         if let Some(known) = self.documents().get(&about) {
             return Ok(known.clone());
         }

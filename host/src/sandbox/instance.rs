@@ -115,7 +115,9 @@ impl Reporter {
     /// It is a formatter.
     pub fn new(loaded: Loaded, settings: &serde_json::Value, limits: Limits) -> Result<Self, RunError> {
         if matches!(loaded.kind, Kind::Formatter(_)) {
-            return Err(RunError::Misuse("it is a formatter, which reports nothing by itself; plug it into a reporter's setting, messageFormatter = { component = … }".into()));
+            return Err(RunError::Misuse(
+                "it is a formatter, which reports nothing by itself; plug it into a reporter's setting, messageFormatter = { component = … }".into(),
+            ));
         }
         Ok(Self { loaded, settings: settings.to_string().into(), limits, snapshot: arc_swap::ArcSwapOption::empty() })
     }

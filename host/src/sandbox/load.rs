@@ -39,9 +39,7 @@ pub enum LoadError {
     #[error("it is not WebAssembly (it begins with {0:?}); give the .wasm file of a component")]
     NotWasm(String),
     /// A core module.
-    #[error(
-        "it is a core module, not a component; build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`"
-    )]
+    #[error("it is a core module, not a component; build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`")]
     CoreModule,
     /// A component that does not export what the contract asks for.
     #[error("it is a component for another world: it lacks the export {missing:?} of reporter-host:reporter@0.1.0 (it exports {exports})")]
@@ -199,9 +197,7 @@ impl Loader {
 
 fn imports_wasi(component: &Component, engine: &wasmtime::Engine) -> bool {
     let component_type = component.component_type();
-    component_type.imports(engine).any(|(name, item)| {
-        name.starts_with("wasi:") && matches!(item.ty, ComponentItem::ComponentInstance(_))
-    })
+    component_type.imports(engine).any(|(name, item)| name.starts_with("wasi:") && matches!(item.ty, ComponentItem::ComponentInstance(_)))
 }
 
 /// Tells a text file and a core module from a component by the first eight bytes.

@@ -129,9 +129,7 @@ fn freeze(loader: &Loader, reporter: &Reporter) -> Result<reporter::ReporterPre<
         .map_err(|error| refused(&error))?;
     let mut linker = Linker::<Call>::new(&engine);
     let linked = if loaded.wasi { wasmtime_wasi::p2::add_to_linker_async(&mut linker) } else { Ok(()) };
-    linked
-        .and_then(|()| reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call))
-        .map_err(|error| refused(&format!("{error:#}")))?;
+    linked.and_then(|()| reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call)).map_err(|error| refused(&format!("{error:#}")))?;
     let mut state = call(limits, Phase::Configure);
     state.meter = Meter::new(limits.memory + EXTRA_PAGE);
     state.began = Instant::now();
@@ -140,9 +138,8 @@ fn freeze(loader: &Loader, reporter: &Reporter) -> Result<reporter::ReporterPre<
     let mut wizer = Wizer::new();
     wizer.init_func(format!("{CONFIGURE}({})", wave(settings))).keep_init_func(true);
     let frozen = runtime.block_on(async {
-        let work = wizer.run_component(&mut store, &loaded.bytes, async |store: &mut Store<Call>, component: &Component| {
-            linker.instantiate_async(store, component).await
-        });
+        let work = wizer
+            .run_component(&mut store, &loaded.bytes, async |store: &mut Store<Call>, component: &Component| linker.instantiate_async(store, component).await);
         tokio::time::timeout(limits.wait, work).await
     });
     let (bytes, answer) = frozen.map_err(|error| refused(&error))?.map_err(|error| refused(&format!("{error:#}")))?;

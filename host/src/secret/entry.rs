@@ -43,7 +43,11 @@ impl PlaceholderKey {
         bytes.try_into().map(Self).map_err(|_| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("{} is damaged: it has {} bytes instead of 32; restore it, or remove it together with the deliveries that wait", path.display(), bytes.len()),
+                format!(
+                    "{} is damaged: it has {} bytes instead of 32; restore it, or remove it together with the deliveries that wait",
+                    path.display(),
+                    bytes.len()
+                ),
             )
         })
     }
@@ -88,10 +92,7 @@ impl EntryVault {
     /// The secrets that `entry` uses, each with the names of the endpoints that it may go to; none: every endpoint
     /// of the entry.
     pub fn new(key: &PlaceholderKey, entry: &str, keyring: Arc<Keyring>, grants: BTreeMap<String, Option<BTreeSet<String>>>) -> Self {
-        let held = grants
-            .into_iter()
-            .map(|(secret, endpoints)| (key.placeholder(entry, &secret), Held { secret, endpoints }))
-            .collect();
+        let held = grants.into_iter().map(|(secret, endpoints)| (key.placeholder(entry, &secret), Held { secret, endpoints })).collect();
         Self { keyring, held, scrubber: Mutex::new((Vec::new(), Arc::new(Scrubber::new(&[])))) }
     }
 }

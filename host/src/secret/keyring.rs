@@ -63,9 +63,9 @@ impl Keyring {
                 std::env::VarError::NotPresent => format!("the environment variable {variable} is not set"),
                 std::env::VarError::NotUnicode(_) => format!("the environment variable {variable} is not UTF-8"),
             }),
-            Some(SecretSource::Folder(folder)) => file_in(folder, name)
-                .ok_or_else(|| format!("{name:?} cannot be the name of a file in {}", folder.display()))
-                .and_then(|path| read_file(&path)),
+            Some(SecretSource::Folder(folder)) => {
+                file_in(folder, name).ok_or_else(|| format!("{name:?} cannot be the name of a file in {}", folder.display())).and_then(|path| read_file(&path))
+            }
             None => match self.in_folders(name) {
                 Some(path) => read_file(&path),
                 None => Err("there is no such secret; define it in [secrets]".to_owned()),

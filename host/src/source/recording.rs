@@ -263,7 +263,9 @@ impl Gathered<'_> {
             for step in self.get(&paths::steps(id)).await? {
                 let Some(step) = step["stepid"].as_i64() else { continue };
                 for log in self.get(&paths::logs(step)).await? {
-                    if self.logs && let Some(log) = log["logid"].as_i64() {
+                    if self.logs
+                        && let Some(log) = log["logid"].as_i64()
+                    {
                         self.get(&paths::contents(log)).await?;
                     }
                 }
@@ -300,7 +302,14 @@ mod tests {
     use serde_json::json;
 
     fn event(id: &str) -> Event {
-        Event { id: id.to_owned(), kind: Kind::WorkerMissing, source: "main".to_owned(), occurred_at: 7, late: false, message: json!({"workerid": 3, "name": "w"}) }
+        Event {
+            id: id.to_owned(),
+            kind: Kind::WorkerMissing,
+            source: "main".to_owned(),
+            occurred_at: 7,
+            late: false,
+            message: json!({"workerid": 3, "name": "w"}),
+        }
     }
 
     #[tokio::test]

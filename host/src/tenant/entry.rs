@@ -88,10 +88,7 @@ impl Entry {
         let mut formatters = BTreeMap::new();
         for (slot, formatter) in &service.formatters {
             let loaded = load(&shared.loader, &formatter.component, &formatter.limits).await?;
-            loaded
-                .configure(&formatter.settings, &formatter.limits)
-                .await
-                .map_err(|cause| EntryError::Formatter { slot: slot.clone(), cause })?;
+            loaded.configure(&formatter.settings, &formatter.limits).await.map_err(|cause| EntryError::Formatter { slot: slot.clone(), cause })?;
             formatters.insert(slot.clone(), (loaded, formatter.clone()));
         }
         let view = Arc::new(EntryView {

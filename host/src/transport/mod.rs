@@ -4,8 +4,8 @@
 mod endpoint;
 pub mod http;
 mod payload;
-mod sink;
 pub mod policy;
+mod sink;
 pub mod smtp;
 
 pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, SmtpEndpoint, Tls, Verify};

@@ -79,7 +79,14 @@ impl Reporter for GitHubStatusPush {
             log(Level::Info, reason);
         }
         let state = State::of(build.complete(), build.results());
-        let status = Status { event: event.kind().to_owned(), state, description: self.description(event, build, state)?, context: self.context(build)?, url: build.url(), token: self.token(build)? };
+        let status = Status {
+            event: event.kind().to_owned(),
+            state,
+            description: self.description(event, build, state)?,
+            context: self.context(build)?,
+            url: build.url(),
+            token: self.token(build)?,
+        };
         for commit in &commits {
             status.send(build, commit);
         }
@@ -136,7 +143,9 @@ impl Wording {
         let context = Context::default().with("event", event.kind()).with("state", state.word());
         match ask(self.slot, event.subjects(None), context) {
             Ok(Document(Value::String(text))) => Ok(text),
-            Ok(Document(Value::Object(message))) if message.get("body").is_some_and(Value::is_string) => Ok(message["body"].as_str().unwrap_or_default().trim_end().to_owned()),
+            Ok(Document(Value::Object(message))) if message.get("body").is_some_and(Value::is_string) => {
+                Ok(message["body"].as_str().unwrap_or_default().trim_end().to_owned())
+            }
             Ok(Document(Value::Null)) => Ok(self.default.into()),
             Ok(_) => Ok(self.failed("the formatter answered with something that is no text")),
             Err(failure) if failure.again => Err(failure),

@@ -30,7 +30,8 @@ impl Commit {
         if sha.is_empty() {
             return Err(format!("the source stamp{codebase} has no revision"));
         }
-        let (owner, repo) = from_project(text("project")).map_or_else(|| from_url(text("repository")), Ok).map_err(|why| format!("the source stamp{codebase} {why}"))?;
+        let (owner, repo) =
+            from_project(text("project")).map_or_else(|| from_url(text("repository")), Ok).map_err(|why| format!("the source stamp{codebase} {why}"))?;
         if [owner.as_str(), &repo, sha].iter().any(|part| matches!(*part, "." | "..")) {
             return Err(format!("the source stamp{codebase} names no commit of GitHub's: {owner}/{repo}@{sha}"));
         }

@@ -93,7 +93,8 @@ fn build_requests() {
 
 #[test]
 fn every_source_stamp_for_itself() {
-    let stamp = |codebase: &str, repository: &str, revision: Value| json!({"codebase": codebase, "project": "", "repository": repository, "revision": revision});
+    let stamp =
+        |codebase: &str, repository: &str, revision: Value| json!({"codebase": codebase, "project": "", "repository": repository, "revision": revision});
     let push = configure(json!({}));
     let report = push.report(with_stamps(json!([
         stamp("gone", "https://github.com/octo/gone", Value::Null),
@@ -179,7 +180,10 @@ fn descriptions_of_components() {
     for answer in [Ok(Document(json!([1]))), Err("division by zero".to_owned())] {
         testing::plug("description", move |_, _| answer.clone());
         let report = push.report(event("build-finished", json!(2)));
-        assert_eq!(body(report.only()), json!({"state": "failure", "description": "Build done. (Its formatter failed.)", "target_url": "https://ci.example/#/builders/1/builds/12", "context": "buildbot/linux"}));
+        assert_eq!(
+            body(report.only()),
+            json!({"state": "failure", "description": "Build done. (Its formatter failed.)", "target_url": "https://ci.example/#/builders/1/builds/12", "context": "buildbot/linux"})
+        );
         assert_eq!(report.log.len(), 1);
     }
     testing::plug("start-description", |_, _| Ok(Document(json!("off we go"))));
@@ -194,7 +198,10 @@ fn filters_and_problems() {
     assert_eq!(skipped(json!({"tags": "nightly"})), "builder linux has none of the tags nightly");
     assert_eq!(configure(json!({"verbose": true, "debug": true})).report(event("build-finished", json!(0))).sent.len(), 1);
     assert_eq!(problem(json!({"token": ""})).0, "/token");
-    assert_eq!(problem(json!({"token": "t", "baseURL": "ghe.example/api/v3"})), ("/baseURL".into(), "this URL has no scheme: write https://ghe.example/api/v3".into()));
+    assert_eq!(
+        problem(json!({"token": "t", "baseURL": "ghe.example/api/v3"})),
+        ("/baseURL".into(), "this URL has no scheme: write https://ghe.example/api/v3".into())
+    );
     assert_eq!(problem(json!({"token": "t", "baseURL": "https://ghe.example/?x=1"})).0, "/baseURL");
     assert_eq!(problem(json!({"token": "t", "events": ["worker-missing"]})).0, "/events/0");
     assert_eq!(problem(json!({"token": "t", "context": "%(prop:x"})).0, "/context");

@@ -131,7 +131,9 @@ fn title(event: &Event, chosen: &[usize]) -> String {
     };
     let number = build.number().map(|number| format!("build {number}")).unwrap_or_else(|| "a build request".into());
     match event.kind() {
-        "buildset-complete" => format!("end of a buildset with {} on {}", if chosen.len() == 1 { number } else { format!("{} builds", chosen.len()) }, build.builder()),
+        "buildset-complete" => {
+            format!("end of a buildset with {} on {}", if chosen.len() == 1 { number } else { format!("{} builds", chosen.len()) }, build.builder())
+        }
         "build-finished" => format!("{} of {number} on {}", reporter_sdk::results::name(build.results()), build.builder()),
         "build-started" => format!("start of {number} on {}", build.builder()),
         "buildrequest-cancelled" => format!("end of {number} on {}", build.builder()),

@@ -3,9 +3,9 @@
 use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings, Login};
 use reporter_sdk::filter::FilterSettings;
 use reporter_sdk::http;
+use reporter_sdk::kinds::{EventsSetting, KINDS};
 use reporter_sdk::message::{MessageFormatter, MessageFormatterSettings};
 use reporter_sdk::missing::{MissingWorkerFormatter, MissingWorkerSettings};
-use reporter_sdk::kinds::{EventsSetting, KINDS};
 use reporter_sdk::prelude::*;
 use reporter_sdk::settings::{OneOrMany, Table};
 use reporter_sdk::slot::{OnlyComponent, Slot};

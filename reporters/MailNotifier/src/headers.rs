@@ -132,7 +132,9 @@ mod tests {
     #[test]
     fn subjects() {
         let values = SubjectValues { builder: "linux", result: "failure", title: "CI" };
-        for (subject, expected) in [(None, "Buildbot failure in CI on linux"), (Some("100%"), "100%"), (Some("%(builder)-8s|%(projectName)s %%"), "linux   |CI %")] {
+        for (subject, expected) in
+            [(None, "Buildbot failure in CI on linux"), (Some("100%"), "100%"), (Some("%(builder)-8s|%(projectName)s %%"), "linux   |CI %")]
+        {
             assert_eq!(SubjectFormat::compile(subject.map(Into::into)).unwrap().render(&values).unwrap(), expected);
         }
         for subject in ["a\nb", "%(bulder)s", "%(builder)s 5%"] {

@@ -123,7 +123,8 @@ impl Recipients {
             Some(Slot::Component) => {
                 let people = users.iter().map(User::named).collect();
                 let answer = ask("lookup", Subjects::Users(people), subject.context())?.0;
-                let table: BTreeMap<String, Option<String>> = serde_json::from_value(answer["addresses"].clone()).map_err(|_| wrong_shape("lookup", "{\"addresses\": {\"bob\": \"bob@example.org\", \"eve\": null}}"))?;
+                let table: BTreeMap<String, Option<String>> = serde_json::from_value(answer["addresses"].clone())
+                    .map_err(|_| wrong_shape("lookup", "{\"addresses\": {\"bob\": \"bob@example.org\", \"eve\": null}}"))?;
                 by(&|user| table.get(user).cloned().flatten())
             }
         })

@@ -145,7 +145,9 @@ impl<'de> Deserialize<'de> for AddLogs {
         match Value::deserialize(deserializer)? {
             Value::Bool(false) => Ok(Self::None),
             Value::Bool(true) => Ok(Self::All),
-            names => OneOrMany::<String>::deserialize(names).map(|names| Self::Named(names.items)).map_err(|_| D::Error::custom("write true, false, or a list of names: [\"stdio\", \"compile.errors\"]")),
+            names => OneOrMany::<String>::deserialize(names)
+                .map(|names| Self::Named(names.items))
+                .map_err(|_| D::Error::custom("write true, false, or a list of names: [\"stdio\", \"compile.errors\"]")),
         }
     }
 }

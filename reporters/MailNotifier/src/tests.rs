@@ -41,13 +41,20 @@ fn the_simple_example() {
 
 #[test]
 fn the_short_and_the_html_example() {
-    let short = notifier(json!({"sendToInterestedUsers": false, "mode": ["problem"], "extraRecipients": ["list@example.org"], "messageFormatter": {"template": "STATUS: {{ summary }}"}}));
+    let short = notifier(
+        json!({"sendToInterestedUsers": false, "mode": ["problem"], "extraRecipients": ["list@example.org"], "messageFormatter": {"template": "STATUS: {{ summary }}"}}),
+    );
     assert_eq!(short.report(event(json!({"prev_build": {"results": 2}}))).skipped(), "mode is problem, the build failed like the one before");
     let report = short.report(event(json!({"prev_build": {"results": 0}})));
-    assert_eq!((&report.only().mail().body[0].1[..], &report.only().mail().to[..]), ("STATUS: BUILD FAILED: failed test\n\n", &["list@example.org".to_owned()][..]));
+    assert_eq!(
+        (&report.only().mail().body[0].1[..], &report.only().mail().to[..]),
+        ("STATUS: BUILD FAILED: failed test\n\n", &["list@example.org".to_owned()][..])
+    );
 
     let template = "<h4>{{ summary }}</h4>{% for step in build['steps'] %}<p>{{ step['name'] }}: {{ step['results'] }}</p>{% endfor %}";
-    let html = notifier(json!({"extraRecipients": "list@example.org", "messageFormatter": {"template": template, "template_type": "html", "wantProperties": true, "wantSteps": true}}));
+    let html = notifier(
+        json!({"extraRecipients": "list@example.org", "messageFormatter": {"template": template, "template_type": "html", "wantProperties": true, "wantSteps": true}}),
+    );
     assert_eq!(html.plan.uses, ["properties", "steps"]);
     let report = html.report(event(json!({"state_string": "<b>"})));
     assert_eq!(report.only().mail().body[0], ("text/html".to_owned(), "<h4>BUILD FAILED: &lt;b&gt;</h4><p>test: 2</p>\n\n".to_owned()));
@@ -103,8 +110,12 @@ fn components_say_who_gets_it() {
 
 #[test]
 fn additional_context() {
-    testing::plug("context", |subjects, context| Ok(Document::json(json!({"extra": format!("{} {}", subjects.build()?.builder(), context.text("buildbot_title"))}))));
-    let notifier = notifier(json!({"extraRecipients": "l@x.org", "buildAdditionalContext": {"component": "a.wasm"}, "messageFormatter": {"template": "{{ extra }}", "subject": "S {{ extra }}"}}));
+    testing::plug("context", |subjects, context| {
+        Ok(Document::json(json!({"extra": format!("{} {}", subjects.build()?.builder(), context.text("buildbot_title"))})))
+    });
+    let notifier = notifier(
+        json!({"extraRecipients": "l@x.org", "buildAdditionalContext": {"component": "a.wasm"}, "messageFormatter": {"template": "{{ extra }}", "subject": "S {{ extra }}"}}),
+    );
     let report = notifier.report(event(json!({})));
     assert_eq!((report.only().mail().subject.as_str(), report.only().mail().body[0].1.as_str()), ("S linux CI", "linux CI\n\n"));
 }
@@ -184,8 +195,14 @@ fn missing_workers() {
 #[test]
 fn the_relay() {
     for (settings, expected) in [
-        (json!({"useTls": true, "smtpUser": "u", "smtpPassword": "P"}), json!({"host": "localhost", "port": 25, "tls": "starttls", "user": "u", "password": "P"})),
-        (json!({"useSmtps": true, "relayhost": "mx", "smtpPort": 465, "verify": "ca.pem"}), json!({"host": "mx", "port": 465, "tls": "implicit", "verify": "ca.pem"})),
+        (
+            json!({"useTls": true, "smtpUser": "u", "smtpPassword": "P"}),
+            json!({"host": "localhost", "port": 25, "tls": "starttls", "user": "u", "password": "P"}),
+        ),
+        (
+            json!({"useSmtps": true, "relayhost": "mx", "smtpPort": 465, "verify": "ca.pem"}),
+            json!({"host": "mx", "port": 465, "tls": "implicit", "verify": "ca.pem"}),
+        ),
         (json!({"dumpMailsToLog": true}), json!({"host": "localhost", "port": 25, "tls": "opportunistic", "dump": true})),
     ] {
         assert_eq!(notifier(settings).plan.endpoints[0].settings, expected);

@@ -12,8 +12,8 @@ use crate::host::{Wires, Workbench, diagnostics, master, store_file};
 use crate::sandbox::{Occasion, Outcome};
 use crate::source::recording::Recording;
 use crate::store::Look;
-use crate::tenant::{Entry, Shared};
 use crate::tenant::settings::{Settings, SourceKind};
+use crate::tenant::{Entry, Shared};
 
 /// Details that are fetched for a preview, and logs that are attached in it, are forgotten with it.
 struct Nowhere;
@@ -46,9 +46,9 @@ pub(super) async fn preview(workbench: &Workbench, settings: &Settings, names: &
     let details = Arc::new(Details::new(Arc::new(event), 0, kept.into_iter().map(|(path, rows)| (path, Arc::new(rows))), source, Arc::new(Nowhere)));
     let mut previews = Vec::new();
     for service in settings.services.iter().filter(|service| names.is_empty() || names.contains(&service.name)) {
-        let entry = Entry::new(service.clone(), &shared).await.map_err(|error| {
-            diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n")
-        })?;
+        let entry = Entry::new(service.clone(), &shared)
+            .await
+            .map_err(|error| diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n"))?;
         let state = match &store {
             Some(store) if entry.plan.state => store.state(&service.name).await.map_err(|error| error.to_string())?,
             _ => Vec::new(),
@@ -71,8 +71,7 @@ async fn look(settings: &Settings) -> Result<Option<Look>, String> {
 }
 
 async fn one(entry: Entry, details: Arc<Details>, state: BTreeMap<String, String>) -> Preview {
-    let mut preview =
-        Preview { entry: entry.service.name.clone(), event: details.event.id.clone(), why: None, sends: Vec::new(), log: Vec::new() };
+    let mut preview = Preview { entry: entry.service.name.clone(), event: details.event.id.clone(), why: None, sends: Vec::new(), log: Vec::new() };
     if !entry.follows(&details.event) {
         preview.why = Some(format!("it does not follow {} of {}", details.event.kind, details.event.source));
         return preview;

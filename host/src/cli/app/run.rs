@@ -8,8 +8,8 @@ use crate::event::Event;
 use crate::host::{Host, StartError, Workbench};
 use crate::store::{Delivery, End, Settle, Settled, now_ms};
 use crate::tenant::reload::Reloader;
-use crate::transport::Payload;
 use crate::tenant::settings::{Describe, Settings};
+use crate::transport::Payload;
 
 pub(super) async fn run(workbench: Workbench, describe: Arc<dyn Describe>, settings: Settings, tell: Tell<Told>) -> Result<(), String> {
     let mut reloader = Reloader::new(&settings, describe).map_err(|error| format!("the settings cannot be watched: {error}"))?;
@@ -75,16 +75,24 @@ impl crate::delivery::Observer for Telling {
         };
         let (status, took_ms) = settled.attempt.as_ref().map_or((0, 0), |line| (line.status, line.took_ms));
         for split in &settled.split {
-            told(split.title.clone(), match &split.dead {
-                Some(why) => Came::Dead { why: why.clone() },
-                None => Came::Delivered { status: 250, took_ms },
-            }, None);
+            told(
+                split.title.clone(),
+                match &split.dead {
+                    Some(why) => Came::Dead { why: why.clone() },
+                    None => Came::Delivered { status: 250, took_ms },
+                },
+                None,
+            );
         }
-        told(delivery.new.title.clone(), match &settled.settle {
-            Settle::Delivered => Came::Delivered { status, took_ms },
-            Settle::Superseded(by) => Came::Superseded { by: *by },
-            Settle::Dead(why) => Came::Dead { why: why.clone() },
-            Settle::Retry { due_ms, why, .. } => Came::Retry { due_ms: *due_ms, why: why.clone() },
-        }, self.show.then(|| delivery.new.payload.as_ref().clone()));
+        told(
+            delivery.new.title.clone(),
+            match &settled.settle {
+                Settle::Delivered => Came::Delivered { status, took_ms },
+                Settle::Superseded(by) => Came::Superseded { by: *by },
+                Settle::Dead(why) => Came::Dead { why: why.clone() },
+                Settle::Retry { due_ms, why, .. } => Came::Retry { due_ms: *due_ms, why: why.clone() },
+            },
+            self.show.then(|| delivery.new.payload.as_ref().clone()),
+        );
     }
 }

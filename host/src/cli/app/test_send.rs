@@ -19,10 +19,11 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
     let wires = Wires::new(settings).map_err(super::words)?;
     let (shared, transports) = (workbench.shared(&wires), wires.transports());
     for service in settings.services.iter().filter(|service| names.contains(&service.name)) {
-        let entry = Entry::new(service.clone(), &shared).await.map_err(|error| {
-            diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n")
-        })?;
-        let told = |destination: String, came| Told { at_ms: now_ms(), entry: service.name.clone(), destination, title: "test message".into(), came, content: None };
+        let entry = Entry::new(service.clone(), &shared)
+            .await
+            .map_err(|error| diagnostics(settings, &service.name, &error).iter().map(|it| it.render(false)).collect::<Vec<_>>().join("\n\n"))?;
+        let told =
+            |destination: String, came| Told { at_ms: now_ms(), entry: service.name.clone(), destination, title: "test message".into(), came, content: None };
         let subject = format!("Test message of reporter-host for {}", service.name);
         let text = format!("{subject}\n\nIf you read this, what {:?} sends arrives.\n", service.name);
         let Some((endpoint, payload)) = plain(&entry, &subject, &text) else {

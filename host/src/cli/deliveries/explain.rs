@@ -44,7 +44,9 @@ async fn nothing(args: &Args, store: &dyn Store) -> Result<String, Failure> {
     let events = store.events(Some(&args.event), None, 1).await.map_err(failed)?;
     Ok(match (events.first(), &args.entry) {
         (None, _) => format!("no event whose id contains {:?} has come", args.event),
-        (Some((_, event)), Some(entry)) => format!("{} came, but {entry:?} does not follow its source, or does not want events of kind {}", event.id, event.kind),
+        (Some((_, event)), Some(entry)) => {
+            format!("{} came, but {entry:?} does not follow its source, or does not want events of kind {}", event.id, event.kind)
+        }
         (Some((_, event)), None) => format!("{} came, but no service wants events of kind {} from {}", event.id, event.kind, event.source),
     })
 }

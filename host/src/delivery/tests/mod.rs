@@ -4,8 +4,8 @@ mod destinations;
 mod ends;
 mod lanes;
 mod operators;
-mod store;
 mod stop;
+mod store;
 mod wire;
 
 use std::sync::{Arc, Mutex};

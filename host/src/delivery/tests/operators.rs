@@ -12,7 +12,10 @@ async fn a_dropped_delivery_leaves_its_lane_and_its_tag_is_answered() {
     tokio::time::sleep(seconds(2)).await;
     let answer = TaggedAnswer { status: 0, headers: vec![], body: String::new(), ended: "dead".into() };
     let job = Job::Answered { tag: "t".into(), answer };
-    rig.store.dropped(ids[0], Some(Unit { id: 9, event: 1, entry: "chat".into(), order: String::new(), job, made_ms: 0, attempts: 0, failed: 0, waited: 0, due_ms: 0 }));
+    rig.store.dropped(
+        ids[0],
+        Some(Unit { id: 9, event: 1, entry: "chat".into(), order: String::new(), job, made_ms: 0, attempts: 0, failed: 0, waited: 0, due_ms: 0 }),
+    );
     rig.engine.idle().await;
     assert_eq!(rig.store.story(), ["one: again: the answer was 503", "two: delivered"]);
     assert_eq!(rig.answered.lock().unwrap()[0].id, 9);

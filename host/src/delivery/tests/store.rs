@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use crate::event::{Event, Keep, Rows};
 use crate::store::{
-    Delivery, DeliveryRow, DeliveryStory, Filter, Job, Journalled, NewDelivery, NewEvent, Nudged, Result, Retention, Settle, Settled,
-    Store, StoreError, Unit, UnitEnd, UnitRow, now_ms,
+    Delivery, DeliveryRow, DeliveryStory, Filter, Job, Journalled, NewDelivery, NewEvent, Nudged, Result, Retention, Settle, Settled, Store, StoreError, Unit,
+    UnitEnd, UnitRow, now_ms,
 };
 
 #[derive(Default)]
@@ -123,7 +123,18 @@ impl Store for Memory {
         }
         inner.story.push(format!("{uid}: {how}"));
         let (Some(tag), Some(answer), true) = (tag, settled.answer, ended) else { return Ok(None) };
-        Ok(Some(Unit { id: 1, event: 1, entry, order: String::new(), job: Job::Answered { tag, answer }, made_ms: 0, attempts: 0, failed: 0, waited: 0, due_ms: 0 }))
+        Ok(Some(Unit {
+            id: 1,
+            event: 1,
+            entry,
+            order: String::new(),
+            job: Job::Answered { tag, answer },
+            made_ms: 0,
+            attempts: 0,
+            failed: 0,
+            waited: 0,
+            due_ms: 0,
+        }))
     }
 
     async fn nudged(&self, busy: Vec<i64>) -> Result<Vec<Nudged>> {

@@ -117,7 +117,9 @@ async fn properties(rest: &Rest, build: &str) -> Result<Rows, RestError> {
             break;
         }
         let now = rest.rows(&paths::build(build)).await?;
-        let early = now.first().is_some_and(|build| build["complete"].as_bool() == Some(false) && matches!(build["state_string"].as_str(), Some("created" | "starting")));
+        let early = now
+            .first()
+            .is_some_and(|build| build["complete"].as_bool() == Some(false) && matches!(build["state_string"].as_str(), Some("created" | "starting")));
         if early {
             tokio::time::sleep(OWNERS_WAIT).await;
         }

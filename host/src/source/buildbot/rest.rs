@@ -106,9 +106,7 @@ impl Rest {
         let body = self.get(&format!("api/v2/{path}")).await?;
         let mut answer: Value = serde_json::from_slice(&body)
             .map_err(|error| RestError::Away(format!("{path}: the answer is no JSON ({error}); is {} a Buildbot master?", self.base)))?;
-        let plural = answer
-            .as_object_mut()
-            .and_then(|object| object.iter_mut().find(|(key, value)| *key != "meta" && value.is_array()));
+        let plural = answer.as_object_mut().and_then(|object| object.iter_mut().find(|(key, value)| *key != "meta" && value.is_array()));
         match plural {
             Some((_, Value::Array(rows))) => Ok(std::mem::take(rows)),
             _ => Err(RestError::Away(format!("{path}: the answer holds no list; is {} a Buildbot master?", self.base))),
@@ -195,7 +193,9 @@ impl Rest {
             match answer.status() {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if again && self.log_in(cookie.as_deref()).await? => again = false,
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    return Err(RestError::Refused(format!("{url}: the master refuses the WebSocket; give `user` and `password` of somebody who may read `masters`")));
+                    return Err(RestError::Refused(format!(
+                        "{url}: the master refuses the WebSocket; give `user` and `password` of somebody who may read `masters`"
+                    )));
                 }
                 _ => return Ok(answer),
             }

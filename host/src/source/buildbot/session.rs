@@ -9,13 +9,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::Master;
 use super::catchup::{Reading, read};
 use super::cursor::Cursor;
 use super::found::{Found, event_id};
 use super::rest::RestError;
 use super::websocket::{HEARTBEAT, Heard, NoSocket, Socket};
 use super::workers::Who;
-use super::Master;
 use crate::event::{Kind, paths};
 use crate::source::{Arrived, Journal, ended, journal_or_wait, now, pause};
 
@@ -145,7 +145,11 @@ impl<'a> Session<'a> {
                     let generation = cursor.generation + 1;
                     cursor = Cursor { generation, ..Cursor::at(rest, Some(from), now).await? };
                 } else if cursor.time < horizon {
-                    tracing::warn!(source = master.name, "away since {} (seconds since 1970), longer than catch_up_max: what happened before {horizon} is not reported", cursor.time);
+                    tracing::warn!(
+                        source = master.name,
+                        "away since {} (seconds since 1970), longer than catch_up_max: what happened before {horizon} is not reported",
+                        cursor.time
+                    );
                     let away = cursor;
                     cursor = Cursor { generation: away.generation, workers: away.workers, ..Cursor::at(rest, Some(horizon), now).await? };
                     cursor.builds.open.extend(away.builds.open);

@@ -65,7 +65,9 @@ async fn api(State(made): State<Shared>, uri: Uri, RawQuery(query): RawQuery, he
     if made.session.is_some_and(|session| cookie != format!("TWISTED_SESSION=s{session}")) {
         return (StatusCode::FORBIDDEN, "{\"error\": \"you need to have role 'admins'\"}").into_response();
     }
-    let rows = |plural: &str, rows: Vec<Value>| axum::response::Response::new(axum::body::Body::from(json!({plural: rows, "meta": {"total": rows.len()}}).to_string()));
+    let rows = |plural: &str, rows: Vec<Value>| {
+        axum::response::Response::new(axum::body::Body::from(json!({plural: rows, "meta": {"total": rows.len()}}).to_string()))
+    };
     match path.split('/').collect::<Vec<_>>()[..] {
         ["builds"] => rows("builds", select(&made.builds, &query)),
         ["buildrequests"] => rows("buildrequests", select(&made.requests, &query)),
@@ -205,7 +207,9 @@ async fn first_start_begins_now_and_later_ones_where_the_last_ended() {
         let mut unannounced = build(454, t + 10, None);
         unannounced["state_string"] = json!("created");
         made.builds.push(unannounced);
-        made.requests = vec![json!({"buildrequestid": 900, "buildsetid": 1, "builderid": 1, "submitted_at": t + 30, "complete": true, "complete_at": t + 31, "results": 6})];
+        made.requests = vec![
+            json!({"buildrequestid": 900, "buildsetid": 1, "builderid": 1, "submitted_at": t + 30, "complete": true, "complete_at": t + 31, "results": 6}),
+        ];
         made.sets = vec![json!({"bsid": 1, "submitted_at": t + 30, "complete": true, "complete_at": t + 31, "results": 6})];
     }
     let mut ids = vec!["main/builds/2/finished".to_owned()];

@@ -18,15 +18,8 @@ use super::rest::{Rest, RestError};
 use crate::transport::http::chain;
 
 /// What is subscribed to. A `*` is exactly one segment.
-const SUBSCRIPTIONS: [&str; 7] = [
-    "buildrequests/*/new",
-    "buildrequests/*/cancel",
-    "builds/*/new",
-    "builds/*/finished",
-    "buildsets/*/complete",
-    "workers/*/missing",
-    "workers/*/connected",
-];
+const SUBSCRIPTIONS: [&str; 7] =
+    ["buildrequests/*/new", "buildrequests/*/cancel", "builds/*/new", "builds/*/finished", "buildsets/*/complete", "workers/*/missing", "workers/*/connected"];
 /// How often the master is asked for a sign of life.
 pub const HEARTBEAT: Duration = Duration::from_secs(20);
 /// A master silent for so long, heartbeats included, is gone.

@@ -28,7 +28,12 @@ pub fn event(source: &str, key: Option<&str>, document: &Value, now: i64) -> Res
     let id = match key.or(document["id"].as_str()) {
         Some(id) => id.to_owned(),
         None if document["buildid"].is_i64() => paths::build(build.id),
-        None => return Err(Wrong { member: "/id", why: "there is neither an `id` nor a `buildid`; give an `id` that is the event's own, here or in the header Idempotency-Key".to_owned() }),
+        None => {
+            return Err(Wrong {
+                member: "/id",
+                why: "there is neither an `id` nor a `buildid`; give an `id` that is the event's own, here or in the header Idempotency-Key".to_owned(),
+            });
+        }
     };
     if id.is_empty() || id.chars().any(char::is_control) {
         return Err(Wrong { member: "/id", why: "an id is not empty and has no control characters".to_owned() });
@@ -57,7 +62,9 @@ fn results(document: &Value) -> Result<Option<i64>, Wrong> {
     let begins = matches!(document["state"].as_str(), Some("started" | "running"));
     let results = document["results"].as_i64().or(word);
     match (results, document["complete"].as_bool()) {
-        (Some(_), _) if begins => Err(Wrong { member: "/results", why: "a build that begins has no results; leave out `results`, or give another `state`".to_owned() }),
+        (Some(_), _) if begins => {
+            Err(Wrong { member: "/results", why: "a build that begins has no results; leave out `results`, or give another `state`".to_owned() })
+        }
         (Some(_), Some(false)) => Err(Wrong { member: "/complete", why: "false, though there are results; leave it out, or leave out `results`".to_owned() }),
         (None, Some(true)) => Err(Wrong { member: "/results", why: "missing, though `complete` is true; give `results` (0 to 6) or a `state`".to_owned() }),
         (results, _) => Ok(results),
@@ -81,7 +88,8 @@ impl Build {
         let given = |values: &[&Value]| values.iter().find_map(|value| value.as_i64());
         let builder = given(&[&document["builderid"], &document["builder"]["builderid"]]).unwrap_or_else(|| made(&[source, "builder", &name]));
         let id = given(&[&document["buildid"]]).unwrap_or_else(|| made(&[source, "build", &builder.to_string(), &number.to_string()]));
-        let request = given(&[&document["buildrequestid"], &document["buildrequest"]["buildrequestid"]]).unwrap_or_else(|| made(&[source, "request", &id.to_string()]));
+        let request =
+            given(&[&document["buildrequestid"], &document["buildrequest"]["buildrequestid"]]).unwrap_or_else(|| made(&[source, "request", &id.to_string()]));
         let set = given(&[&document["buildset"]["bsid"], &document["buildrequest"]["buildsetid"]]).unwrap_or_else(|| made(&[source, "set", &id.to_string()]));
         let started = document["started_at"].as_i64().unwrap_or_else(|| document["complete_at"].as_i64().unwrap_or(now));
         let complete = results.map(|_| document["complete_at"].as_i64().unwrap_or(now));
@@ -110,7 +118,13 @@ impl Build {
     fn details(&self, document: &Value) -> Vec<(String, Rows)> {
         let stamps = self.sourcestamps(document);
         let mut all = vec![
-            (paths::builder(self.builder), vec![merged(json!({"builderid": self.builder, "name": self.builder_name, "masterids": [], "description": null, "tags": []}), &document["builder"])]),
+            (
+                paths::builder(self.builder),
+                vec![merged(
+                    json!({"builderid": self.builder, "name": self.builder_name, "masterids": [], "description": null, "tags": []}),
+                    &document["builder"],
+                )],
+            ),
             (paths::properties(self.id), vec![self.properties(document, &stamps)]),
             (paths::buildrequest(self.request), vec![self.buildrequest(document)]),
             (paths::buildset(self.set), vec![self.buildset(document, &stamps)]),

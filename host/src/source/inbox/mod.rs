@@ -124,7 +124,9 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
         return refusal;
     }
     let most = posts.inbox.settings.most_bytes;
-    let too_large = || refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("the document is larger than {most} bytes; leave out logs, or raise `most_bytes` of the inbox"), None);
+    let too_large = || {
+        refused(StatusCode::PAYLOAD_TOO_LARGE, &format!("the document is larger than {most} bytes; leave out logs, or raise `most_bytes` of the inbox"), None)
+    };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > most) {
         return too_large();

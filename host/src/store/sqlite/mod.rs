@@ -18,8 +18,7 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::{
-    Delivery, DeliveryRow, DeliveryStory, Filter, Journalled, NewEvent, Nudged, Result, Retention, Settled, Store, StoreError, Unit,
-    UnitEnd, UnitRow,
+    Delivery, DeliveryRow, DeliveryStory, Filter, Journalled, NewEvent, Nudged, Result, Retention, Settled, Store, StoreError, Unit, UnitEnd, UnitRow,
 };
 use crate::event::{Event, Keep, Rows};
 pub use look::Look;
@@ -138,9 +137,7 @@ impl Store for SqliteStore {
         };
         let refused = match story.row.state.as_str() {
             "waiting" => Some("it waits for its turn already".to_owned()),
-            "superseded" if !insist => {
-                Some(format!("{}; a receiver would take it for the newest. Insist with --insist", story.row.why.unwrap_or_default()))
-            }
+            "superseded" if !insist => Some(format!("{}; a receiver would take it for the newest. Insist with --insist", story.row.why.unwrap_or_default())),
             _ => match read::newer(&self.readers, id).await? {
                 Some(newer) if !insist => Some(format!("delivery {newer} is newer and says the same place something else. Insist with --insist")),
                 _ => None,

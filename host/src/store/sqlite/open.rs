@@ -22,10 +22,9 @@ pub(super) fn lock(path: &Path) -> Result<File> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(said)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Failed(format!(
-            "another reporter-host runs on {}; stop it, or give this one a `state_dir` of its own",
-            path.display()
-        ))),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StoreError::Failed(format!("another reporter-host runs on {}; stop it, or give this one a `state_dir` of its own", path.display())))
+        }
         Err(std::fs::TryLockError::Error(error)) => Err(said(error)),
     }
 }
@@ -78,9 +77,8 @@ pub(super) fn known(version: i64, path: &Path) -> Result<()> {
     match version {
         VERSION => Ok(()),
         0 => Err(StoreError::Failed(format!("{} is no store of reporter-host", path.display()))),
-        newer => Err(StoreError::Failed(format!(
-            "{} was written by a newer reporter-host (schema {newer}, this one knows {VERSION}); run that one",
-            path.display()
-        ))),
+        newer => {
+            Err(StoreError::Failed(format!("{} was written by a newer reporter-host (schema {newer}, this one knows {VERSION}); run that one", path.display())))
+        }
     }
 }

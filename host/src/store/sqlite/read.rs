@@ -148,22 +148,14 @@ pub(super) async fn story(pool: &SqlitePool, id: i64) -> Result<Option<DeliveryS
     let mut query = QueryBuilder::new("SELECT * FROM attempts WHERE delivery = ");
     query.push_bind(id).push(" ORDER BY rowid");
     let log = all(pool, &mut query).await?;
-    let attempt = |row: &SqliteRow| {
-        Ok(AttemptRow {
-            at_ms: get(row, "at_ms")?,
-            took_ms: get(row, "took_ms")?,
-            status: get(row, "status")?,
-            text: get(row, "answer")?,
-        })
-    };
+    let attempt =
+        |row: &SqliteRow| Ok(AttemptRow { at_ms: get(row, "at_ms")?, took_ms: get(row, "took_ms")?, status: get(row, "status")?, text: get(row, "answer")? });
     let log = log.iter().map(attempt).collect::<Result<_>>()?;
     Ok(Some(DeliveryStory { row: delivery_row(row)?, log, payload: Some(json(get(row, "payload")?)?) }))
 }
 
 pub(super) async fn explain(pool: &SqlitePool, event: &str, entry: Option<&str>, limit: u32) -> Result<Vec<UnitRow>> {
-    let mut query = QueryBuilder::new(
-        "SELECT u.*, e.id AS event_id, e.body FROM units u JOIN events e ON e.seq = u.event WHERE instr(e.id, ",
-    );
+    let mut query = QueryBuilder::new("SELECT u.*, e.id AS event_id, e.body FROM units u JOIN events e ON e.seq = u.event WHERE instr(e.id, ");
     query.push_bind(event).push(") > 0");
     if let Some(entry) = entry {
         query.push(" AND u.entry = ").push_bind(entry);

@@ -46,9 +46,7 @@ impl Described {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let (slots, takes) = match value.get("slots") {
             Some(Value::Array(slots)) => (slots.iter().filter_map(text).collect(), BTreeMap::new()),
-            Some(Value::Object(takes)) => {
-                (Vec::new(), takes.iter().filter_map(|(setting, slot)| Some((setting.clone(), text(slot)?))).collect())
-            }
+            Some(Value::Object(takes)) => (Vec::new(), takes.iter().filter_map(|(setting, slot)| Some((setting.clone(), text(slot)?))).collect()),
             _ => (Vec::new(), BTreeMap::new()),
         };
         Ok(Self { name: name.to_owned(), settings_schema, slots, takes })

@@ -82,11 +82,9 @@ impl Diagnostic {
         let file = self.file.display().to_string();
         let message = one_line(&self.message);
         let mut group = match &self.source {
-            Some(source) => level.primary_title(message).element(
-                Snippet::source(source.text.as_str())
-                    .path(file)
-                    .annotation(AnnotationKind::Primary.span(self.span.clone())),
-            ),
+            Some(source) => level
+                .primary_title(message)
+                .element(Snippet::source(source.text.as_str()).path(file).annotation(AnnotationKind::Primary.span(self.span.clone()))),
             None => Group::with_title(level.primary_title(format!("{}: {message}", one_line(&file)))),
         };
         if let Some(help) = &self.help {

@@ -29,12 +29,7 @@ pub(super) fn allow(table: &Table<'_>, found: &mut Found) -> Option<Vec<String>>
 }
 
 /// A built-in reporter may use what its settings name; a component needs the operator's word for each secret as well.
-pub(super) fn grants(
-    built_in: bool,
-    used: &BTreeMap<String, Span>,
-    granted: &BTreeMap<String, Granted>,
-    found: &mut Found,
-) -> Grants {
+pub(super) fn grants(built_in: bool, used: &BTreeMap<String, Span>, granted: &BTreeMap<String, Granted>, found: &mut Found) -> Grants {
     for (name, granted) in granted.iter().filter(|(name, _)| !used.contains_key(*name)) {
         found.warn(Diagnostic::warning(&granted.at, format!("the secret `{name}` is granted, but no setting of this entry uses it")));
     }

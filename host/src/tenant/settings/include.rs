@@ -21,10 +21,7 @@ pub(super) fn read(file: &Path, found: &mut Found) -> Vec<Node> {
         Ok(text) => reader.add(file, text, 0, found),
         Err(why) => {
             found.file(file.to_owned());
-            found.error(
-                Diagnostic::unread(file.to_owned(), format!("the settings cannot be read: {why}"))
-                    .with_help("name the file with --settings FILE"),
-            );
+            found.error(Diagnostic::unread(file.to_owned(), format!("the settings cannot be read: {why}")).with_help("name the file with --settings FILE"));
         }
     }
     reader.trees

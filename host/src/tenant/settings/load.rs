@@ -50,13 +50,8 @@ fn read(file: &Path, describe: &dyn Describe, to_run: bool) -> Result<Settings, 
     let network = network(&trees, &mut found);
 
     let nodes = include::tables(&trees, "services", &mut found);
-    let mut reader = Reader {
-        describe,
-        secrets: &secrets,
-        limits: &defaults,
-        sources: sources.iter().map(|source| source.name.clone()).collect(),
-        names: BTreeMap::new(),
-    };
+    let mut reader =
+        Reader { describe, secrets: &secrets, limits: &defaults, sources: sources.iter().map(|source| source.name.clone()).collect(), names: BTreeMap::new() };
     reader.names(&nodes, &mut found);
     let (mut services, mut written) = (Vec::new(), BTreeMap::new());
     for node in nodes {

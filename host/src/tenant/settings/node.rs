@@ -119,9 +119,7 @@ impl Node {
             Kind::Float(float) => Number::from_f64(*float).map_or(Value::Null, Value::Number),
             Kind::Text(text) | Kind::Moment(text) => Value::from(text.as_str()),
             Kind::List(items) => items.iter().map(Self::to_value).collect(),
-            Kind::Table(entries) => {
-                Value::Object(entries.iter().map(|(key, node)| (key.name.clone(), node.to_value())).collect::<Map<_, _>>())
-            }
+            Kind::Table(entries) => Value::Object(entries.iter().map(|(key, node)| (key.name.clone(), node.to_value())).collect::<Map<_, _>>()),
             Kind::Made(value) => value.clone(),
         }
     }

@@ -142,7 +142,10 @@ impl Reader<'_> {
         };
         if !known.iter().any(|built_in| built_in == name) && !name.starts_with("example:") {
             let all = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            found.error(Diagnostic::error(&at.span, format!("{name} is not built in yet")).with_help(format!("there are {all}; or write `enabled = false` until it is there")));
+            found.error(
+                Diagnostic::error(&at.span, format!("{name} is not built in yet"))
+                    .with_help(format!("there are {all}; or write `enabled = false` until it is there")),
+            );
             return None;
         }
         if name != written {
@@ -255,10 +258,13 @@ fn spell(reporter: &str, schema: &Value, own: &mut [(Key, Node)], found: &mut Fo
             continue;
         }
         if let Some((key, node)) = own.get_mut(at) {
-            found.warn(Diagnostic::warning(&key.span, match flag {
-                None => format!("`{}` is called `{meant}` here", key.name),
-                Some(flag) => format!("taken as {meant} = {flag}"),
-            }));
+            found.warn(Diagnostic::warning(
+                &key.span,
+                match flag {
+                    None => format!("`{}` is called `{meant}` here", key.name),
+                    Some(flag) => format!("taken as {meant} = {flag}"),
+                },
+            ));
             key.name = meant.to_owned();
             if let Some(flag) = flag {
                 node.kind = Kind::Flag(flag);
@@ -284,4 +290,3 @@ pub(super) fn unknown_setting(key: &Key, title: &str, host: &[keys::HostKey], kn
 fn component(at: &Node, text: &str) -> ComponentRef {
     if text.starts_with("example:") { ComponentRef::BuiltIn(text.to_owned()) } else { ComponentRef::File(at.span.path(text)) }
 }
-

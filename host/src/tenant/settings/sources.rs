@@ -108,7 +108,10 @@ fn master_url(text: &str, node: &Node, found: &mut Found) -> Option<Url> {
         }
     };
     if !url.username().is_empty() || url.password().is_some() {
-        found.error(Diagnostic::error(&node.span, "a user name and password do not belong in the address").with_help("write user = … and password = { secret = \"…\" }"));
+        found.error(
+            Diagnostic::error(&node.span, "a user name and password do not belong in the address")
+                .with_help("write user = … and password = { secret = \"…\" }"),
+        );
         return None;
     }
     if url.fragment().is_some() || url.query().is_some() {

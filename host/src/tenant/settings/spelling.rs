@@ -39,10 +39,7 @@ const WITHOUT_SCHEME: [(&str, &str); 2] = [("ZulipStatusPush", "endpoint"), ("Hi
 pub fn reporter(written: &str) -> Option<&'static str> {
     let class = written.trim().rsplit('.').next()?;
     let same = |name: &str| name.eq_ignore_ascii_case(class);
-    REPORTERS
-        .into_iter()
-        .find(|name| same(name))
-        .or_else(|| OTHER_REPORTERS.into_iter().find(|(other, _)| same(other)).map(|(_, name)| name))
+    REPORTERS.into_iter().find(|name| same(name)).or_else(|| OTHER_REPORTERS.into_iter().find(|(other, _)| same(other)).map(|(_, name)| name))
 }
 
 /// What an argument stands for.
@@ -59,10 +56,7 @@ pub fn argument(reporter: &str, written: &str) -> Option<Argument> {
     if (reporter, written) == ("TelegramBot", "usePolling") {
         return Some(Argument::Inverted("useWebhook"));
     }
-    OTHER_ARGUMENTS
-        .into_iter()
-        .find(|(of, other, _)| (of.is_empty() || *of == reporter) && *other == written)
-        .map(|(_, _, name)| Argument::Renamed(name))
+    OTHER_ARGUMENTS.into_iter().find(|(of, other, _)| (of.is_empty() || *of == reporter) && *other == written).map(|(_, _, name)| Argument::Renamed(name))
 }
 
 /// The address with a scheme, if the page writes this argument without one and so did the operator.

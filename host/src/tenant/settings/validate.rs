@@ -9,10 +9,10 @@ use super::arguments::Arguments;
 use super::diagnostic::{Diagnostic, Found};
 use super::keys::HostKey;
 use super::node::{Key, Node};
+use super::service::unknown_setting;
 use super::shape::Shape;
 use super::source::Span;
 use super::spelling::did_you_mean;
-use super::service::unknown_setting;
 
 /// Reports everything in `node` that the schema does not allow, except in settings that are settled.
 pub(super) fn validate(arguments: &Arguments<'_>, node: &Node, found: &mut Found) {
@@ -99,7 +99,9 @@ impl Check<'_> {
     /// Of several alternatives, explains the one that was meant: the one whose type fits. If no type fits, all are named.
     fn alternatives(&self, pointer: &str, at: &Node, shape: Option<Shape<'_>>, context: &[Vec<ValidationError<'_>>], found: &mut Found) {
         let of_this_type = |errors: &&Vec<ValidationError<'_>>| {
-            !errors.iter().any(|e| e.instance_path().as_str() == pointer && matches!(e.kind(), Failure::Type { .. } | Failure::Constant { .. } | Failure::Enum { .. }))
+            !errors
+                .iter()
+                .any(|e| e.instance_path().as_str() == pointer && matches!(e.kind(), Failure::Type { .. } | Failure::Constant { .. } | Failure::Enum { .. }))
         };
         match context.iter().filter(of_this_type).min_by_key(|errors| errors.len()) {
             Some(errors) => errors.iter().for_each(|error| self.explain(error, found)),

@@ -11,11 +11,7 @@ const MOST_READ: usize = 1 << 20;
 /// The answer with its headers and the beginning of its body. A body that breaks off is as good as whole: the status decides.
 pub(super) async fn read(mut response: Response, slack: usize) -> Answer {
     let status = response.status().as_u16();
-    let headers = response
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        .collect();
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
     let mut body = Vec::new();
     let mut read = 0;
     while let Ok(Some(chunk)) = response.chunk().await {

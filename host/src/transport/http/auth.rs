@@ -71,10 +71,6 @@ impl Credentials {
     }
 }
 
-fn pair(
-    user: &str,
-    password: &str,
-    secret: impl Fn(&str, Encode) -> Result<String, SubstituteError>,
-) -> Result<(String, String), SubstituteError> {
+fn pair(user: &str, password: &str, secret: impl Fn(&str, Encode) -> Result<String, SubstituteError>) -> Result<(String, String), SubstituteError> {
     Ok((secret(user, Encode::Credential)?, secret(password, Encode::Credential)?))
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use reqwest::{Client, redirect};
 use url::Host;
 
-use super::super::policy::{Denied, Policy, Resolver};
 use super::super::Verify;
+use super::super::policy::{Denied, Policy, Resolver};
 use super::failure::chain;
 use super::verify::{VerifyError, verified};
 

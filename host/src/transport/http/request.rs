@@ -9,9 +9,23 @@ use crate::secret::{Encode, SubstituteError, Vault, substitute};
 
 /// What a request wants to say about itself is the host's to say.
 const HOST_OWNED: &[&str] = &[
-    "host", "content-length", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect",
-    "accept-encoding", "proxy-authorization", "proxy-authenticate", "proxy-connection", "idempotency-key", "webhook-id",
-    "webhook-timestamp", "webhook-signature",
+    "host",
+    "content-length",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "accept-encoding",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "proxy-connection",
+    "idempotency-key",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
 ];
 
 /// The most headers of a request and the most bytes of their names and values: servers take less.

@@ -23,14 +23,7 @@ impl Vault for TestVault {
 }
 
 pub(super) fn endpoint(base: &str) -> HttpEndpoint {
-    HttpEndpoint {
-        base_url: base.parse().unwrap(),
-        auth: Auth::None,
-        verify: Verify::System,
-        headers: Vec::new(),
-        most_per_minute: None,
-        most_at_once: None,
-    }
+    HttpEndpoint { base_url: base.parse().unwrap(), auth: Auth::None, verify: Verify::System, headers: Vec::new(), most_per_minute: None, most_at_once: None }
 }
 
 pub(super) fn named(name: &str, http: HttpEndpoint) -> Endpoint {
@@ -38,11 +31,5 @@ pub(super) fn named(name: &str, http: HttpEndpoint) -> Endpoint {
 }
 
 pub(super) fn request(method: &str, path: &[&str]) -> HttpRequest {
-    HttpRequest {
-        method: method.to_owned(),
-        path: path.iter().map(|s| (*s).to_owned()).collect(),
-        query: Vec::new(),
-        headers: Vec::new(),
-        body: Body::Empty,
-    }
+    HttpRequest { method: method.to_owned(), path: path.iter().map(|s| (*s).to_owned()).collect(), query: Vec::new(), headers: Vec::new(), body: Body::Empty }
 }

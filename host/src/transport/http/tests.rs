@@ -398,9 +398,7 @@ async fn check_connect_reports_any_status_and_explains_failures() {
 #[tokio::test]
 async fn compressed_bodies_are_read() {
     // printf hello | gzip -n
-    const HELLO: [u8; 25] = [
-        0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0,
-    ];
+    const HELLO: [u8; 25] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0x86, 0xa6, 0x10, 0x36, 5, 0, 0, 0];
     let server = Server::start(|_, _| ([(header::CONTENT_ENCODING, "gzip")], HELLO.to_vec()).into_response()).await;
     assert_eq!(post(&server.base, &[], |_| ()).await.body, b"hello");
 }

@@ -15,7 +15,9 @@ pub struct Cidr {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
     /// Neither address nor block.
-    #[error("{0:?} is no address; write an address (192.0.2.7, 2001:db8::7) or a block (10.0.0.0/8). Host names are not possible here: what they mean can change at any time")]
+    #[error(
+        "{0:?} is no address; write an address (192.0.2.7, 2001:db8::7) or a block (10.0.0.0/8). Host names are not possible here: what they mean can change at any time"
+    )]
     Syntax(String),
     /// More leading bits than the address has.
     #[error("{0:?} has a prefix length over {1}")]
@@ -71,9 +73,7 @@ impl FromStr for Cidr {
         }
         // A mapped address is the IPv4 address: it is what connections are checked as.
         match (prefix, bits) {
-            (IpAddr::V6(v6), 96..) if v6.to_ipv4_mapped().is_some() => {
-                Ok(Self { prefix: prefix.to_canonical(), bits: bits - 96 })
-            }
+            (IpAddr::V6(v6), 96..) if v6.to_ipv4_mapped().is_some() => Ok(Self { prefix: prefix.to_canonical(), bits: bits - 96 }),
             _ => Ok(Self { prefix, bits }),
         }
     }

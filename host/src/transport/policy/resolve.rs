@@ -46,10 +46,7 @@ impl Resolver {
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let found = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => tokio::net::lookup_host((bare, port))
-                .await
-                .map_err(|cause| ResolveError::Unknown { host: host.to_owned(), cause })?
-                .collect(),
+            Err(_) => tokio::net::lookup_host((bare, port)).await.map_err(|cause| ResolveError::Unknown { host: host.to_owned(), cause })?.collect(),
         };
         let mut refused = None;
         let mut permitted = Vec::with_capacity(found.len());
@@ -63,10 +60,9 @@ impl Resolver {
         }
         match refused {
             Some(denied) if permitted.is_empty() => Err(ResolveError::Denied { host: host.to_owned(), denied }),
-            None if permitted.is_empty() => Err(ResolveError::Unknown {
-                host: host.to_owned(),
-                cause: std::io::Error::new(std::io::ErrorKind::NotFound, "it has no address"),
-            }),
+            None if permitted.is_empty() => {
+                Err(ResolveError::Unknown { host: host.to_owned(), cause: std::io::Error::new(std::io::ErrorKind::NotFound, "it has no address") })
+            }
             _ => Ok(permitted),
         }
     }

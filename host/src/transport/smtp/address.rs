@@ -29,11 +29,7 @@ pub fn mailbox(text: &str) -> Result<Mailbox, AddressError> {
         return Err(wrong("it contains a line break"));
     }
     let (user, domain) = address.trim().rsplit_once('@').ok_or_else(|| wrong("there is no @"))?;
-    let domain = if domain.is_ascii() {
-        domain.to_owned()
-    } else {
-        url::Host::parse(domain).map_err(|e| wrong(&e.to_string()))?.to_string()
-    };
+    let domain = if domain.is_ascii() { domain.to_owned() } else { url::Host::parse(domain).map_err(|e| wrong(&e.to_string()))?.to_string() };
     let domain = domain.strip_suffix('.').unwrap_or(&domain);
     // Dots where RFC 5321 has none are the same mailbox between quotes; people have such addresses.
     let atoms = user.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));

@@ -36,8 +36,7 @@ pub(super) struct Login {
 /// The endpoint's credentials; none if it has none.
 pub(super) fn login(name: &str, endpoint: &SmtpEndpoint, vault: &dyn Vault) -> Result<Option<Login>, Answer> {
     let secret = |text: &Option<String>| {
-        substitute(text.as_deref().unwrap_or_default(), name, vault, Encode::Credential)
-            .map_err(|e| Answer::failed((&e).into(), e.to_string()))
+        substitute(text.as_deref().unwrap_or_default(), name, vault, Encode::Credential).map_err(|e| Answer::failed((&e).into(), e.to_string()))
     };
     match (&endpoint.user, &endpoint.password) {
         (None, None) => Ok(None),
@@ -66,7 +65,10 @@ pub(super) async fn connect(endpoint: &SmtpEndpoint, login: Option<&Login>, poli
                 bye(session).await;
                 return Err(Answer::failed(
                     FailedKind::NotSent,
-                    format!("{}:{} does not offer STARTTLS, which tls = \"starttls\" demands; if it is meant to be reached in the clear, write tls = \"none\"", endpoint.host, endpoint.port),
+                    format!(
+                        "{}:{} does not offer STARTTLS, which tls = \"starttls\" demands; if it is meant to be reached in the clear, write tls = \"none\"",
+                        endpoint.host, endpoint.port
+                    ),
                 ));
             }
             starttls(&mut session, endpoint, peer).await?;
@@ -216,12 +218,7 @@ mod tests {
     #[test]
     fn credentials_in_the_clear_go_to_loopback_or_where_the_operator_said_so() {
         // tls, to 192.0.2.1, to 127.0.0.1
-        for (tls, far, near) in [
-            (Tls::None, true, true),
-            (Tls::Opportunistic, false, true),
-            (Tls::Starttls, false, false),
-            (Tls::Implicit, false, false),
-        ] {
+        for (tls, far, near) in [(Tls::None, true, true), (Tls::Opportunistic, false, true), (Tls::Starttls, false, false), (Tls::Implicit, false, false)] {
             assert_eq!(may_log_in(false, tls, IpAddr::from([192, 0, 2, 1])), far, "{tls:?}");
             assert_eq!(may_log_in(false, tls, IpAddr::from([127, 0, 0, 1])), near, "{tls:?}");
             assert!(may_log_in(true, tls, IpAddr::from([192, 0, 2, 1])));

@@ -17,8 +17,21 @@ use super::address::{AddressError, mailbox};
 
 /// What the host writes into a mail itself.
 const HOST_OWNED: &[&str] = &[
-    "from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "content-type",
-    "content-transfer-encoding", "content-disposition", "auto-submitted", "return-path", "received",
+    "from",
+    "sender",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "date",
+    "message-id",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+    "content-disposition",
+    "auto-submitted",
+    "return-path",
+    "received",
 ];
 
 /// The most recipients of one mail, and the most headers of one and bytes of them with its subject.
@@ -233,15 +246,15 @@ fn text_type(part: &Part) -> Result<ContentType, MailError> {
 }
 
 fn text(part: &Part) -> Result<SinglePart, MailError> {
-    let plain = part.text.lines().all(|line| {
-        line.len() <= LONGEST_PLAIN && !line.ends_with([' ', '\t']) && line.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
-    });
+    let plain = part
+        .text
+        .lines()
+        .all(|line| line.len() <= LONGEST_PLAIN && !line.ends_with([' ', '\t']) && line.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b)));
     let encoded = |encoding| Body::new_with_encoding(part.text.clone(), encoding).ok();
     // Lettre has its own idea of lines that are too long.
     let seven_bit = if plain { encoded(ContentTransferEncoding::SevenBit) } else { None };
-    let body = seven_bit
-        .or_else(|| encoded(ContentTransferEncoding::QuotedPrintable))
-        .ok_or_else(|| MailError::Library("a text does not encode".to_owned()))?;
+    let body =
+        seven_bit.or_else(|| encoded(ContentTransferEncoding::QuotedPrintable)).ok_or_else(|| MailError::Library("a text does not encode".to_owned()))?;
     Ok(SinglePart::builder().content_type(text_type(part)?).body(body))
 }
 
@@ -250,8 +263,7 @@ async fn attached(attachment: &Attachment, spool: &Path) -> Result<SinglePart, M
         Content::Bytes(bytes) => bytes.clone(),
         Content::Spooled(name) => spooled(name, spool).await?,
     };
-    let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64)
-        .map_err(|_| MailError::Library("an attachment does not encode".to_owned()))?;
+    let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64).map_err(|_| MailError::Library("an attachment does not encode".to_owned()))?;
     // An odd type must not cost the mail.
     let content_type = match ContentType::parse(&attachment.content_type) {
         Ok(content_type) => content_type,

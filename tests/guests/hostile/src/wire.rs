@@ -34,7 +34,14 @@ fn request<S: Into<String>>(path: impl IntoIterator<Item = S>) -> Request {
 }
 
 fn mail() -> Message {
-    Message { endpoint: "relay".into(), sender: "a@example.org".into(), to: vec!["b@example.org".into()], subject: "s".into(), body: vec![("text/plain".into(), "t".into())], ..Message::default() }
+    Message {
+        endpoint: "relay".into(),
+        sender: "a@example.org".into(),
+        to: vec!["b@example.org".into()],
+        subject: "s".into(),
+        body: vec![("text/plain".into(), "t".into())],
+        ..Message::default()
+    }
 }
 
 /// Requests and mails that the host must refuse, or make harmless. `text` is from the settings. False for a word that it does not know.
@@ -94,7 +101,10 @@ pub fn misbehave(what: &str, text: &str) -> bool {
         "huge-tag" => on(Terms::default().tag("x".repeat(8 << 10))),
         "huge-title" => on(Terms::titled("x".repeat(8 << 20))),
         "odd-title" => on(Terms::titled("two\nlines \u{1b}[31mred")),
-        "rule-flood" => on(Terms { rules: vec![Rule { from_status: 0, to_status: 999, body_contains: "x".repeat(1 << 10), verdict: Verdict::Retry }; 100_000], ..Terms::default() }),
+        "rule-flood" => on(Terms {
+            rules: vec![Rule { from_status: 0, to_status: 999, body_contains: "x".repeat(1 << 10), verdict: Verdict::Retry }; 100_000],
+            ..Terms::default()
+        }),
         "rule-many" => on((0..33).fold(Terms::default(), |terms, _| terms.rule(500..=599, "", Verdict::Dead))),
         "rule-long" => on(Terms::default().rule(500..=599, &"x".repeat(2_000), Verdict::Dead)),
         // Answers read differently: the test's server answers with these.
@@ -103,7 +113,10 @@ pub fn misbehave(what: &str, text: &str) -> bool {
         "rule-retry" => on(Terms::default().rule(404..=404, "not yet", Verdict::Retry)),
         "rule-throttle" => on(Terms::default().rule(200..=200, "slow down", Verdict::Throttle(1))),
         "rule-order" => on(Terms::default().rule(200..=599, "", Verdict::Done).rule(400..=400, "", Verdict::Dead)),
-        "rule-backwards" => on(Terms { rules: vec![Rule { from_status: 599, to_status: 100, body_contains: String::new(), verdict: Verdict::Throttle(u32::MAX) }], ..Terms::default() }),
+        "rule-backwards" => on(Terms {
+            rules: vec![Rule { from_status: 599, to_status: 100, body_contains: String::new(), verdict: Verdict::Throttle(u32::MAX) }],
+            ..Terms::default()
+        }),
         "expired" => on(Terms::default().expire_after(0)),
         "throttle-for-ever" => on(Terms::default().rule(0..=999, "", Verdict::Throttle(u32::MAX))),
 

@@ -105,7 +105,8 @@ mod tests {
             files_below(&repository().join(folder), &mut there);
         }
         there.retain(|path| !path.ends_with("_tests.rs"));
-        let copied: BTreeSet<String> = FILES.iter().filter_map(|(path, _)| path.strip_prefix("sdk/")).filter(|path| *path != "Cargo.toml").map(str::to_owned).collect();
+        let copied: BTreeSet<String> =
+            FILES.iter().filter_map(|(path, _)| path.strip_prefix("sdk/")).filter(|path| *path != "Cargo.toml").map(str::to_owned).collect();
         assert_eq!(copied, there);
     }
 
@@ -113,7 +114,8 @@ mod tests {
     fn the_sdk_gets_the_versions_of_this_repository() {
         let ours = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
         let (_, theirs) = FILES.iter().find(|(path, _)| *path == "sdk/Cargo.toml").unwrap();
-        let settings = |text: &str| text.lines().filter(|line| line.contains(" = ") && !line.starts_with("members")).map(str::to_owned).collect::<BTreeSet<_>>();
+        let settings =
+            |text: &str| text.lines().filter(|line| line.contains(" = ") && !line.starts_with("members")).map(str::to_owned).collect::<BTreeSet<_>>();
         let missing: Vec<String> = settings(theirs).difference(&settings(&ours)).cloned().collect();
         assert!(missing.is_empty(), "the workspace has changed: {missing:?}");
     }

@@ -56,10 +56,8 @@ async fn what_still_fits_is_written() {
     let store = place.open().await;
     let made = send(&store, "main/1", vec![new_delivery("one")]).await;
     store.writer.pages(1).await.unwrap();
-    let (large, small) = tokio::join!(
-        store.journal("main", Some("2".into()), vec![large_event("main/2")]),
-        store.settle(settled(made[0].id, Settle::Delivered)),
-    );
+    let (large, small) =
+        tokio::join!(store.journal("main", Some("2".into()), vec![large_event("main/2")]), store.settle(settled(made[0].id, Settle::Delivered)),);
     assert!(matches!(large, Err(StoreError::Full(_))));
     small.unwrap();
     assert_eq!(super::state(&store, made[0].id).await.0, "delivered");

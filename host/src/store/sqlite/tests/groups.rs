@@ -13,7 +13,8 @@ async fn writes_that_come_together_are_one_transaction() {
     let store = place.open().await;
     store.journal("main", Some("0".into()), vec![new_event("main/0", &[])]).await.unwrap();
     let before = place.commits();
-    let write = |n: usize| store.journal(if n.is_multiple_of(2) { "main" } else { "other" }, Some(n.to_string()), vec![new_event(&format!("main/{n}"), &["a"])]);
+    let write =
+        |n: usize| store.journal(if n.is_multiple_of(2) { "main" } else { "other" }, Some(n.to_string()), vec![new_event(&format!("main/{n}"), &["a"])]);
     let journalled = join_all((1..=200).map(write)).await;
     assert_eq!(place.commits(), before + 1);
     let units: Vec<i64> = journalled.into_iter().map(|events| events.unwrap()[0].units[0].id).collect();
@@ -29,10 +30,8 @@ async fn what_cannot_be_written_does_not_take_its_group_with_it() {
     send(&store, "main/1", vec![new_delivery("one")]).await;
     let journalled = store.journal("main", None, vec![new_event("main/2", &["mail", "chat"])]).await.unwrap();
     let [first, second] = &journalled[0].units[..] else { panic!("{journalled:?}") };
-    let (again, fresh) = tokio::join!(
-        store.end_unit(sent(first, vec![new_delivery("two"), new_delivery("one")])),
-        store.end_unit(sent(second, vec![new_delivery("three")])),
-    );
+    let (again, fresh) =
+        tokio::join!(store.end_unit(sent(first, vec![new_delivery("two"), new_delivery("one")])), store.end_unit(sent(second, vec![new_delivery("three")])),);
     assert!(matches!(&again, Err(StoreError::Failed(why)) if why.contains("deliveries.uid") || why.contains("deliveries_uid")), "{again:?}");
     let made = fresh.unwrap();
     let waiting: Vec<_> = store.waiting(0, 10).await.unwrap().into_iter().map(|delivery| (delivery.id, delivery.new.uid)).collect();
@@ -65,7 +64,8 @@ async fn what_was_answered_is_there_after_a_restart() {
     let write = |end, state| UnitEnd { end, state, ..sent(unit, vec![]) };
     let state = vec![("kept".to_owned(), Some("1".to_owned())), ("gone".to_owned(), Some("1".to_owned()))];
     store.end_unit(write(End::Again { due_ms: 9, why: "busy".into(), cause: Cause::NotNow }, state)).await.unwrap();
-    let made = store.end_unit(UnitEnd { sends: vec![new_delivery("one"), new_delivery("two")], ..write(End::Sent, vec![("gone".into(), None)]) }).await.unwrap();
+    let made =
+        store.end_unit(UnitEnd { sends: vec![new_delivery("one"), new_delivery("two")], ..write(End::Sent, vec![("gone".into(), None)]) }).await.unwrap();
     store.settle(settled(made[0].id, Settle::Delivered)).await.unwrap();
     // No close: what was answered is durable.
     drop(store);

@@ -18,9 +18,7 @@ use tempfile::TempDir;
 
 use super::{Mode, SqliteStore};
 use crate::event::{Event, Kind};
-use crate::store::{
-    AttemptLine, Delivery, End, NewDelivery, NewEvent, NewUnit, Settle, Settled, Store as _, Unit, UnitEnd, now_ms,
-};
+use crate::store::{AttemptLine, Delivery, End, NewDelivery, NewEvent, NewUnit, Settle, Settled, Store as _, Unit, UnitEnd, now_ms};
 use crate::transport::{Body, HttpRequest, Payload};
 
 /// A store in a folder of its own.

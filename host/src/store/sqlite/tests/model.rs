@@ -210,7 +210,11 @@ impl Model {
 
     /// Removes everything that has ended. Answers with the number of events and deliveries.
     pub fn retain(&mut self) -> (u64, u64) {
-        let waits: BTreeSet<i64> = self.units.values().filter(|unit| unit.state == "waiting").map(|unit| unit.event)
+        let waits: BTreeSet<i64> = self
+            .units
+            .values()
+            .filter(|unit| unit.state == "waiting")
+            .map(|unit| unit.event)
             .chain(self.deliveries.values().filter(|delivery| delivery.state == "waiting").map(|delivery| delivery.event))
             .collect();
         let before = (self.events.len(), self.deliveries.len());

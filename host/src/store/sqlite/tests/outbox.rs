@@ -12,9 +12,7 @@ use super::model::{self, How, Model};
 use super::ops::{Op, Pick, entry, id, op};
 use super::{Place, SqliteStore, line, new_delivery, new_event, payload};
 use crate::event::Keep as _;
-use crate::store::{
-    Cause, End, Filter, Job, NewDelivery, Retention, Settle, Settled, SplitOff, Store as _, TaggedAnswer, Unit, UnitEnd,
-};
+use crate::store::{Cause, End, Filter, Job, NewDelivery, Retention, Settle, Settled, SplitOff, Store as _, TaggedAnswer, Unit, UnitEnd};
 use crate::transport::{Body, Payload};
 
 /// The store, and what it is to look like.
@@ -54,8 +52,7 @@ impl Both {
         match op {
             Op::Journal { source, cursor, events } => {
                 let (source, cursor) = (format!("source {source}"), cursor.map(|cursor| cursor.to_string()));
-                let events: Vec<(String, Vec<String>)> =
-                    events.iter().map(|(n, entries)| (id(*n), entries.iter().map(|n| entry(*n)).collect())).collect();
+                let events: Vec<(String, Vec<String>)> = events.iter().map(|(n, entries)| (id(*n), entries.iter().map(|n| entry(*n)).collect())).collect();
                 let expected = model.journal(&source, cursor.as_deref(), &events);
                 let new = events.iter().map(|(id, entries)| new_event(id, &entries.iter().map(String::as_str).collect::<Vec<_>>()));
                 let new = new.collect();
@@ -86,7 +83,18 @@ impl Both {
                 let number = self.pick(*unit, 1, waiting);
                 let of = self.model.units.get(&number).cloned();
                 let (event, of) = of.map_or((1, entry(0)), |unit| (unit.event, unit.entry));
-                let unit = Unit { id: number, event, entry: of.clone(), order: "b".into(), job: Job::Report, made_ms: 0, attempts: 0, failed: 0, waited: 0, due_ms: 0 };
+                let unit = Unit {
+                    id: number,
+                    event,
+                    entry: of.clone(),
+                    order: "b".into(),
+                    job: Job::Report,
+                    made_ms: 0,
+                    attempts: 0,
+                    failed: 0,
+                    waited: 0,
+                    due_ms: 0,
+                };
                 let (state, end) = match end {
                     0..=2 => ("sent", End::Sent),
                     3 => ("skipped", End::Skipped("mode".into())),
@@ -102,7 +110,19 @@ impl Both {
                     let of = of.clone();
                     new.push(NewDelivery { entry: of, lane: lane.clone(), supersede: supersede.clone(), tag: tag.clone(), ..new_delivery(&text) });
                     let entry = String::new();
-                    expected.push(model::Delivery { event, unit: number, entry, lane, supersede, tag, text, state: "waiting", attempts: 0, lines: 0, why: None });
+                    expected.push(model::Delivery {
+                        event,
+                        unit: number,
+                        entry,
+                        lane,
+                        supersede,
+                        tag,
+                        text,
+                        state: "waiting",
+                        attempts: 0,
+                        lines: 0,
+                        why: None,
+                    });
                 }
                 let writes: Vec<_> = writes.iter().map(|(key, value)| (key.to_string(), value.map(|value| value.to_string()))).collect();
                 let expected = self.model.end(number, state, expected, &writes);
@@ -127,16 +147,29 @@ impl Both {
                     How::Dead => Settle::Dead("refused".into()),
                     How::Retry { left } => Settle::Retry { due_ms: 7, why: "busy".into(), payload: left.map(|left| payload(&left)) },
                 };
-                let ended = ["delivered", "superseded", "dead", ""][match how { How::Delivered => 0, How::Superseded(_) => 1, How::Dead => 2, How::Retry { .. } => 3 }];
+                let ended = ["delivered", "superseded", "dead", ""][match how {
+                    How::Delivered => 0,
+                    How::Superseded(_) => 1,
+                    How::Dead => 2,
+                    How::Retry { .. } => 3,
+                }];
                 let answer = (!ended.is_empty()).then(|| TaggedAnswer { status: 0, headers: vec![], body: String::new(), ended: ended.into() });
                 let whole = self.model.deliveries.get(&number).cloned();
-                let split = whole.iter().flat_map(|whole| parts.iter().map(move |delivered| SplitOff {
-                    of: NewDelivery { entry: whole.entry.clone(), lane: whole.lane.clone(), supersede: whole.supersede.clone(), tag: whole.tag.clone(), ..new_delivery(&whole.text) },
-                    event: whole.event,
-                    payload: payload("part"),
-                    title: "part".into(),
-                    dead: (!delivered).then(|| "no".to_owned()),
-                }));
+                let split = whole.iter().flat_map(|whole| {
+                    parts.iter().map(move |delivered| SplitOff {
+                        of: NewDelivery {
+                            entry: whole.entry.clone(),
+                            lane: whole.lane.clone(),
+                            supersede: whole.supersede.clone(),
+                            tag: whole.tag.clone(),
+                            ..new_delivery(&whole.text)
+                        },
+                        event: whole.event,
+                        payload: payload("part"),
+                        title: "part".into(),
+                        dead: (!delivered).then(|| "no".to_owned()),
+                    })
+                });
                 let settled = Settled { delivery: number, attempt: attempt.then(|| line("x")), settle, split: split.collect(), answer };
                 let expected = self.model.settle(number, &how, *attempt, &parts);
                 let done = async move { format!("{:?}", store.settle(settled).await.unwrap().map(|unit| unit.id)) };

@@ -26,8 +26,12 @@ async fn what_ended_long_ago_goes_with_all_that_belongs_to_it() {
     store.journal("main", None, vec![new_event("main/unseen", &["mail"])]).await.unwrap();
     store.journal("main", None, vec![new_event("main/nobody's", &[])]).await.unwrap();
     let late = send(&store, "main/late", vec![new_delivery("late")]).await;
-    place.run("UPDATE events SET journalled_ms = journalled_ms - 3600000; UPDATE units SET ended_ms = ended_ms - 3600000; \
-               UPDATE deliveries SET ended_ms = ended_ms - 3600000").await;
+    place
+        .run(
+            "UPDATE events SET journalled_ms = journalled_ms - 3600000; UPDATE units SET ended_ms = ended_ms - 3600000; \
+               UPDATE deliveries SET ended_ms = ended_ms - 3600000",
+        )
+        .await;
     store.settle(settled(late[0].id, Settle::Dead("expired".into()))).await.unwrap();
     delivered(&store, "main/new").await;
 

@@ -33,14 +33,38 @@ pub(super) enum Write {
 
 /// What has a transaction of its own.
 pub(super) enum Alone {
-    Redeliver { id: i64, expires_ms: i64, why: String, reply: Reply<bool> },
-    Drop { id: i64, why: String, reply: Reply<bool> },
-    Nudged { busy: Vec<i64>, reply: Reply<Vec<Nudged>> },
-    Remove { events: Vec<i64>, ended_before: i64, reply: Reply<(u64, u64)> },
-    Forget { before: i64, reply: Reply<u64> },
-    Close { reply: Reply<()> },
+    Redeliver {
+        id: i64,
+        expires_ms: i64,
+        why: String,
+        reply: Reply<bool>,
+    },
+    Drop {
+        id: i64,
+        why: String,
+        reply: Reply<bool>,
+    },
+    Nudged {
+        busy: Vec<i64>,
+        reply: Reply<Vec<Nudged>>,
+    },
+    Remove {
+        events: Vec<i64>,
+        ended_before: i64,
+        reply: Reply<(u64, u64)>,
+    },
+    Forget {
+        before: i64,
+        reply: Reply<u64>,
+    },
+    Close {
+        reply: Reply<()>,
+    },
     #[cfg(test)]
-    Pages { most: u32, reply: Reply<()> },
+    Pages {
+        most: u32,
+        reply: Reply<()>,
+    },
 }
 
 type Reply<T> = oneshot::Sender<Result<T>>;

@@ -6,10 +6,10 @@ use sqlx::{Executor as _, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::failed;
 use super::super::rows::{DELIVERY, delivery, get};
-use super::{Next, transaction};
 use super::plan::take;
 use super::standing::among;
 use super::statements::{ROWS, insert_units};
+use super::{Next, transaction};
 use crate::store::{Delivery, Job, Nudged, Result, TaggedAnswer, Unit, now_ms};
 
 /// Puts a delivery that has ended back, with a note for the host. False: it has not ended.

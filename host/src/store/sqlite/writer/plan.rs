@@ -7,9 +7,7 @@ use super::super::rows::text;
 use super::standing::Standing;
 use super::{Next, Write};
 use crate::event::Event;
-use crate::store::{
-    AttemptLine, Cause, Delivery, End, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, Unit, UnitEnd, now_ms,
-};
+use crate::store::{AttemptLine, Cause, Delivery, End, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, Unit, UnitEnd, now_ms};
 use crate::transport::Payload;
 
 /// Rows to be written.
