@@ -56,7 +56,7 @@ impl Cache {
     fn path(&self, engine: &Engine, name: &str) -> PathBuf {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};
         let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
+        (engine.precompile_compatibility_hash(), super::direct::VERSION).hash(&mut hasher);
         self.folder.join(format!("{name}-{:016x}.cwasm", hasher.finish()))
     }
 

@@ -161,7 +161,7 @@ impl Reporter {
         let Kind::Reporter(plain) = &self.loaded.kind else {
             return Ran::refused(RunError::Misuse("it is a formatter".into()));
         };
-        let pre = snapshot.as_deref().map_or(plain, |snapshot| &snapshot.pre);
+        let code = snapshot.as_deref().map_or(plain, |snapshot| &snapshot.code);
         let phase = if snapshot.is_some() { Phase::Report } else { Phase::Configure };
         let mut store = store(&self.loaded, &self.limits, phase);
         let call = store.data_mut();
@@ -172,9 +172,9 @@ impl Reporter {
         call.budget.sends = call.budget.sends.saturating_sub(sent);
         let settings = self.settings.clone();
         let work = async |store: &mut Store<Call>| {
-            let instance = pre.instantiate_async(&mut *store).await?;
+            let instance = code.instantiate(&mut *store).await?;
             if store.data().phase == Phase::Configure {
-                let configured = instance.reporter_host_reporter_component().call_configure(&mut *store, &settings).await?;
+                let configured = code.component(&mut *store, &instance)?.call_configure(&mut *store, &settings).await?;
                 if let Err(problems) = configured {
                     let said: Vec<String> = problems.into_iter().map(|it| format!("{}: {}", it.at, it.message)).collect();
                     return Ok(Err(reporting::Failure { message: said.join("; "), again: false }));
@@ -182,7 +182,8 @@ impl Reporter {
                 store.data_mut().phase = Phase::Report;
             }
             let event = store.data_mut().lend(EventHandle(occasion.details))?;
-            export(instance.reporter_host_reporter_reporting(), store, event).await
+            let reporting = code.reporting(&mut *store, &instance)?;
+            export(&reporting, store, event).await
         };
         let answer = bounded(&mut store, self.loaded.wasi, &self.limits, work).await;
         let answer = answer.and_then(|answer| match answer {
@@ -202,9 +203,9 @@ impl Loaded {
     pub async fn describe(&self, limits: &Limits) -> Result<String, RunError> {
         let mut store = store(self, limits, Phase::Configure);
         bounded(&mut store, self.wasi, limits, async |store: &mut Store<Call>| match &self.kind {
-            Kind::Reporter(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                instance.reporter_host_reporter_component().call_describe(store).await
+            Kind::Reporter(code) => {
+                let instance = code.instantiate(&mut *store).await?;
+                code.component(&mut *store, &instance)?.call_describe(store).await
             }
             Kind::Formatter(pre) => {
                 let instance = pre.instantiate_async(&mut *store).await?;
@@ -223,9 +224,9 @@ impl Loaded {
         let settings = settings.to_string();
         let problem = |at, message| Problem { at: shortened(at), message: shortened(message) };
         let answer = bounded(&mut store, self.wasi, limits, async |store: &mut Store<Call>| match &self.kind {
-            Kind::Reporter(pre) => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                let answer = instance.reporter_host_reporter_component().call_configure(store, &settings).await?;
+            Kind::Reporter(code) => {
+                let instance = code.instantiate(&mut *store).await?;
+                let answer = code.component(&mut *store, &instance)?.call_configure(store, &settings).await?;
                 Ok(match answer {
                     Ok(plan) => Ok(Some(plan)),
                     Err(problems) => Err(problems.into_iter().take(PROBLEMS).map(|it| problem(it.at, it.message)).collect()),
@@ -305,7 +306,7 @@ impl<T> Ran<T> {
 /// A store for one call.
 pub(super) fn store(loaded: &Loaded, limits: &Limits, phase: Phase) -> Store<Call> {
     let engine = match &loaded.kind {
-        Kind::Reporter(pre) => pre.engine(),
+        Kind::Reporter(code) => code.engine(),
         Kind::Formatter(pre) => pre.engine(),
     };
     let mut store = Store::new(engine, call(limits, phase));

@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
+use wasmtime::{AsContextMut, Engine};
 
 use super::cache::Cache;
+use super::direct::direct;
 use super::engine::{Engines, Profile};
+use crate::contract::reporter::exports::reporter_host::reporter::{component, reporting};
 use crate::contract::{Call, formatter, reporter};
 
 /// Interface that both worlds export.
@@ -73,9 +76,44 @@ pub struct Loaded {
 #[derive(Clone)]
 pub enum Kind {
     /// A reporter.
-    Reporter(reporter::ReporterPre<Call>),
+    Reporter(ReporterCode),
     /// A formatter.
     Formatter(formatter::FormatterPre<Call>),
+}
+
+/// A reporter's code. Its exports are looked up one interface at a time: each check of a type costs what a getter does, and
+/// most calls need one interface.
+#[derive(Clone)]
+pub struct ReporterCode {
+    pre: InstancePre<Call>,
+    component: component::GuestIndices,
+    reporting: reporting::GuestIndices,
+}
+
+impl ReporterCode {
+    fn new(pre: InstancePre<Call>) -> wasmtime::Result<Self> {
+        Ok(Self { component: component::GuestIndices::new(&pre)?, reporting: reporting::GuestIndices::new(&pre)?, pre })
+    }
+
+    /// The engine that it was compiled for.
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+
+    /// Makes an instance.
+    pub(super) async fn instantiate(&self, store: impl AsContextMut<Data = Call>) -> wasmtime::Result<Instance> {
+        self.pre.instantiate_async(store).await
+    }
+
+    /// `describe` and `configure`.
+    pub(super) fn component(&self, store: impl AsContextMut, instance: &Instance) -> wasmtime::Result<component::Guest> {
+        self.component.load(store, instance)
+    }
+
+    /// `report` and `answered`.
+    pub(super) fn reporting(&self, store: impl AsContextMut, instance: &Instance) -> wasmtime::Result<reporting::Guest> {
+        self.reporting.load(store, instance)
+    }
 }
 
 /// Loads components.
@@ -157,7 +195,11 @@ impl Loader {
         }
         let engine = self.engines.of(profile);
         let refused = |error| LoadError::Refused(format!("it does not compile: {error:#}"));
-        let code = engine.precompile_component(bytes).map_err(refused)?;
+        // What goes wrong with the shorter way is not the component's fault.
+        let code = match direct(bytes).and_then(|bytes| engine.precompile_component(&bytes).ok()) {
+            Some(code) => code,
+            None => engine.precompile_component(bytes).map_err(refused)?,
+        };
         match self.cache.put(engine, name, &code) {
             Some(component) => Ok(component),
             None => Component::from_binary(engine, bytes).map_err(refused),
@@ -188,7 +230,7 @@ impl Loader {
         reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call).map_err(refused)?;
         let pre = linker.instantiate_pre(component).map_err(refused)?;
         Ok(if has(REPORTING) {
-            Kind::Reporter(reporter::ReporterPre::new(pre).map_err(refused)?)
+            Kind::Reporter(ReporterCode::new(pre).map_err(refused)?)
         } else {
             Kind::Formatter(formatter::FormatterPre::new(pre).map_err(refused)?)
         })

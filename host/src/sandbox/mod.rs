@@ -2,6 +2,7 @@
 //! through host calls.
 
 mod cache;
+mod direct;
 mod engine;
 mod instance;
 mod limits;

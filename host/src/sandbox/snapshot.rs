@@ -12,7 +12,7 @@ use wasmtime_wizer::Wizer;
 
 use super::engine::{TICK, base};
 use super::instance::{Reporter, call, guard};
-use super::load::{Kind, Loaded, Loader, hex};
+use super::load::{Kind, Loaded, Loader, ReporterCode, hex};
 use crate::contract::{Call, Meter, Phase, reporter};
 
 /// The function that a snapshot is taken after.
@@ -30,7 +30,7 @@ pub struct Snapshots {
 
 /// A configured component.
 pub struct Snapshot {
-    pub(super) pre: reporter::ReporterPre<Call>,
+    pub(super) code: ReporterCode,
     /// Its place among [`MOST`], given back with it.
     _place: Arc<()>,
 }
@@ -57,8 +57,8 @@ impl Snapshots {
         let Ok(place) = self.place() else { return false };
         let Some(found) = loader.compiled(&name(reporter), loaded.profile) else { return false };
         match link(loader, loaded, &found) {
-            Ok(pre) => {
-                reporter.set_snapshot(Some(Snapshot { pre, _place: place }));
+            Ok(code) => {
+                reporter.set_snapshot(Some(Snapshot { code, _place: place }));
                 true
             }
             Err(_) => false,
@@ -82,8 +82,8 @@ impl Snapshots {
                 answer.send(frozen).ok();
             })
             .map_err(|error| SnapshotError::Refused(error.to_string()))?;
-        let pre = made.await.unwrap_or_else(|_| Err(SnapshotError::Refused("freezing it was given up".into())))?;
-        reporter.set_snapshot(Some(Snapshot { pre, _place: place }));
+        let code = made.await.unwrap_or_else(|_| Err(SnapshotError::Refused("freezing it was given up".into())))?;
+        reporter.set_snapshot(Some(Snapshot { code, _place: place }));
         Ok(())
     }
 
@@ -100,14 +100,14 @@ fn name(reporter: &Reporter) -> String {
     format!("snapshot-{}", hex(&Sha256::digest(format!("{}\n{settings}", loaded.hash))))
 }
 
-fn link(loader: &Loader, loaded: &Loaded, component: &Component) -> Result<reporter::ReporterPre<Call>, SnapshotError> {
+fn link(loader: &Loader, loaded: &Loaded, component: &Component) -> Result<ReporterCode, SnapshotError> {
     match loader.link(component, loaded.profile).map_err(|error| SnapshotError::Refused(error.to_string()))? {
-        Kind::Reporter(pre) => Ok(pre),
+        Kind::Reporter(code) => Ok(code),
         Kind::Formatter(_) => Err(SnapshotError::Refused("it is a formatter".into())),
     }
 }
 
-fn freeze(loader: &Loader, reporter: &Reporter) -> Result<reporter::ReporterPre<Call>, SnapshotError> {
+fn freeze(loader: &Loader, reporter: &Reporter) -> Result<ReporterCode, SnapshotError> {
     let refused = |error: &dyn std::fmt::Display| SnapshotError::Refused(error.to_string());
     let (loaded, settings, limits) = reporter.parts();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| refused(&error))?;

@@ -120,13 +120,17 @@ fn character(c: char, out: &mut String) {
     out.push(')');
     let bytes = c.to_string().into_bytes();
     out.push('|');
-    bytes.iter().for_each(|byte| drop(write!(out, "%(?:25){{0,2}}(?i:{byte:02x})")));
+    for byte in &bytes {
+        let _ = write!(out, "%(?:25){{0,2}}(?i:{byte:02x})");
+    }
     if c == ' ' {
         out.push_str("|\\+");
     }
     out.push_str(if c == '\\' { "|(?:\\\\){1,4}" } else { "|" });
     if c != '\\' {
-        bytes.iter().for_each(|byte| drop(write!(out, "\\x{byte:02x}")));
+        for byte in &bytes {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
     }
     out.push(')');
 }
