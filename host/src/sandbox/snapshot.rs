@@ -108,6 +108,13 @@ fn link(loader: &Loader, loaded: &Loaded, component: &Component) -> Result<Repor
 }
 
 fn freeze(loader: &Loader, reporter: &Reporter) -> Result<ReporterCode, SnapshotError> {
+    let (loaded, ..) = reporter.parts();
+    let component = loader.component(&frozen(reporter)?, &name(reporter), loaded.profile).map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    link(loader, loaded, &component)
+}
+
+/// The component of a reporter with the memory that `configure` leaves.
+fn frozen(reporter: &Reporter) -> Result<Vec<u8>, SnapshotError> {
     let refused = |error: &dyn std::fmt::Display| SnapshotError::Refused(error.to_string());
     let (loaded, settings, limits) = reporter.parts();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| refused(&error))?;
@@ -146,8 +153,7 @@ fn freeze(loader: &Loader, reporter: &Reporter) -> Result<ReporterCode, Snapshot
     if !matches!(answer.first(), Some(Val::Result(Ok(_)))) {
         return Err(SnapshotError::NotConfigured);
     }
-    let component = loader.component(&bytes, &name(reporter), loaded.profile).map_err(|error| refused(&error))?;
-    link(loader, loaded, &component)
+    Ok(bytes)
 }
 
 /// A text as a literal of WAVE, the language of calls.
@@ -171,8 +177,23 @@ fn wave(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::sandbox::direct::direct;
+    use crate::sandbox::{Engines, Limits, Profile};
+
     #[test]
     fn settings_survive_as_a_literal() {
-        assert_eq!(super::wave("{\"a\":\"\\n\u{1}ü\"}"), "\"{\\\"a\\\":\\\"\\\\n\\u{1}ü\\\"}\"");
+        assert_eq!(wave("{\"a\":\"\\n\u{1}ü\"}"), "\"{\\\"a\\\":\\\"\\\\n\\u{1}ü\\\"}\"");
+    }
+
+    #[test]
+    fn a_snapshot_is_as_direct_as_what_it_was_made_of() {
+        let cache = tempfile::tempdir().unwrap();
+        let loader = Loader::new(Engines::start().unwrap(), cache.path().to_owned()).unwrap();
+        let limits = Limits::default();
+        let built_in = reporter_bundle::find("HttpStatusPush").unwrap();
+        let loaded = loader.bytes(built_in.component, u64::MAX, Profile::Small).unwrap();
+        let reporter = Reporter::new(loaded, &serde_json::json!({"serverUrl": "https://example.org/"}), limits).unwrap();
+        assert!(direct(&frozen(&reporter).unwrap()).is_some());
     }
 }
