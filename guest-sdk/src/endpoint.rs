@@ -178,6 +178,17 @@ impl BaseUrl {
         Ok(Self { url: url.into(), query })
     }
 
+    /// The base URL of an API: the setting at `at`, or `default`; without a slash at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`BaseUrl::parse`], and a query.
+    pub fn api(setting: Option<&str>, default: &str, at: &str) -> Result<Self, Problems> {
+        let base = setting.map(str::trim).filter(|base| !base.is_empty()).unwrap_or(default);
+        let url = Self::parse(base.trim_end_matches('/'), at)?;
+        if url.query.is_empty() { Ok(url) } else { Err(Problems::at(at, format!("an API's base URL has no query: write {}", url.url))) }
+    }
+
     /// The settings of an endpoint of kind `http`.
     pub fn endpoint(&self, auth: Option<&Auth>, http: &HttpSettings) -> Map<String, Value> {
         let mut endpoint = Map::new();

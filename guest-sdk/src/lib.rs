@@ -53,15 +53,19 @@ mod jinja;
 pub mod kinds;
 pub mod message;
 pub mod missing;
+pub mod notice;
 pub mod percent;
 pub mod services;
 pub mod settings;
 pub mod slot;
 pub mod smtp;
+pub mod subject;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod title;
 pub mod want;
+pub mod watched;
 pub mod worker;
 
 pub use component::{Formatter, Reporter};

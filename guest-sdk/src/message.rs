@@ -134,6 +134,14 @@ const DEFAULTS: Defaults = Defaults {
     variables: &VARIABLES,
 };
 
+/// The same, for a telephone's screen.
+const SHORT: Defaults = Defaults {
+    plain: include_str!("message/short.txt"),
+    html: include_str!("message/short.html"),
+    names: &["default_notification.txt"],
+    variables: &VARIABLES,
+};
+
 impl MessageFormatter {
     /// Compiles the setting `messageFormatter`. `additional`: whether a component fills the slot `context`.
     ///
@@ -141,11 +149,24 @@ impl MessageFormatter {
     ///
     /// Everything wrong in it.
     pub fn compile(setting: Option<Slot<MessageFormatterSettings>>, additional: bool) -> Result<Self, Problems> {
+        Self::with_defaults(setting, additional, DEFAULTS, TemplateType::Plain)
+    }
+
+    /// The same for a reporter of short messages; `kind` is that of its default text.
+    ///
+    /// # Errors
+    ///
+    /// Everything wrong in it.
+    pub fn compile_short(setting: Option<Slot<MessageFormatterSettings>>, kind: TemplateType) -> Result<Self, Problems> {
+        Self::with_defaults(setting, false, SHORT, kind)
+    }
+
+    fn with_defaults(setting: Option<Slot<MessageFormatterSettings>>, additional: bool, defaults: Defaults, kind: TemplateType) -> Result<Self, Problems> {
         let at = "/messageFormatter";
         let settings = match setting {
             Some(Slot::Component) => return Ok(Self { how: How::Component, want: Want::default(), additional }),
             Some(Slot::Own(settings)) => settings,
-            None => MessageFormatterSettings::default(),
+            None => MessageFormatterSettings { template_type: kind, ..MessageFormatterSettings::default() },
         };
         let wanted = WantSettings {
             want_properties: settings.want_properties,
@@ -165,7 +186,7 @@ impl MessageFormatter {
             template_type: settings.template_type,
             ctx: settings.ctx,
         };
-        let templates = match Templates::compile(templates, DEFAULTS, at) {
+        let templates = match Templates::compile(templates, defaults, at) {
             Ok(templates) => templates,
             Err(found) => {
                 problems.0.extend(found.0);
@@ -365,8 +386,14 @@ const STYLES: [(u8, &str); 7] = [
 
 /// The projects of the source stamps, or the master's title.
 pub fn projects(stamps: &[serde_json::Value], master: &MasterInfo) -> String {
+    let projects = projects_of(stamps);
+    if projects.is_empty() { master.title.clone() } else { projects.join(", ") }
+}
+
+/// The projects of the source stamps, sorted and unique.
+pub fn projects_of(stamps: &[serde_json::Value]) -> Vec<String> {
     let projects: BTreeSet<String> = stamps.iter().map(|stamp| text(&stamp["project"])).filter(|project| !project.is_empty()).collect();
-    if projects.is_empty() { master.title.clone() } else { projects.into_iter().collect::<Vec<_>>().join(", ") }
+    projects.into_iter().collect()
 }
 
 /// What was detected, in Buildbot's words; `previous` is asked only if the mode makes a difference.

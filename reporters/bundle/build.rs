@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 use reporter_componentize::{Error, Guests, Target, encode, give_up};
 
 /// Documented name (also the folder) and package of every reporter that is built in.
-const BUILT_IN: &[(&str, &str)] = &[("GitHubStatusPush", "github-status-push"), ("HttpStatusPush", "http-status-push"), ("MailNotifier", "mail-notifier")];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("GitHubStatusPush", "github-status-push"),
+    ("HipchatStatusPush", "hipchat-status-push"),
+    ("HttpStatusPush", "http-status-push"),
+    ("MailNotifier", "mail-notifier"),
+    ("PushjetNotifier", "pushjet-notifier"),
+    ("PushoverNotifier", "pushover-notifier"),
+    ("ZulipStatusPush", "zulip-status-push"),
+];
 
 /// Example formatters that the quickstart uses: `component = "example:headline"`.
 const EXAMPLES: &[(&str, &str)] = &[("example:headline", "headline")];

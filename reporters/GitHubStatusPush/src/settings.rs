@@ -57,12 +57,7 @@ impl Settings {
     /// Checks everything, and makes the reporter and its plan.
     pub fn compile(self) -> Result<(GitHubStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
-        let base = self.base_url.as_deref().filter(|base| !base.is_empty()).unwrap_or(GITHUB);
-        let mut url = problems.take(BaseUrl::parse(base.trim().trim_end_matches('/'), "/baseURL"));
-        if !url.query.is_empty() {
-            problems.add("/baseURL", format!("an API's base URL has no query: write {}", url.url));
-        }
-        url.query.clear();
+        let url = problems.take(BaseUrl::api(self.base_url.as_deref(), GITHUB, "/baseURL"));
         let filter = problems.take(FilterSettings { builders: self.builders, tags: self.tags, ..FilterSettings::default() }.compile(&[]));
         let events = problems.take(self.events.compile(&EVENTS, &EVENTS));
         let context = match self.context {

@@ -1,11 +1,11 @@
-//! `extraHeaders` and the subject.
+//! `extraHeaders`.
 
 use std::collections::BTreeMap;
 
 use reporter_sdk::interpolate::Values;
-use reporter_sdk::percent::FormatError;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
+use reporter_sdk::subject::one_line;
 
 /// Headers that are made from other settings, or by the host.
 const MADE: [&str; 12] = ["from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "sender", "auto-submitted", "return-path", "received"];
@@ -68,79 +68,9 @@ fn refuse(name: &str) -> Option<String> {
     }
 }
 
-/// Line breaks as blanks.
-pub fn one_line(text: &str) -> String {
-    if text.contains(char::is_control) { text.split(char::is_control).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ") } else { text.to_owned() }
-}
-
-/// The compiled `subject`: text and keys.
-#[derive(Debug)]
-pub struct SubjectFormat(String);
-
-/// What a subject's keys are worth.
-pub struct SubjectValues<'a> {
-    pub builder: &'a str,
-    pub result: &'a str,
-    pub title: &'a str,
-}
-
-const DEFAULT: &str = "Buildbot %(result)s in %(title)s on %(builder)s";
-
-impl SubjectFormat {
-    /// Compiles.
-    ///
-    /// # Errors
-    ///
-    /// Line breaks, and keys that there are not.
-    pub fn compile(subject: Option<String>) -> Result<Self, Problems> {
-        let subject = subject.unwrap_or_else(|| DEFAULT.into());
-        if subject.contains(['\n', '\r']) {
-            return Err(Problems::at("/subject", "a subject is one line: take the line breaks out"));
-        }
-        let format = Self(subject);
-        let any = SubjectValues { builder: "", result: "", title: "" };
-        format.try_render(&any).map_err(|error| Problems::at("/subject", error.to_string()))?;
-        Ok(format)
-    }
-
-    /// The subject.
-    ///
-    /// # Errors
-    ///
-    /// None that `compile` would not have found.
-    pub fn render(&self, values: &SubjectValues<'_>) -> Result<String, Failure> {
-        self.try_render(values).map_err(|error| Failure::for_good(format!("subject: {error}")))
-    }
-
-    fn try_render(&self, values: &SubjectValues<'_>) -> Result<String, FormatError> {
-        if !self.0.contains("%(") {
-            return Ok(self.0.clone());
-        }
-        reporter_sdk::percent::format(&self.0, &|key| match key {
-            "builder" => Ok(values.builder.into()),
-            "result" => Ok(values.result.into()),
-            "title" | "projectName" => Ok(values.title.into()),
-            _ => Err(format!("there is no %({key})s: there are builder, result, title and projectName")),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn subjects() {
-        let values = SubjectValues { builder: "linux", result: "failure", title: "CI" };
-        for (subject, expected) in
-            [(None, "Buildbot failure in CI on linux"), (Some("100%"), "100%"), (Some("%(builder)-8s|%(projectName)s %%"), "linux   |CI %")]
-        {
-            assert_eq!(SubjectFormat::compile(subject.map(Into::into)).unwrap().render(&values).unwrap(), expected);
-        }
-        for subject in ["a\nb", "%(bulder)s", "%(builder)s 5%"] {
-            assert_eq!(SubjectFormat::compile(Some(subject.into())).unwrap_err().0[0].at, "/subject");
-        }
-    }
 
     #[test]
     fn header_names() {

@@ -13,12 +13,14 @@ use reporter_sdk::missing::MissingWorkerFormatter;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
 use reporter_sdk::slot::Slot;
-use reporter_sdk::{results, smtp};
+use reporter_sdk::smtp;
+use reporter_sdk::subject::{About, SubjectFormat, one_line};
+use reporter_sdk::watched::WatchedWorkers;
 use serde_json::{Value, json};
 
-use headers::{Headers, SubjectFormat, SubjectValues, one_line};
+use headers::Headers;
 use recipients::{Envelope, Recipients, Subject};
-pub use settings::{AddLogs, Lookup, Settings, WatchedWorkers};
+pub use settings::{AddLogs, Lookup, Settings};
 
 /// The reporter, configured.
 #[derive(Debug)]
@@ -166,19 +168,14 @@ impl MailNotifier {
         }
         let Some(first) = chosen.first().and_then(|n| builds.get(*n)) else { return skip("there is no build") };
         let message = self.message.or_plain(event, chosen, mode, is_buildset)?;
-        let result = if is_buildset { event.buildset().and_then(|set| set["results"].as_u64()).and_then(|r| u8::try_from(r).ok()) } else { first.results() };
-        let builder = if is_buildset { "whole buildset".to_owned() } else { first.builder() };
+        let about = About::of(event, first, is_buildset);
         let subject = match &message.subject {
             Some(subject) => subject.clone(),
-            None => self.subject.render(&SubjectValues { builder: &builder, result: results::name(result), title: &event.master().title })?,
-        };
-        let about = match first.number().filter(|_| !is_buildset) {
-            Some(number) => format!("{} of build {number} on {builder}", results::name(result)),
-            None => format!("{} of {builder}", results::name(result)),
+            None => self.subject.about(&about, &event.master().title)?,
         };
         let headers = self.headers.render(first)?;
         let attachments = self.attachments(chosen.iter().filter_map(|n| builds.get(*n)), chosen.len() > 1);
-        self.send(message, subject, envelope, headers, attachments, &about);
+        self.send(message, subject, envelope, headers, attachments, &about.title);
         Ok(Outcome::Sent)
     }
 
