@@ -152,13 +152,18 @@ impl MessageFormatter {
         Self::with_defaults(setting, additional, DEFAULTS, TemplateType::Plain)
     }
 
-    /// The same for a reporter of short messages; `kind` is that of its default text.
+    /// The same for a reporter of short messages; `kind` is that of its default text. As in Buildbot, a `messageFormatter` that
+    /// names no template has the long text.
     ///
     /// # Errors
     ///
     /// Everything wrong in it.
     pub fn compile_short(setting: Option<Slot<MessageFormatterSettings>>, kind: TemplateType) -> Result<Self, Problems> {
-        Self::with_defaults(setting, false, SHORT, kind)
+        let short = match &setting {
+            Some(Slot::Own(settings)) => settings.template_filename.as_deref().is_some_and(|name| SHORT.names.contains(&name)),
+            _ => true,
+        };
+        Self::with_defaults(setting, false, if short { SHORT } else { DEFAULTS }, kind)
     }
 
     fn with_defaults(setting: Option<Slot<MessageFormatterSettings>>, additional: bool, defaults: Defaults, kind: TemplateType) -> Result<Self, Problems> {

@@ -308,7 +308,10 @@ fn as_then(rows: &mut BTreeMap<String, Rows>, told: &Message, all: &[Message], n
 
 fn recorded(path: &Path) -> Result<Option<Recorded>, String> {
     let mut whole = json(path)?;
-    let reporter = whole["reporter"].as_str().unwrap_or_default().to_owned();
+    // Named by the path that it went to; where several share one, as Pushover's do, by who sent it.
+    let path_name = whole["reporter"].as_str().unwrap_or_default();
+    let sender = whole["attribution"]["reporter"].as_str().filter(|sender| sender.strip_prefix(path_name).is_some_and(|rest| rest.starts_with('-')));
+    let reporter = sender.unwrap_or(path_name).to_owned();
     // Long bodies are packed beside; a reporter that is covered has none (README).
     let key = array(&whole["attribution"]["key"]).iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect::<Vec<_>>();
     let event = (!key.is_empty()).then(|| key.join("/"));

@@ -47,6 +47,17 @@ pub fn facts(recorded: &str, html: bool) -> Vec<String> {
     facts
 }
 
+/// What the recorded default notification tells: one line of HTML.
+pub fn of_notification(recorded: &str) -> Vec<String> {
+    let between = |before: &str, after: &str| recorded.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map(|(fact, _)| fact);
+    let detected = between("\">", "</a>").map(result).unwrap_or_default();
+    let mut facts = vec![detected.to_owned()];
+    for (before, after) in [("href=\"", "\""), ("<i>", "</i>"), ("while building ", " on "), (" on ", ".")] {
+        facts.extend(between(before, after).filter(|fact| !fact.starts_with('<')).map(str::to_owned));
+    }
+    facts
+}
+
 /// The result in our words.
 fn result(detected: &str) -> &'static str {
     let says = |words: &str| detected.contains(words);

@@ -9,18 +9,15 @@ use reporter_host_tests::real::{Real, problems};
 
 /// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
 /// as the host itself proposes.
-const NOT_YET: [(&str, &str); 11] = [
+const NOT_YET: [(&str, &str); 8] = [
     ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
     ("BitbucketStatusPush", "OAuth with keys is not built in"),
     ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
     ("GerritVerifyStatusPush", "reviews are not built in"),
     ("GitHubCommentPush", "comments on pull requests are not built in"),
     ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
-    ("HipchatStatusPush", "chat services are not built in"),
     ("IRC", "conversations, which the contract drafts as unstable"),
-    ("PushoverNotifier", "pushes to people are not built in"),
     ("TelegramBot", "conversations, which the contract drafts as unstable"),
-    ("ZulipStatusPush", "chat services are not built in"),
 ];
 
 fn root() -> PathBuf {

@@ -103,7 +103,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 
 /// How long the remote asks to be left alone, in its dialect: `Retry-After` in seconds or as a date (RFC 9110,
 /// 10.2.3), `X-RateLimit-Reset` as a time (GitHub, Zulip) or in seconds, `RateLimit-Reset` in seconds or as a time (GitLab),
-/// `retry_after` in the body (Discord), or below `parameters` (Telegram).
+/// `X-Limit-App-Reset` as a time (Pushover), `retry_after` in the body (Discord), or below `parameters` (Telegram).
 fn asked(answer: &Answer, now: i64) -> Option<Duration> {
     let seconds = retry_after(answer, now).or_else(|| reset(answer, now)).or_else(|| in_body(answer))?;
     if !seconds.is_finite() || seconds < 0.0 {
@@ -125,7 +125,7 @@ fn reset(answer: &Answer, now: i64) -> Option<f64> {
     if header(answer, "x-ratelimit-remaining").is_some_and(|left| left != "0") {
         return None;
     }
-    let value = header(answer, "x-ratelimit-reset").or_else(|| header(answer, "ratelimit-reset"))?;
+    let value = ["x-ratelimit-reset", "ratelimit-reset", "x-limit-app-reset"].iter().find_map(|name| header(answer, name))?;
     let number: f64 = value.parse().ok()?;
     // A number of this size is a time and not a duration.
     if number > 1e9 { Some(until(number as i64, now)) } else { Some(number) }
@@ -212,6 +212,7 @@ mod tests {
         assert_eq!(pause(503, &[("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT")], ""), Some(60.0));
         assert_eq!(pause(403, &[reset, ("x-ratelimit-reset", &soon)], ""), Some(90.0));
         assert_eq!(pause(429, &[("ratelimit-reset", "12")], ""), Some(12.0));
+        assert_eq!(pause(429, &[("x-limit-app-reset", &soon)], ""), Some(90.0));
         assert_eq!(pause(429, &[], r#"{"retry_after": 0.5}"#), Some(0.5));
         assert_eq!(pause(429, &[], r#"{"ok": false, "parameters": {"retry_after": 33}}"#), Some(33.0));
         assert_eq!(pause(403, &[], "You have exceeded a secondary rate limit"), Some(60.0));

@@ -34,6 +34,9 @@ pub struct Settings {
     /// Builder → id or mail address of the person who is told
     #[serde(default)]
     builder_user_map: Table,
+    /// Accepted; Buildbot never looked at it
+    #[serde(default, rename = "event_messages")]
+    _event_messages: Table,
     /// Where messages go, from a component instead of the maps
     #[serde(default, rename = "getRecipientList")]
     #[schemars(extend("x-slot" = "chat-recipients"))]

@@ -101,11 +101,14 @@ fn project(build: &Build) -> String {
 }
 
 fn server(endpoint: &str) -> Result<BaseUrl, Problems> {
-    // As the page writes it.
-    if let Some((organization, host)) = endpoint.rsplit_once("://").map_or(endpoint, |(_, rest)| rest).split_once('@') {
-        return Err(Problems::at("/endpoint", format!("this is no address of a server: write https://{organization}.{}", host.trim_end_matches('/'))));
+    // The page's example has the organization before an @; there is only one address that this can mean.
+    let rest = endpoint.trim().rsplit_once("://").map_or(endpoint.trim(), |(_, rest)| rest).trim_end_matches('/');
+    match rest.split_once('@') {
+        Some((organization, "zulipchat.com")) if !organization.contains([':', '/']) => {
+            BaseUrl::api(Some(&format!("https://{organization}.zulipchat.com")), "", "/endpoint")
+        }
+        _ => BaseUrl::api(Some(endpoint), "", "/endpoint"),
     }
-    BaseUrl::api(Some(endpoint), "", "/endpoint")
 }
 
 reporter_sdk::export_reporter!(ZulipStatusPush);

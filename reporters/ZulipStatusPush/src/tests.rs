@@ -73,8 +73,10 @@ fn only_some_builders_and_events() {
 fn what_is_wrong_is_named() {
     let problem = |endpoint: &str, token: &str| testing::configure::<ZulipStatusPush>(json!({"endpoint": endpoint, "token": token})).unwrap_err().0.remove(0);
     for page in ["your-organization@zulipchat.com", "https://your-organization@zulipchat.com/"] {
-        assert!(problem(page, "t").message.ends_with("write https://your-organization.zulipchat.com"), "{}", problem(page, "t").message);
+        assert_eq!(configure(json!({"endpoint": page})).plan.endpoints[0].settings["base_url"], "https://your-organization.zulipchat.com", "{page}");
     }
+    assert_eq!(problem("https://bot:key@zulipchat.com", "t").at, "/endpoint");
+    assert_eq!(problem("https://bot@zulip.example.org", "t").at, "/endpoint");
     assert_eq!(problem("https://zulip.example.org?x=1", "t").at, "/endpoint");
     assert_eq!(problem("https://zulip.example.org", "").at, "/token");
 }

@@ -9,6 +9,12 @@ use crate::tenant::Entry;
 use crate::tenant::settings::{Settings, SourceKind};
 use crate::transport::EndpointKind;
 
+/// Hosts that the page has as defaults and that are no more: what to write instead.
+const GONE: [(&str, &str); 2] = [
+    ("api.hipchat.com", "HipChat's own service has ended, only a compatible server of your own will answer: write its URL as `endpoint`"),
+    ("api.pushjet.io", "Pushjet's own service has ended, only a compatible server of your own will answer: write its URL as `base_url`"),
+];
+
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(20);
 
@@ -40,8 +46,12 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
         line(name, "events".into(), true, events.join(", "));
         for endpoint in entry.plan.endpoints.values() {
             let part = format!("endpoint {}", endpoint.name);
+            let mut destination = endpoint.destination();
+            if let Some((_, why)) = GONE.iter().find(|(host, _)| destination.contains(host)) {
+                destination = format!("{destination} ({why})");
+            }
             if !connect {
-                line(name, part, true, endpoint.destination());
+                line(name, part, true, destination);
                 continue;
             }
             let vault = service.vault.as_ref();
@@ -50,7 +60,7 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
                 EndpointKind::Smtp(_) => wires.smtp.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
             };
             let (ok, text) = said(answer);
-            line(name, part, ok, format!("{}: {text}", endpoint.destination()));
+            line(name, part, ok, format!("{destination}: {text}"));
         }
     }
     Ok(())

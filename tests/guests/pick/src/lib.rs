@@ -33,7 +33,7 @@ pub struct Pick;
 
 impl Formatter for Pick {
     type Settings = Settings;
-    const SLOTS: &'static [&'static str] = &["payload", "message", "description", "start-description"];
+    const SLOTS: &'static [&'static str] = &["payload", "message", "description", "start-description", "chat-params"];
 
     fn format(settings: &Settings, slot: &str, subjects: Subjects, context: Context) -> Result<Document, String> {
         let members = members(settings, subjects.build()?, &subjects, &context)?;
@@ -69,10 +69,16 @@ fn filled(text: &str, texts: &BTreeMap<String, String>) -> String {
     texts.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
-/// `{ pointer = "/builder/name" }` into the document, `{ say = "summary" }`, or the value itself.
+/// `{ pointer = "/builder/name" }` into the document, with a table `map` of what its values stand for and `else` for the others; `{ say = "summary" }`;
+/// or the value itself.
 fn member(what: &Value, build: &Build, subjects: &Subjects, document: &Value, context: &Context) -> Result<Value, String> {
     if let Some(pointer) = what["pointer"].as_str() {
-        return Ok(document.pointer(pointer).cloned().unwrap_or(Value::Null));
+        let value = document.pointer(pointer).cloned().unwrap_or(Value::Null);
+        return Ok(match what["map"].as_object() {
+            // TOML has no null; what is empty is nothing.
+            Some(map) => Some(map.get(&value.to_string()).unwrap_or(&what["else"])).filter(|value| **value != "").cloned().unwrap_or_default(),
+            None => value,
+        });
     }
     match what["say"].as_str() {
         None => Ok(what.clone()),
