@@ -10,7 +10,9 @@ fn cargo(project: &Path, words: &[&str]) {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new");
     let output =
         Command::new("cargo").args(words).arg("--offline").current_dir(project).env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS").output().unwrap();
-    assert!(output.status.success(), "cargo {words:?}:\n{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo {words:?}:\n{}\n{errors}", String::from_utf8_lossy(&output.stdout));
+    assert!(!errors.contains("Adding "), "its Cargo.lock lacks crates:\n{errors}");
 }
 
 #[test]
