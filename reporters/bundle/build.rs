@@ -6,13 +6,23 @@ use std::path::{Path, PathBuf};
 use reporter_componentize::{Error, Guests, Target, encode, give_up};
 
 /// Documented name (also the folder) and package of every reporter that is built in.
-const BUILT_IN: &[(&str, &str)] = &[("GitHubStatusPush", "github-status-push"), ("HttpStatusPush", "http-status-push"), ("MailNotifier", "mail-notifier")];
+const BUILT_IN: &[(&str, &str)] =
+    &[("GitHubStatusPush", "github-status-push"), ("HttpStatusPush", "http-status-push"), ("IRC", "irc-reporter"), ("MailNotifier", "mail-notifier")];
 
 /// Example formatters that the quickstart uses: `component = "example:headline"`.
 const EXAMPLES: &[(&str, &str)] = &[("example:headline", "headline")];
 
 /// What all of them are made of. Not whole folders where build results or other languages lie in them.
-const SHARED: &[&str] = &["Cargo.toml", "Cargo.lock", "wit/reporter", "guest-sdk/Cargo.toml", "guest-sdk/src", "guest-sdk/formatter-world"];
+const SHARED: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "wit/reporter",
+    "guest-sdk/Cargo.toml",
+    "guest-sdk/src",
+    "guest-sdk/formatter-world",
+    "guest-sdk/reporter-world",
+    "guest-sdk/chat-world",
+];
 
 fn main() {
     if let Err(error) = bundle() {

@@ -85,6 +85,8 @@ pub const MASTER: &[HostKey] = &[
     key("worker_missing_after", Form::Duration, "When a worker counts as missing that went away while the host was; default 1 h."),
     key("most_log_bytes", Form::Size, "How much of one log is read; default 16 MiB."),
     key("verify", Form::Verify, "Whether TLS certificates are verified, or the authorities' PEM file."),
+    key("shutdown_command", Form::Texts, "Program and arguments that begin a clean shutdown, for bots; default: workers are paused."),
+    key("stop_command", Form::Texts, "Program and arguments that end the master at once, for bots."),
 ];
 
 /// `[[inboxes]]`
