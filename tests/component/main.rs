@@ -13,6 +13,7 @@ fn settings_of(reporter: &str) -> Value {
         "MailNotifier" => json!({"fromaddr": "ci@example.org", "extraRecipients": ["list@example.org"], "mode": "all", "addLogs": true}),
         "HttpStatusPush" => json!({"serverUrl": "https://hooks.example.org/in", "wantProperties": true, "wantSteps": true, "wantLogs": true}),
         "GitHubStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
+        "IRC" => json!({"host": "irc.example.org", "nick": "bot", "channels": ["#ci"], "notify_events": ["finished"]}),
         other => panic!("give {other} its settings here, so that it is tested"),
     }
 }
@@ -26,7 +27,9 @@ fn shown(payload: &Payload) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reporter_says_the_same_from_a_snapshot() {
-    let kit = Kit::new();
+    let mut kit = Kit::new();
+    // A bot tells those who asked for it.
+    kit.state.insert("channel/#ci".into(), json!({"notify": ["finished"]}).to_string());
     for built_in in reporter_bundle::all() {
         let loaded = kit.built_in(built_in.name);
         let ready = kit.configure(&loaded, &settings_of(built_in.name)).await.unwrap();

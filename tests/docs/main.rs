@@ -9,7 +9,7 @@ use reporter_host_tests::real::{Real, problems};
 
 /// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
 /// as the host itself proposes.
-const NOT_YET: [(&str, &str); 11] = [
+const NOT_YET: [(&str, &str); 10] = [
     ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
     ("BitbucketStatusPush", "OAuth with keys is not built in"),
     ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
@@ -17,9 +17,8 @@ const NOT_YET: [(&str, &str); 11] = [
     ("GitHubCommentPush", "comments on pull requests are not built in"),
     ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
     ("HipchatStatusPush", "chat services are not built in"),
-    ("IRC", "conversations, which the contract drafts as unstable"),
     ("PushoverNotifier", "pushes to people are not built in"),
-    ("TelegramBot", "conversations, which the contract drafts as unstable"),
+    ("TelegramBot", "updates by polling or a webhook are not built in"),
     ("ZulipStatusPush", "chat services are not built in"),
 ];
 
@@ -60,6 +59,8 @@ fn place(settings: &str) -> tempfile::TempDir {
         ("secrets/smtp", "x"),
         ("secrets/master", "x"),
         ("secrets/inbox", "x"),
+        ("secrets/irc", "x"),
+        ("secrets/ops-key", "x"),
         ("events.jsonl", ""),
         ("conf.d/a.toml", ""),
         ("recording.jsonl", ""),

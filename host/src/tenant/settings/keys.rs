@@ -112,7 +112,7 @@ pub const SERVICE: &[HostKey] = &[
     key("component", Form::Text, "A reporter of your own: path of a WebAssembly component."),
     key("name", Form::Text, "The entry's name; default the reporter's, with a number from the second on."),
     key("masters", Form::Texts, "Names of the masters, inboxes and recordings that it follows; default: all."),
-    key("allow", Form::Texts, "URLs below which it may send: `https://api.github.com`, `smtp://mail.example.org:25`."),
+    key("allow", Form::Texts, "URLs below which it may send: `https://api.github.com`, `smtp://mail.example.org:25`, `irc://irc.example.org:6697`."),
     key("secrets", Form::Own, "Secrets that it may use: a list of names, or a table of names and their endpoints."),
     key("limits", Form::Table(LIMITS), "What one call may use, where it differs from `[limits]`."),
     key("expires_after", Form::Duration, "How long a delivery is of use; default 3 days."),

@@ -358,7 +358,7 @@ impl Session {
             "action" => fold(text).contains(&me),
             _ => private || fold(text).strip_prefix(&me).is_some_and(|rest| rest.starts_with([':', ','])),
         };
-        if !addressed || text.trim().is_empty() || user.is_empty() || !self.patience(host) {
+        if !addressed || text.trim().is_empty() || user.is_empty() || !self.patience(&format!("{user}@{host}")) {
             return None;
         }
         let mut from = json!({"nick": nick, "user": user, "host": host, "prefixes": if private { "" } else { self.rooms.signs(target, nick) }});
@@ -369,13 +369,13 @@ impl Session {
         Some(json!({"kind": kind, "from": from, "target": answer_to, "private": private, "me": self.me, "text": text}))
     }
 
-    /// Whether somebody at this host may say something more.
-    fn patience(&mut self, host: &str) -> bool {
+    /// Whether somebody with this user and host may say something more.
+    fn patience(&mut self, who: &str) -> bool {
         let now = Instant::now();
         if self.talk.len() >= PEOPLE {
             self.talk.retain(|_, (_, last)| now.duration_since(*last) < Duration::from_secs(60));
         }
-        let (tokens, last) = self.talk.entry(host.to_owned()).or_insert((PATIENCE, now));
+        let (tokens, last) = self.talk.entry(who.to_owned()).or_insert((PATIENCE, now));
         *tokens = (*tokens + now.duration_since(*last).as_secs_f64()).min(PATIENCE);
         *last = now;
         if *tokens < 1.0 {
