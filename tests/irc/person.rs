@@ -45,6 +45,7 @@ impl Person {
 
     /// Sends a line as it is.
     pub async fn write(&mut self, line: &str) {
+        eprintln!("{} > {line}", self.nick);
         self.raw(format!("{line}\r\n").as_bytes()).await;
     }
 
@@ -128,7 +129,14 @@ impl Person {
     /// Asks, and hears the answer.
     pub async fn asks(&mut self, bot: &str, target: &str, text: &str) -> String {
         self.say(target, text).await;
-        self.text(bot).await
+        // What others are told comes between.
+        let place = if target.starts_with('#') { target.to_owned() } else { self.nick.clone() };
+        loop {
+            let (_, target, text) = self.hears(bot).await;
+            if target.eq_ignore_ascii_case(&place) {
+                return text;
+            }
+        }
     }
 
     /// Everything seen.
