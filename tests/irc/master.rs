@@ -30,7 +30,6 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     std::fs::write(&file, settings(&source, server.plain, "channels = ['#ci']\nuseColors = false\nauthz = { '!' = 'ann' }\n")).unwrap();
     let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file);
     host.start();
-    std::mem::forget(tempfile::tempdir());let keep = folder.path().to_owned(); std::fs::write("/tmp/w5-where", keep.display().to_string()).unwrap(); std::mem::forget(folder);
     ann.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
     let says = async |ann: &mut Person, what: &str| ann.so(what, |line| line.starts_with(":bbot!") && line.contains(what)).await;
 
@@ -51,11 +50,6 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     assert!(bo.asks("bbot", "bbot", "shutdown now").await.contains("You may not use `shutdown`"));
     assert!(bo.asks("bbot", "bbot", "status one").await.contains("idle"));
 
-    eprintln!("MARK {}", server.log().lines().rev().take(5).collect::<Vec<_>>().join("\n"));
-    bo.join("#ci").await;
-    for n in 0..4 { ann.say("#ci", &format!("bbot: source {n}")).await; tokio::time::sleep(std::time::Duration::from_millis(700)).await; }
-    eprintln!("BO SAW {}", bo.all().lines().rev().take(12).collect::<Vec<_>>().join("\n"));
-    ann.text("bbot").await; eprintln!("STILL HEARS");
     // What no ForceScheduler covers, or takes, is said.
     assert!(ann.asks("bbot", "#ci", "bbot: force build child now").await.contains("No ForceScheduler of the master lists `child`"));
     assert!(ann.asks("bbot", "#ci", "bbot: force build --props=colour=red one now").await.contains("does not take the property colour"));

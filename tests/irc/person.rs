@@ -45,7 +45,6 @@ impl Person {
 
     /// Sends a line as it is.
     pub async fn write(&mut self, line: &str) {
-        eprintln!("{} > {line}", self.nick);
         self.raw(format!("{line}\r\n").as_bytes()).await;
     }
 

@@ -379,6 +379,7 @@ impl Session {
         *tokens = (*tokens + now.duration_since(*last).as_secs_f64()).min(PATIENCE);
         *last = now;
         if *tokens < 1.0 {
+            tracing::info!(who, "says more than is listened to");
             return false;
         }
         *tokens -= 1.0;
