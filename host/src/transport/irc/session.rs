@@ -25,7 +25,7 @@ const NICKSERV: Duration = Duration::from_secs(4);
 /// How long a line may take to be written.
 const WRITE: Duration = Duration::from_secs(30);
 /// Things that somebody may say at once, and then one in each second.
-const PATIENCE: f64 = 10.0;
+const PATIENCE: f64 = 20.0;
 /// People whose talk is counted.
 const PEOPLE: usize = 1_000;
 
