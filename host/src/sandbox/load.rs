@@ -239,16 +239,7 @@ impl Loader {
             let exports = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
             return Err(LoadError::OtherWorld { missing, exports });
         }
-        let mut linker = Linker::<Call>::new(engine);
-        if imports_wasi(component, engine) {
-            wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(refused)?;
-        }
-        reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call).map_err(refused)?;
-        {
-            use crate::contract::chat::reporter_host::reporter::{irc, master};
-            irc::add_to_linker::<_, HasSelf<_>>(&mut linker, |call: &mut Call| call).map_err(refused)?;
-            master::add_to_linker::<_, HasSelf<_>>(&mut linker, |call: &mut Call| call).map_err(refused)?;
-        }
+        let linker = linker(engine, imports_wasi(component, engine)).map_err(refused)?;
         let pre = linker.instantiate_pre(component).map_err(refused)?;
         Ok(if has(REPORTING) {
             Kind::Reporter(ReporterCode::new(pre, has(CHAT)).map_err(refused)?)
@@ -256,6 +247,19 @@ impl Loader {
             Kind::Formatter(formatter::FormatterPre::new(pre).map_err(refused)?)
         })
     }
+}
+
+/// Everything that a component may import.
+pub(super) fn linker(engine: &Engine, wasi: bool) -> wasmtime::Result<Linker<Call>> {
+    use crate::contract::chat::reporter_host::reporter::{irc, master};
+    let mut linker = Linker::<Call>::new(engine);
+    if wasi {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    }
+    reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call)?;
+    irc::add_to_linker::<_, HasSelf<_>>(&mut linker, |call: &mut Call| call)?;
+    master::add_to_linker::<_, HasSelf<_>>(&mut linker, |call: &mut Call| call)?;
+    Ok(linker)
 }
 
 fn imports_wasi(component: &Component, engine: &wasmtime::Engine) -> bool {
