@@ -48,6 +48,46 @@ macro_rules! export_reporter {
     };
 }
 
+/// Makes a component of a type that implements [`ChatReporter`].
+#[macro_export]
+macro_rules! export_chat_reporter {
+    ($reporter:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            use $crate::bindings::chat::exports::reporter_host::reporter::{chat, component, reporting};
+            use $crate::bindings::formatter::reporter_host::reporter::events;
+            use $crate::bindings::reporter::reporter_host::reporter::delivery;
+
+            thread_local! {
+                static KEPT: ::std::cell::RefCell<::core::option::Option<$reporter>> = const { ::std::cell::RefCell::new(None) };
+            }
+            struct Exported;
+            impl component::Guest for Exported {
+                fn describe() -> ::std::string::String {
+                    $crate::export::describe_reporter::<$reporter>()
+                }
+                fn configure(settings: ::std::string::String) -> Result<component::Plan, ::std::vec::Vec<component::Problem>> {
+                    KEPT.with(|kept| $crate::export::chat::configure(kept, &settings))
+                }
+            }
+            impl reporting::Guest for Exported {
+                fn report(event: events::Event) -> Result<reporting::Outcome, reporting::Failure> {
+                    KEPT.with(|kept| $crate::export::chat::report(kept, event))
+                }
+                fn answered(tag: ::std::string::String, answer: delivery::Answer) -> Result<reporting::Outcome, reporting::Failure> {
+                    KEPT.with(|kept| $crate::export::chat::answered(kept, &tag, &answer))
+                }
+            }
+            impl chat::Guest for Exported {
+                fn heard(update: ::std::string::String) -> Result<reporting::Outcome, reporting::Failure> {
+                    KEPT.with(|kept| $crate::export::chat::heard(kept, &update))
+                }
+            }
+    $crate::bindings::chat::export_chat_world!(Exported with_types_in $crate::bindings::chat);
+        };
+    };
+}
+
 /// Makes a component of a type that implements [`Formatter`]; its name and description are those of the crate.
 #[macro_export]
 macro_rules! export_formatter {
@@ -168,4 +208,49 @@ pub fn format<F: Formatter>(
     let settings = kept.as_ref().ok_or("configure was not called")?;
     let context = Context(serde_json::from_str(context).map_err(|error| format!("the context is no JSON object: {error}"))?);
     F::format(settings, slot, Subjects::from_host(subjects), context).map(|document| crate::json_text(&document.0))
+}
+
+/// The same for the world of conversations, whose exports have types of their own.
+pub mod chat {
+    use std::cell::RefCell;
+
+    use crate::bindings::chat::exports::reporter_host::reporter::{component, reporting};
+    use crate::bindings::formatter::reporter_host::reporter::events;
+    use crate::bindings::reporter::exports::reporter_host::reporter::reporting as plain;
+    use crate::chat::{ChatReporter, Update};
+    use crate::component::{Failure, Reporter};
+
+    /// `configure`.
+    pub fn configure<R: Reporter>(kept: &RefCell<Option<R>>, settings: &str) -> Result<component::Plan, Vec<component::Problem>> {
+        let plan = super::configure_reporter(kept, settings)
+            .map_err(|problems| problems.into_iter().map(|it| component::Problem { at: it.at, message: it.message }).collect::<Vec<_>>())?;
+        let endpoints = plan.endpoints.into_iter().map(|it| component::Endpoint { name: it.name, kind: it.kind, settings: it.settings });
+        Ok(component::Plan { endpoints: endpoints.collect(), events: plan.events, uses: plan.uses })
+    }
+
+    /// `report`.
+    pub fn report<R: Reporter>(kept: &RefCell<Option<R>>, event: events::Event) -> Result<reporting::Outcome, reporting::Failure> {
+        of(super::report(kept, event))
+    }
+
+    /// `answered`.
+    pub fn answered<R: Reporter>(kept: &RefCell<Option<R>>, tag: &str, answer: &crate::http::Answer) -> Result<reporting::Outcome, reporting::Failure> {
+        of(super::answered(kept, tag, answer))
+    }
+
+    /// `heard`.
+    pub fn heard<R: ChatReporter>(kept: &RefCell<Option<R>>, update: &str) -> Result<reporting::Outcome, reporting::Failure> {
+        let kept = kept.borrow();
+        let Some(reporter) = kept.as_ref() else { return of(Err(super::unconfigured())) };
+        let heard = Update::parse(update).map_err(Failure::for_good).and_then(|update| reporter.heard(&update));
+        of(super::to_host(heard))
+    }
+
+    fn of(outcome: Result<plain::Outcome, plain::Failure>) -> Result<reporting::Outcome, reporting::Failure> {
+        match outcome {
+            Ok(plain::Outcome::Sent) => Ok(reporting::Outcome::Sent),
+            Ok(plain::Outcome::Skipped(reason)) => Ok(reporting::Outcome::Skipped(reason)),
+            Err(failure) => Err(reporting::Failure { message: failure.message, again: failure.again }),
+        }
+    }
 }

@@ -6,7 +6,24 @@ use crate::bindings::reporter::reporter_host::reporter::http as wit;
 use crate::delivery::Terms;
 
 pub use crate::delivery::Answer;
-pub use wit::{Body, Request};
+pub use wit::Body;
+
+/// A request. The host adds authentication, `User-Agent`, `Content-Length`, and, on a delivery, `Idempotency-Key` with the delivery's stable id.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The endpoint's name in the plan.
+    pub endpoint: String,
+    /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// Path segments below the endpoint's base URL, not encoded.
+    pub path: Vec<String>,
+    /// Query pairs, not encoded, in order.
+    pub query: Vec<(String, String)>,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Body,
+}
 
 /// Headers that the host writes itself; a request with one of them is refused (docs/endpoints.md).
 const OF_THE_HOST: [&str; 17] = [
@@ -69,12 +86,18 @@ impl Request {
         self.query.push((name.into(), value.into()));
         self
     }
+
+    #[cfg(target_arch = "wasm32")]
+    fn into_host(self) -> wit::Request {
+        let Self { endpoint, method, path, query, headers, body } = self;
+        wit::Request { endpoint, method, path, query, headers, body }
+    }
 }
 
 /// Queues the request.
 pub fn send(request: Request, terms: Terms) {
     #[cfg(target_arch = "wasm32")]
-    wit::send(&request, terms.into_host());
+    wit::send(&request.into_host(), terms.into_host());
     #[cfg(not(target_arch = "wasm32"))]
     crate::testing::record(crate::testing::Delivery::Http(request, terms));
 }
@@ -82,7 +105,7 @@ pub fn send(request: Request, terms: Terms) {
 /// Asks now; `GET` or `HEAD` only. *Fetches.*
 pub fn query(request: Request) -> Answer {
     #[cfg(target_arch = "wasm32")]
-    return wit::query(&request);
+    return wit::query(&request.into_host());
     #[cfg(not(target_arch = "wasm32"))]
     crate::testing::answer_query(&request)
 }

@@ -38,6 +38,7 @@ mod allocator;
 #[allow(missing_docs, clippy::all)]
 pub mod bindings;
 pub mod build;
+pub mod chat;
 pub mod component;
 pub mod cut;
 pub mod delivery;
@@ -49,8 +50,10 @@ pub mod filter;
 pub mod giturl;
 pub mod http;
 pub mod interpolate;
+pub mod irc;
 mod jinja;
 pub mod kinds;
+pub mod master;
 pub mod message;
 pub mod missing;
 pub mod notice;
@@ -68,6 +71,7 @@ pub mod want;
 pub mod watched;
 pub mod worker;
 
+pub use chat::ChatReporter;
 pub use component::{Formatter, Reporter};
 
 /// Buildbot's results.

@@ -23,10 +23,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
+use crate::chat::{ChatReporter, Update};
 use crate::component::{Failure, Formatter, Outcome, Plan, Problems, Reporter};
 use crate::delivery::Terms;
 use crate::event::{Event, Subjects};
 use crate::http::{Answer, Request};
+use crate::irc::Verb;
 use crate::services::Level;
 use crate::slot::{Context, Document};
 use crate::smtp::Message;
@@ -39,6 +41,45 @@ pub enum Delivery {
     Http(Request, Terms),
     /// With `smtp::send`.
     Mail(Message, Terms),
+    /// With `irc::send`.
+    Irc {
+        /// The endpoint.
+        endpoint: String,
+        /// Channel or nick.
+        target: String,
+        /// How.
+        verb: Verb,
+        /// The lines.
+        text: String,
+        /// The terms.
+        terms: Terms,
+    },
+    /// With `irc::membership`.
+    Membership {
+        /// The endpoint.
+        endpoint: String,
+        /// The channel.
+        channel: String,
+        /// Its key.
+        key: Option<String>,
+        /// Joined or left.
+        joined: bool,
+        /// The terms.
+        terms: Terms,
+    },
+    /// With `master::act`.
+    Act {
+        /// The master's name.
+        master: String,
+        /// Where.
+        path: Vec<String>,
+        /// What.
+        method: String,
+        /// With what.
+        parameters: Value,
+        /// The terms.
+        terms: Terms,
+    },
 }
 
 impl Delivery {
@@ -50,7 +91,7 @@ impl Delivery {
     pub fn http(&self) -> &Request {
         match self {
             Self::Http(request, _) => request,
-            Self::Mail(mail, _) => panic!("a mail: {mail:?}"),
+            other => panic!("no request: {other:?}"),
         }
     }
 
@@ -62,7 +103,7 @@ impl Delivery {
     pub fn mail(&self) -> &Message {
         match self {
             Self::Mail(mail, _) => mail,
-            Self::Http(request, _) => panic!("a request: {request:?}"),
+            other => panic!("no mail: {other:?}"),
         }
     }
 
@@ -70,6 +111,7 @@ impl Delivery {
     pub fn terms(&self) -> &Terms {
         match self {
             Self::Http(_, terms) | Self::Mail(_, terms) => terms,
+            Self::Irc { terms, .. } | Self::Membership { terms, .. } | Self::Act { terms, .. } => terms,
         }
     }
 }
@@ -147,6 +189,14 @@ impl<R: Reporter> Configured<R> {
     }
 }
 
+impl<R: ChatReporter> Configured<R> {
+    /// Lets it hear an update (see [`crate::chat::Update`] for its JSON).
+    pub fn heard(&self, update: Value) -> Report {
+        let update = update.to_string();
+        finish(Update::parse(&update).map_err(Failure::for_good).and_then(|update| self.reporter.heard(&update)))
+    }
+}
+
 fn finish(outcome: Result<Outcome, Failure>) -> Report {
     let (mut sent, log) = WORLD.with_borrow_mut(|world| (std::mem::take(&mut world.sent), std::mem::take(&mut world.log)));
     if outcome.is_err() {
@@ -179,6 +229,7 @@ fn subjects(event: Value) -> Subjects {
 
 type Plugged = Box<dyn Fn(Subjects, Context) -> Result<Document, String>>;
 type Remote = Box<dyn Fn(&Request) -> Answer>;
+type Masters = Box<dyn Fn(&str, &[String], &[(String, String)]) -> Answer>;
 
 #[derive(Default)]
 struct World {
@@ -187,6 +238,8 @@ struct World {
     state: BTreeMap<String, String>,
     plugged: HashMap<String, Plugged>,
     remote: Option<Remote>,
+    masters: Vec<String>,
+    master: Option<Masters>,
 }
 
 thread_local! {
@@ -201,6 +254,28 @@ pub fn plug(slot: &str, formatter: impl Fn(Subjects, Context) -> Result<Document
 /// Answers this thread's `http::query`.
 pub fn remote(answers: impl Fn(&Request) -> Answer + 'static) {
     WORLD.with_borrow_mut(|world| world.remote = Some(Box::new(answers)));
+}
+
+/// Names this thread's masters, and answers its `master::get`: master, path and query.
+pub fn masters(names: &[&str], answers: impl Fn(&str, &[String], &[(String, String)]) -> Answer + 'static) {
+    WORLD.with_borrow_mut(|world| {
+        world.masters = names.iter().map(|&name| name.to_owned()).collect();
+        world.master = Some(Box::new(answers));
+    });
+}
+
+/// What this thread's reporter keeps.
+pub fn state() -> BTreeMap<String, String> {
+    WORLD.with_borrow(|world| world.state.clone())
+}
+
+pub(crate) fn master_names() -> Vec<String> {
+    WORLD.with_borrow(|world| world.masters.clone())
+}
+
+pub(crate) fn answer_master(master: &str, path: &[String], query: &[(String, String)]) -> Answer {
+    let none = || Answer { status: 404, headers: Vec::new(), body: Vec::new(), ended: "answered".into() };
+    WORLD.with_borrow(|world| world.master.as_ref().map_or_else(none, |answers| answers(master, path, query)))
 }
 
 pub(crate) fn record(delivery: Delivery) {

@@ -27,9 +27,10 @@ use crate::store::{Mode, Retention, SqliteStore, Store, StoreError};
 use crate::tenant::settings::{Diagnostic, Report, Settings, SourceKind, SourceSettings};
 use crate::tenant::{Entry, EntryError, Shared};
 use crate::transport::http::HttpTransport;
+use crate::transport::irc::{IrcTransport, Wanted, Whereto};
 use crate::transport::policy::{CidrError, Policy};
 use crate::transport::smtp::SmtpTransport;
-use crate::transport::{Answer, ByLevel, Endpoint, HttpRequest, Sink};
+use crate::transport::{Answer, ByLevel, Endpoint, EndpointKind, HttpRequest, MasterTransport, Sink, Sources};
 
 /// How long a query may take.
 const QUERY: Duration = Duration::from_secs(20);
@@ -89,7 +90,7 @@ impl Workbench {
 
     /// What entries share.
     pub fn shared(&self, wires: &Wires) -> Shared {
-        Shared { loader: self.loader.clone(), ask: Arc::new(Asking(wires.clone())), spool: wires.spool.clone() }
+        Shared { loader: self.loader.clone(), ask: Arc::new(Asking(wires.clone())), spool: wires.spool.clone(), masters: wires.sources.clone() }
     }
 
     /// Configures every entry of the settings.
@@ -135,8 +136,16 @@ pub struct Wires {
     pub http: Arc<ByLevel<HttpTransport>>,
     /// SMTP.
     pub smtp: Arc<ByLevel<SmtpTransport>>,
+    /// IRC.
+    pub irc: Arc<IrcTransport>,
+    /// Control calls on masters.
+    pub master: Arc<MasterTransport>,
+    /// The sources that run.
+    pub sources: Arc<Sources>,
     /// Attached logs.
     pub spool: Arc<Files>,
+    /// Which control calls have begun.
+    begun: Arc<Files>,
     /// Whether the network is left alone: `[host] sink`.
     sink: bool,
 }
@@ -150,7 +159,13 @@ impl Wires {
         let listed = |policy: Policy| Ok::<_, CidrError>(Arc::new(policy.with_lists(&settings.network.allow, &settings.network.deny)?));
         let (operator, strict) = (listed(Policy::operator())?, listed(Policy::strict())?);
         let folder = settings.state_dir.join("spool");
+        let begun = settings.state_dir.join("begun");
+        let sources = Arc::<Sources>::default();
         Ok(Self {
+            irc: Arc::new(IrcTransport::new(operator.clone(), strict.clone())),
+            master: Arc::new(MasterTransport::new(sources.clone(), begun.clone())),
+            sources,
+            begun: Arc::new(Files(begun)),
             http: Arc::new(ByLevel::new(operator.clone(), strict.clone(), HttpTransport::new)),
             smtp: Arc::new(ByLevel::new(operator, strict, |policy| SmtpTransport::new(policy, folder.clone()))),
             spool: Arc::new(Files(folder)),
@@ -161,9 +176,9 @@ impl Wires {
     /// What deliveries go through.
     pub fn transports(&self) -> Transports {
         if self.sink {
-            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink) };
+            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink), irc: Arc::new(Sink), master: Arc::new(Sink) };
         }
-        Transports { http: self.http.clone(), smtp: self.smtp.clone() }
+        Transports { http: self.http.clone(), smtp: self.smtp.clone(), irc: self.irc.clone(), master: self.master.clone() }
     }
 }
 
@@ -257,12 +272,14 @@ impl Host {
         for (name, made) in &sources {
             dispatch.add_source(name, made.fetcher());
         }
+        wires.sources.set(sources.iter().map(|(name, made)| (name.clone(), made.fetcher())).collect());
         // What waits comes before what is new.
         dispatch.resume().await?;
         let running = Self::begin(&dispatch, sources, settings);
         let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
         let host = Self { store, workbench, dispatch, entries, running: Mutex::new(running), wires, retention, fixed: fixed(settings) };
         host.look_after();
+        host.converse().await;
         Ok(host)
     }
 
@@ -314,9 +331,28 @@ impl Host {
         Running { stop, tasks, made_from: made_from(settings), listens: listens.collect(), ends }
     }
 
+    /// Keeps the connections that the entries in force want, unless the network is left alone.
+    async fn converse(&self) {
+        if self.wires.sink {
+            return;
+        }
+        let entries = self.entries.load_full();
+        let mut wanted = Vec::new();
+        for (name, entry) in entries.iter() {
+            for endpoint in entry.plan.endpoints.values().filter(|endpoint| matches!(endpoint.kind, EndpointKind::Irc(_))) {
+                let made_from = entry.service.settings.to_string();
+                wanted.push(Wanted { entry: name.clone(), endpoint: endpoint.clone(), vault: entry.service.vault.clone(), made_from });
+            }
+        }
+        let dispatch = self.dispatch.clone();
+        let whereto = Whereto { ears: self.dispatch.clone(), wake: Arc::new(move |destination| dispatch.wake(destination)) };
+        self.wires.irc.keep(wanted, &whereto).await;
+    }
+
     /// Retention, as long as the host lives.
     fn look_after(&self) {
         let (store, retention, spool) = (Arc::downgrade(&self.store), self.retention.clone(), self.wires.spool.clone());
+        let begun = self.wires.begun.clone();
         tokio::spawn(async move {
             loop {
                 let Some(store) = store.upgrade() else { return };
@@ -329,6 +365,7 @@ impl Host {
                 drop(store);
                 // A delivery can be redelivered as long as it is kept, and needs its logs then.
                 spool.sweep(Duration::from_secs(retention.age.saturating_mul(2))).ok();
+                begun.sweep(Duration::from_secs(retention.age.saturating_mul(2))).ok();
                 tokio::time::sleep(RETAIN_EVERY).await;
             }
         });
@@ -380,8 +417,11 @@ impl Host {
             for (name, made) in &sources {
                 self.dispatch.add_source(name, made.fetcher());
             }
+            self.wires.sources.set(sources.iter().map(|(name, made)| (name.clone(), made.fetcher())).collect());
             *running = Self::begin(&self.dispatch, sources, settings);
         }
+        drop(running);
+        self.converse().await;
         Ok(())
     }
 
@@ -390,6 +430,8 @@ impl Host {
         let mut running = self.running.lock().await;
         running.stop.send_replace(true);
         while running.tasks.join_next().await.is_some() {}
+        // What waits for a connection is not waited for.
+        self.wires.irc.end().await;
         self.dispatch.drain().await;
         self.store.close().await;
     }

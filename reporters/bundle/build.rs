@@ -10,6 +10,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("GitHubStatusPush", "github-status-push"),
     ("HipchatStatusPush", "hipchat-status-push"),
     ("HttpStatusPush", "http-status-push"),
+    ("IRC", "irc-reporter"),
     ("MailNotifier", "mail-notifier"),
     ("PushjetNotifier", "pushjet-notifier"),
     ("PushoverNotifier", "pushover-notifier"),
@@ -20,7 +21,16 @@ const BUILT_IN: &[(&str, &str)] = &[
 const EXAMPLES: &[(&str, &str)] = &[("example:headline", "headline")];
 
 /// What all of them are made of. Not whole folders where build results or other languages lie in them.
-const SHARED: &[&str] = &["Cargo.toml", "Cargo.lock", "wit/reporter", "guest-sdk/Cargo.toml", "guest-sdk/src", "guest-sdk/formatter-world"];
+const SHARED: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "wit/reporter",
+    "guest-sdk/Cargo.toml",
+    "guest-sdk/src",
+    "guest-sdk/formatter-world",
+    "guest-sdk/reporter-world",
+    "guest-sdk/chat-world",
+];
 
 fn main() {
     if let Err(error) = bundle() {

@@ -17,6 +17,7 @@ fn settings_of(reporter: &str) -> Value {
         "PushjetNotifier" => json!({"secret": "s", "mode": "all", "levels": {"failing": 5}}),
         "PushoverNotifier" => json!({"user_key": "u", "api_token": "t", "priorities": {"failing": 2}, "otherParams": {"retry": 60, "expire": 3600}}),
         "ZulipStatusPush" => json!({"endpoint": "https://zulip.example.org", "token": "t", "stream": "builds"}),
+        "IRC" => json!({"host": "irc.example.org", "nick": "bot", "channels": ["#ci"], "notify_events": ["finished"]}),
         other => panic!("give {other} its settings here, so that it is tested"),
     }
 }
@@ -30,7 +31,9 @@ fn shown(payload: &Payload) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reporter_says_the_same_from_a_snapshot() {
-    let kit = Kit::new();
+    let mut kit = Kit::new();
+    // A bot tells those who asked for it.
+    kit.state.insert("channel/#ci".into(), json!({"notify": ["finished"]}).to_string());
     for built_in in reporter_bundle::all() {
         let loaded = kit.built_in(built_in.name);
         let ready = kit.configure(&loaded, &settings_of(built_in.name)).await.unwrap();

@@ -162,10 +162,19 @@ impl Settled {
         let mut problem = ran.answer.err().map(|error| error.to_string());
         for send in ran.sends {
             let Some(endpoint) = entry.view.endpoints.get(&send.endpoint) else { continue };
-            let attempt = Attempt { id: &send.uid, endpoint, payload: &send.payload, vault: entry.view.vault.as_ref(), timeout: Duration::from_secs(20) };
+            let attempt = Attempt {
+                id: &send.uid,
+                entry: &send.entry,
+                endpoint,
+                payload: &send.payload,
+                vault: entry.view.vault.as_ref(),
+                timeout: Duration::from_secs(20),
+            };
             let answer = match send.payload.as_ref() {
                 Payload::Http(_) => self.wires.http.attempt(attempt).await,
                 Payload::Smtp(_) => self.wires.smtp.attempt(attempt).await,
+                Payload::Irc(_) => self.wires.irc.attempt(attempt).await,
+                Payload::Master(_) => self.wires.master.attempt(attempt).await,
             };
             problem = problem.or(answer.error.map(|error| error.message));
         }

@@ -9,15 +9,14 @@ use reporter_host_tests::real::{Real, problems};
 
 /// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
 /// as the host itself proposes.
-const NOT_YET: [(&str, &str); 8] = [
+const NOT_YET: [(&str, &str); 7] = [
     ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
     ("BitbucketStatusPush", "OAuth with keys is not built in"),
     ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
     ("GerritVerifyStatusPush", "reviews are not built in"),
     ("GitHubCommentPush", "comments on pull requests are not built in"),
     ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
-    ("IRC", "conversations, which the contract drafts as unstable"),
-    ("TelegramBot", "conversations, which the contract drafts as unstable"),
+    ("TelegramBot", "updates by polling or a webhook are not built in"),
 ];
 
 fn root() -> PathBuf {
@@ -57,6 +56,8 @@ fn place(settings: &str) -> tempfile::TempDir {
         ("secrets/smtp", "x"),
         ("secrets/master", "x"),
         ("secrets/inbox", "x"),
+        ("secrets/irc", "x"),
+        ("secrets/ops-key", "x"),
         ("events.jsonl", ""),
         ("conf.d/a.toml", ""),
         ("recording.jsonl", ""),

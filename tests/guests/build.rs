@@ -8,7 +8,17 @@ use reporter_componentize::{Error, Guests, Target, encode, give_up};
 const CORE: &[(&str, &str)] =
     &[("hostile", "hostile-guest"), ("hostile-formatter", "hostile-formatter-guest"), ("other-world", "other-world-guest"), ("pick", "pick-guest")];
 
-const WATCHED: &[&str] = &["Cargo.toml", "Cargo.lock", "wit/reporter", "guest-sdk/Cargo.toml", "guest-sdk/src", "guest-sdk/formatter-world", "tests/guests"];
+const WATCHED: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "wit/reporter",
+    "guest-sdk/Cargo.toml",
+    "guest-sdk/src",
+    "guest-sdk/formatter-world",
+    "guest-sdk/reporter-world",
+    "guest-sdk/chat-world",
+    "tests/guests",
+];
 
 fn main() {
     if let Err(error) = build() {

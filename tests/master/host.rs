@@ -69,6 +69,8 @@ pub fn settings(url: url::Url) -> MasterSettings {
         poll_every: Duration::from_secs(3600),
         worker_missing_after: Duration::from_secs(1),
         most_log_bytes: 16 << 20,
+        shutdown_command: None,
+        stop_command: None,
         verify: Verify::System,
     }
 }

@@ -80,6 +80,7 @@ impl Kit {
             formatters: Arc::new(Formatters { formatters: self.formatters.clone(), limits: self.limits.clone() }),
             ask: Arc::new(Slow(self.query_takes)),
             spool: Arc::new(Spooled::default()),
+            masters: Arc::<reporter_host::transport::Sources>::default(),
         };
         Ok(Ready { kit: self, entry: Arc::new(entry), reporter, plan })
     }

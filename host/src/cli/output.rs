@@ -10,7 +10,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::transport::{Body, Content, Payload};
+use crate::transport::{Body, Content, IrcMessage, Payload};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -216,6 +216,12 @@ pub fn print_payload(payload: &Payload, indent: &str, most: usize, output: &Outp
                 Body::Bytes(bytes) => say(&format!("{} bytes", bytes.len())),
             }
         }
+        Payload::Irc(IrcMessage::Say { target, verb, text }) => {
+            say(&plain(&format!("{} {target}", serde_json::to_string(verb).unwrap_or_default().trim_matches('"'))));
+            long(text);
+        }
+        Payload::Irc(IrcMessage::Membership { channel, joined, .. }) => say(&plain(&format!("{} {channel}", if *joined { "join" } else { "leave" }))),
+        Payload::Master(call) => say(&plain(&format!("{} …/{} {}", call.method, call.path.join("/"), call.parameters))),
         Payload::Smtp(mail) => {
             say(&plain(&format!("From: {}", mail.sender)));
             for (name, addresses) in [("To", &mail.to), ("Cc", &mail.cc), ("Bcc", &mail.bcc)] {

@@ -92,6 +92,8 @@ pub struct EntryView {
     pub formatters: Arc<dyn Subformat>,
     /// Its way to ask.
     pub ask: Arc<dyn Ask>,
+    /// The masters that it follows.
+    pub masters: Arc<dyn super::Masters>,
     /// Where attached logs go.
     pub spool: Arc<dyn Spool>,
 }

@@ -56,6 +56,19 @@ impl Call {
         Ok(())
     }
 
+    /// Sets the lane, if the component has not.
+    pub(super) fn default_lane(&mut self, terms: &Resource<Terms>, lane: String) -> wasmtime::Result<()> {
+        self.terms(terms)?.lane.get_or_insert(lane);
+        Ok(())
+    }
+
+    /// Leaves of the terms what a control call can have: it is tried once, and nothing replaces it.
+    pub(super) fn plain_terms(&mut self, terms: &Resource<Terms>) -> wasmtime::Result<()> {
+        let terms = self.terms(terms)?;
+        *terms = Terms { title: std::mem::take(&mut terms.title), tag: terms.tag.take(), ..Terms::default() };
+        Ok(())
+    }
+
     fn terms(&mut self, terms: &Resource<Terms>) -> wasmtime::Result<&mut Terms> {
         Ok(self.table.get_mut(terms)?)
     }

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::transport::http::check_request;
+use crate::transport::irc::check_message;
 use crate::transport::smtp::check_mail;
-use crate::transport::{self, Body, Endpoint, EndpointKind, HttpRequest, Mail, Payload};
+use crate::transport::{self, Body, Endpoint, EndpointKind, HttpRequest, IrcMessage, IrcVerb, Mail, Payload};
 
 /// The plain message for when the component fails. `{text}` and `{subject}` in its texts are replaced.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +59,15 @@ struct Part {
     text: String,
 }
 
+/// As it stands in the settings of an endpoint of kind `irc`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    target: String,
+    verb: IrcVerb,
+    text: String,
+}
+
 impl Fallback {
     /// Reads and checks one, as what is sent is checked.
     ///
@@ -67,6 +77,8 @@ impl Fallback {
         let payload = match &endpoint.kind {
             EndpointKind::Http(_) => Payload::Http(request(given)?),
             EndpointKind::Smtp(relay) => Payload::Smtp(mail(given, relay.dump)?),
+            EndpointKind::Irc(_) => Payload::Irc(said(given)?),
+            EndpointKind::Master(_) => return Err("a master gets no messages".into()),
         };
         Ok(Self { endpoint: endpoint.name.clone(), payload })
     }
@@ -81,6 +93,13 @@ fn request(given: Value) -> Result<HttpRequest, String> {
     let request = HttpRequest { method, path, query, headers, body };
     check_request(&request).map_err(|wrong| wrong.to_string())?;
     Ok(request)
+}
+
+fn said(given: Value) -> Result<IrcMessage, String> {
+    let Said { target, verb, text } = Said::deserialize(given).map_err(|error| error.to_string())?;
+    let message = IrcMessage::Say { target, verb, text };
+    check_message(&message).map_err(|wrong| wrong.to_string())?;
+    Ok(message)
 }
 
 fn mail(given: Value, dump: bool) -> Result<Mail, String> {

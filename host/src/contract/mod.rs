@@ -8,7 +8,9 @@ mod events;
 mod fallback;
 mod formatters;
 mod http;
+mod irc;
 mod log;
+mod master;
 mod plan;
 mod smtp;
 mod state;
@@ -19,6 +21,7 @@ pub(crate) use delivery::uid;
 pub use fallback::Fallback;
 pub use formatters::Subjects;
 pub(crate) use log::shortened;
+pub use master::Masters;
 pub use plan::{Plan, PlanError, Problem};
 
 /// Bindings of the world `reporter`.
@@ -55,6 +58,29 @@ pub mod reporter {
             "reporter-host:reporter/events.worker": super::events::WorkerHandle,
             "reporter-host:reporter/events.user": super::events::UserHandle,
             "reporter-host:reporter/delivery.terms": super::delivery::Terms,
+        },
+    });
+}
+
+/// Bindings of the world `chat-reporter`, which shares the reporter's imports.
+#[allow(missing_docs)]
+pub mod chat {
+    wasmtime::component::bindgen!({
+        path: "../wit/reporter",
+        world: "chat-reporter",
+        imports: {
+            "reporter-host:reporter/master.get": async | trappable,
+            default: trappable,
+        },
+        exports: { default: async },
+        with: {
+            "reporter-host:reporter/events": super::reporter::reporter_host::reporter::events,
+            "reporter-host:reporter/delivery": super::reporter::reporter_host::reporter::delivery,
+            "reporter-host:reporter/http": super::reporter::reporter_host::reporter::http,
+            "reporter-host:reporter/smtp": super::reporter::reporter_host::reporter::smtp,
+            "reporter-host:reporter/state": super::reporter::reporter_host::reporter::state,
+            "reporter-host:reporter/log": super::reporter::reporter_host::reporter::log,
+            "reporter-host:reporter/formatters": super::reporter::reporter_host::reporter::formatters,
         },
     });
 }

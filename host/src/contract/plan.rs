@@ -10,6 +10,7 @@ use super::log::shortened;
 use super::reporter::exports::reporter_host::reporter::component as exported;
 use crate::event::Kind;
 use crate::transport::http::check_endpoint;
+use crate::transport::irc::check_endpoint as check_irc;
 use crate::transport::policy::Level;
 use crate::transport::{Endpoint, EndpointKind};
 
@@ -75,10 +76,17 @@ impl Plan {
         let kind = match given.kind.as_str() {
             "http" => EndpointKind::Http(serde_json::from_value(settings).map_err(said)?),
             "smtp" => EndpointKind::Smtp(serde_json::from_value(settings).map_err(said)?),
-            other => return Err(format!("its kind {other:?} is not one of http, smtp")),
+            "irc" => EndpointKind::Irc(serde_json::from_value(settings).map_err(said)?),
+            other => return Err(format!("its kind {other:?} is not one of http, smtp, irc")),
         };
         if let EndpointKind::Http(http) = &kind {
             check_endpoint(http).map_err(|wrong| wrong.to_string())?;
+        }
+        if let EndpointKind::Irc(irc) = &kind {
+            check_irc(irc)?;
+        }
+        if Endpoint::master_of(&name).is_some() {
+            return Err("names that begin with \"master:\" are the host's".into());
         }
         let endpoint = Endpoint { name: name.clone(), kind, level: Level::default() };
         if let Some(fallback) = fallback {

@@ -22,11 +22,15 @@ impl Backoff {
     /// after the first tries.
     pub const SMTP: Self = Self { first: Duration::from_secs(60), most: Duration::from_secs(3_600), factor: 5 };
 
+    /// IRC: 2 s, 8 s, 32 s, 2 min, then every 5 min. A connection that is made again makes everything due at once.
+    pub const IRC: Self = Self { first: Duration::from_secs(2), most: Duration::from_secs(300), factor: 4 };
+
     /// The schedule for a kind of payload.
     pub fn of(payload: &Payload) -> Self {
         match payload {
             Payload::Http(_) => Self::HTTP,
             Payload::Smtp(_) => Self::SMTP,
+            Payload::Irc(_) | Payload::Master(_) => Self::IRC,
         }
     }
 

@@ -113,6 +113,11 @@ impl Destination {
         (reached && self.held_until.take().is_some()).then_some(Hold::Over)
     }
 
+    /// It can be reached again, as somebody knows who has a connection to it.
+    pub fn reset(&mut self) {
+        (self.failures, self.paused_until) = (0, 0);
+    }
+
     /// Whether an operator still believes that it is held.
     pub fn is_held(&self) -> bool {
         self.held_until.is_some()

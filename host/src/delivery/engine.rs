@@ -108,6 +108,11 @@ impl Engine {
         self.commands.send(Command::Push(deliveries)).ok();
     }
 
+    /// A destination can be reached again: what waits for it is due at once.
+    pub fn wake(&self, destination: &str) {
+        self.commands.send(Command::Wake { destination: destination.to_owned() }).ok();
+    }
+
     /// Waits until every delivery has ended.
     pub async fn idle(&self) {
         loop {

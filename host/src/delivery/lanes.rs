@@ -115,6 +115,19 @@ impl Lanes {
         std::mem::replace(&mut self.due, later).into_iter().map(|(_, id)| id).collect()
     }
 
+    /// Makes heads due now that wait for their next attempt at a destination.
+    pub fn make_due(&mut self, destination: &str, now: i64) {
+        let of = |id: &i64| self.waiting.get(id).is_some_and(|waiting| waiting.destination == destination);
+        let later: Vec<(i64, i64)> = self.due.iter().filter(|(due, id)| *due > now && of(id)).copied().collect();
+        for (due, id) in later {
+            self.due.remove(&(due, id));
+            self.due.insert((now, id));
+            if let Some(waiting) = self.waiting.get_mut(&id) {
+                waiting.due_ms = now;
+            }
+        }
+    }
+
     /// Deliveries that have expired and are not in flight.
     pub fn take_expired(&mut self, now: i64) -> Vec<i64> {
         let later = self.expiry.split_off(&(now + 1, i64::MIN));

@@ -28,6 +28,10 @@ pub struct Transports {
     pub http: Arc<dyn Transport>,
     /// SMTP.
     pub smtp: Arc<dyn Transport>,
+    /// IRC.
+    pub irc: Arc<dyn Transport>,
+    /// Control calls on masters.
+    pub master: Arc<dyn Transport>,
 }
 
 /// Knows the entries in force.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::backoff::{Backoff, jitter};
 use super::verdict::{Verdict, smtp};
 use crate::store::{AttemptLine, Delivery, Settle, Settled, SplitOff, TaggedAnswer};
-use crate::transport::{Answer, Mail, Payload, RecipientAnswer};
+use crate::transport::{Answer, FailedKind, Mail, Payload, RecipientAnswer};
 
 /// Characters of an answer that the log keeps.
 const SHOWN: usize = 2_000;
@@ -18,10 +18,20 @@ pub(super) fn settle(delivery: &Delivery, answer: &Answer, verdict: Verdict, lin
     let settle = match (delivery.new.payload.as_ref(), answer.recipients.as_slice()) {
         (Payload::Smtp(mail), results) if differ(results) => apart(delivery, mail, results, &mut split, now),
         (_, [first, ..]) => again_or_end(delivery, smtp(first.status, format!("{} {}", first.status, first.text)), now),
-        _ => again_or_end(delivery, verdict, now),
+        _ => rest(again_or_end(delivery, verdict, now), answer),
     };
-    let answer = ended(&settle).map(|ended| tagged(answer, ended));
+    let lost = |payload: &Payload| matches!(payload, Payload::Master(_)) && answer.error.as_ref().is_some_and(|failed| failed.kind == FailedKind::Unknown);
+    let word = |ended| if lost(&delivery.new.payload) { "unknown" } else { ended };
+    let answer = ended(&settle).map(|ended| tagged(answer, word(ended)));
     Settled { delivery: delivery.id, attempt: Some(line), settle, split, answer: answer.filter(|_| delivery.new.tag.is_some()) }
+}
+
+/// Another try sends what is left.
+fn rest(settle: Settle, answer: &Answer) -> Settle {
+    match settle {
+        Settle::Retry { due_ms, why, payload: None } => Settle::Retry { due_ms, why, payload: answer.rest.clone() },
+        settle => settle,
+    }
 }
 
 /// What a delivery that ends without an attempt leads to.
@@ -55,7 +65,12 @@ fn ended(settle: &Settle) -> Option<&'static str> {
 
 fn tagged(answer: &Answer, ended: &str) -> TaggedAnswer {
     let body = &answer.body[..answer.body.len().min(BODY)];
-    TaggedAnswer { status: answer.status, headers: answer.headers.clone(), body: String::from_utf8_lossy(body).into_owned(), ended: ended.to_owned() }
+    // Without an answer there is at least a reason.
+    let text = match &answer.error {
+        Some(failed) if body.is_empty() => failed.message.clone(),
+        _ => String::from_utf8_lossy(body).into_owned(),
+    };
+    TaggedAnswer { status: answer.status, headers: answer.headers.clone(), body: text, ended: ended.to_owned() }
 }
 
 fn again_or_end(delivery: &Delivery, verdict: Verdict, now: i64) -> Settle {

@@ -70,6 +70,8 @@ impl Shared {
             Some((endpoint, _)) => match &endpoint.kind {
                 EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute },
                 EndpointKind::Smtp(_) => Pace { most_at_once: Some(4), most_per_minute: None },
+                EndpointKind::Irc(_) => Pace { most_at_once: Some(1), most_per_minute: None },
+                EndpointKind::Master(_) => Pace { most_at_once: Some(1), most_per_minute: None },
             },
             None => Pace::default(),
         }
@@ -110,9 +112,11 @@ impl Shared {
         let transport = match new.payload.as_ref() {
             Payload::Http(_) => &self.transports.http,
             Payload::Smtp(_) => &self.transports.smtp,
+            Payload::Irc(_) => &self.transports.irc,
+            Payload::Master(_) => &self.transports.master,
         };
         let timeout = self.options.timeout;
-        let attempt = Attempt { id: &new.uid, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
+        let attempt = Attempt { id: &new.uid, entry: &new.entry, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
         // A transport keeps to its time; this is for one that does not.
         match tokio::time::timeout(timeout * 2, transport.attempt(attempt)).await {
             Ok(answer) => answer,

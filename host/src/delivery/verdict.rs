@@ -37,6 +37,14 @@ pub enum Verdict {
 
 /// Reads an answer. `now` is in seconds since 1970.
 pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> Verdict {
+    // What acts is tried once, whatever came of it.
+    if let Payload::Master(_) = payload {
+        return match &answer.error {
+            Some(failed) => Verdict::Dead(failed.message.clone()),
+            None if (200..300).contains(&answer.status) => Verdict::Done,
+            None => Verdict::Dead(why(answer)),
+        };
+    }
     if let Some(failed) = &answer.error {
         return match failed.kind {
             FailedKind::Never => Verdict::Dead(failed.message.clone()),
@@ -55,6 +63,8 @@ pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> 
     match payload {
         Payload::Http(_) => http(answer, why, now),
         Payload::Smtp(_) => smtp(answer.status, why),
+        Payload::Irc(_) => irc(answer, why, now),
+        Payload::Master(_) => Verdict::Dead(why),
     }
 }
 
@@ -65,6 +75,17 @@ pub(super) fn smtp(status: u16, why: String) -> Verdict {
         400..=499 => Verdict::Retry { after: None, why },
         // Not this mail but the account was refused (RFC 4954, 6): the operator can mend that while it waits.
         530 | 534 | 535 | 538 => Verdict::Retry { after: None, why: format!("{why}; look at smtpUser and smtpPassword") },
+        _ => Verdict::Dead(why),
+    }
+}
+
+/// What a numeric of IRC means (RFC 2812, 5.2; <https://modern.ircdocs.horse/#numerics>).
+fn irc(answer: &Answer, why: String, now: i64) -> Verdict {
+    match answer.status {
+        263 => Verdict::Retry { after: asked(answer, now), why },
+        200..=399 => Verdict::Done,
+        // Not in the channel, silenced, full, banned, without its key or without registration: that changes.
+        404 | 405 | 407 | 437 | 439 | 442 | 471 | 473 | 474 | 475 | 477 | 486 | 489 | 531 => Verdict::Retry { after: None, why },
         _ => Verdict::Dead(why),
     }
 }

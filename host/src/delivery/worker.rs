@@ -27,6 +27,8 @@ pub(super) enum Command {
     Push(Vec<Delivery>),
     /// A waiting delivery has a newer one of its key, which may have ended.
     Replaced { older: i64, newer: i64 },
+    /// A destination can be reached again.
+    Wake { destination: String },
     /// An attempt ended; its outcome is being written.
     Attempted { destination: String, reached: bool, pause_until: Option<i64>, why: String },
     /// An outcome is durable; of an attempt, or without one.
@@ -86,6 +88,13 @@ impl Worker {
         match command {
             Command::Push(deliveries) => deliveries.into_iter().for_each(|delivery| self.push(delivery)),
             Command::Replaced { older, newer } => self.end(older, Settle::Superseded(newer)),
+            Command::Wake { destination } => {
+                let now = self.shared.now();
+                self.lanes.make_due(&destination, now);
+                if let Some(destination) = self.destinations.get_mut(&destination) {
+                    destination.reset();
+                }
+            }
             Command::Attempted { destination, reached, pause_until, why } => {
                 let now = self.shared.now();
                 let until = pause_until.map(|until| until.min(now.saturating_add(LONGEST_PAUSE_MS)));

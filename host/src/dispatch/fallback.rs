@@ -9,7 +9,7 @@ use crate::contract::uid;
 use crate::event::{Details, Kind, paths};
 use crate::store::{NewDelivery, now_ms};
 use crate::tenant::Entry;
-use crate::transport::{Body, Endpoint, Payload};
+use crate::transport::{Body, Endpoint, IrcMessage, IrcVerb, Payload};
 
 /// Buildbot's words for results.
 const RESULTS: [&str; 7] = ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"];
@@ -18,7 +18,14 @@ const RESULTS: [&str; 7] = ["success", "warnings", "failure", "skipped", "except
 pub(super) fn message(entry: &Entry, details: &Details, unit: &str, why: &str) -> Option<NewDelivery> {
     let subject = subject(details);
     let text = format!("{subject}\n\nThe reporter {:?} could not word this itself: {why}\n", entry.service.name);
-    let (endpoint, payload) = plain(entry, &subject, &text)?;
+    let (endpoint, mut payload) = plain(entry, &subject, &text)?;
+    if details.event.kind == Kind::Heard {
+        // Whoever spoke is to know, and nobody else.
+        let Payload::Irc(IrcMessage::Say { target, verb, .. }) = &mut payload else { return None };
+        let place = details.event.message["target"].as_str()?;
+        place.clone_into(target);
+        *verb = IrcVerb::Message;
+    }
     let expires = i64::try_from(entry.service.expires_after.as_millis()).unwrap_or(i64::MAX);
     Some(NewDelivery {
         uid: uid(unit, &entry.service.name, 0),
@@ -57,6 +64,7 @@ fn subject(details: &Details) -> String {
         Kind::BuildrequestCancelled => format!("A request for a build of {builder} was cancelled"),
         Kind::BuildsetComplete => format!("Buildset {} ended: {}", message["bsid"], result.unwrap_or(&"unknown")),
         Kind::WorkerMissing => format!("Worker {} is missing", message["name"].as_str().unwrap_or_default()),
+        Kind::Heard => "What was said could not be answered".into(),
         Kind::WorkerConnected => format!("Worker {} is back", message["name"].as_str().unwrap_or_default()),
     }
 }
@@ -75,6 +83,8 @@ fn fill(mut payload: Payload, subject: &str, text: &str) -> Payload {
             Body::Text(body) => put(body),
             Body::Empty | Body::Bytes(_) => {}
         },
+        Payload::Irc(IrcMessage::Say { text, .. }) => put(text),
+        Payload::Irc(IrcMessage::Membership { .. }) | Payload::Master(_) => {}
         Payload::Smtp(mail) => {
             put(&mut mail.subject);
             mail.subject = mail.subject.replace(char::is_control, " ");

@@ -1,13 +1,47 @@
 //! What sources see of the host: the journal, with the fan-out made in the same transaction.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::Dispatch;
-use crate::event::{Event, Rows};
+use crate::event::{Event, Kind, Rows};
 use crate::source::Journal;
-use crate::store::{NewEvent, NewUnit, Result};
+use crate::store::{NewEvent, NewUnit, Result, now_ms};
+use crate::transport::Ears;
+
+/// The way into the host for conversations.
+#[async_trait]
+impl Ears for Dispatch {
+    async fn heard(self: Arc<Self>, entry: &str, endpoint: &str, at: i64, update: Value) -> bool {
+        let Some(found) = self.entries.load().get(entry).cloned() else { return true };
+        if !found.reporter.chats() {
+            return true;
+        }
+        // Unique over restarts; what is said has no id of its own.
+        let number = self.heard.fetch_add(1, Ordering::Relaxed);
+        let short = |name: &str| name[..name.floor_char_boundary(60)].to_owned();
+        let id = format!("/heard/{}/{}/{}-{number}", short(entry), short(endpoint), now_ms());
+        let event = Event { id, kind: Kind::Heard, source: String::new(), occurred_at: at, late: false, message: update };
+        let unit = NewUnit { entry: entry.to_owned(), order: found.order(&event) };
+        let new = NewEvent { event: Arc::new(event), details: Vec::new(), units: vec![unit] };
+        match self.store.journal("", None, vec![new]).await {
+            Ok(journalled) => {
+                for event in journalled {
+                    self.hold(event.seq, event.event, event.details);
+                    self.push(event.units);
+                }
+                true
+            }
+            Err(error) => {
+                tracing::error!(entry, "what was said cannot be journalled: {error}");
+                false
+            }
+        }
+    }
+}
 
 /// The way into the host for sources.
 pub struct Intake(pub Arc<Dispatch>);

@@ -11,6 +11,7 @@ mod lanes;
 mod tries;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 
 use crate::delivery::{Directory, Engine};
-use crate::event::{Details, Event, Fetch, FetchError, Rows};
+use crate::event::{Details, Event, Fetch, FetchError, Kind, Rows};
 use crate::sandbox::{Loader, Occasion, Outcome, Ran, Snapshots};
 use crate::secret::Vault;
 use crate::store::{Cause, End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
@@ -67,6 +68,8 @@ pub struct Dispatch {
     under_way: Semaphore,
     calls_of: Mutex<HashMap<String, Arc<Semaphore>>>,
     at_hand: AtHand,
+    /// Counts what was said.
+    heard: AtomicU64,
     stop: watch::Sender<bool>,
 }
 
@@ -77,6 +80,10 @@ impl Directory for EntryDirectory {
     fn endpoint(&self, entry: &str, endpoint: &str) -> Option<(Arc<Endpoint>, Arc<dyn Vault>)> {
         let entries = self.0.load();
         let entry = entries.get(entry)?;
+        if let Some(master) = Endpoint::master_of(endpoint) {
+            let followed = entry.view.masters.names().iter().any(|name| name == master);
+            return followed.then(|| (Arc::new(Endpoint::of_master(master)), entry.service.vault.clone()));
+        }
         Some((entry.plan.endpoints.get(endpoint)?.clone(), entry.service.vault.clone()))
     }
 }
@@ -97,6 +104,7 @@ impl Dispatch {
             under_way: Semaphore::new(UNITS),
             calls_of: Mutex::default(),
             at_hand: AtHand::default(),
+            heard: AtomicU64::default(),
             stop: watch::Sender::new(false),
         });
         let answered = Arc::downgrade(&this);
@@ -140,6 +148,11 @@ impl Dispatch {
                 tokio::spawn(async move { this.work(key).await });
             }
         }
+    }
+
+    /// A destination can be reached again: what waits for it is due.
+    pub fn wake(&self, destination: &str) {
+        self.engine.wake(destination);
     }
 
     /// Waits until there is no unit of work and no delivery left.
@@ -274,6 +287,7 @@ impl Dispatch {
         };
         let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: stable(unit, details) };
         let ran = match &unit.job {
+            Job::Report if details.event.kind == Kind::Heard => entry.reporter.heard(occasion, &details.event.message.to_string()).await,
             Job::Report => entry.reporter.report(occasion).await,
             Job::Answered { tag, answer } => entry.reporter.answered(occasion, tag, answer.clone(), sent).await,
         };

@@ -47,7 +47,7 @@ impl Build {
             Kind::BuildStarted | Kind::BuildFinished => Role::Subject,
             Kind::BuildrequestNew | Kind::BuildrequestCancelled => Role::Request,
             Kind::BuildsetComplete => return Self::of_set(details).await,
-            Kind::WorkerMissing | Kind::WorkerConnected => return Ok(Vec::new()),
+            Kind::WorkerMissing | Kind::WorkerConnected | Kind::Heard => return Ok(Vec::new()),
         };
         Ok(vec![Self::load(details, Row::message(event), role).await?])
     }

@@ -22,6 +22,24 @@ pub trait Fetch: Send + Sync {
     /// `logs/ID/contents` answers with one row whose `content` is the whole log up to the source's
     /// cap, `cut: true` if it was cut there.
     async fn fetch(&self, path: &str) -> Result<Rows, FetchError>;
+
+    /// Does a control call: `method` on the path below `api/v2/`. Tried once.
+    async fn act(&self, _path: &str, _method: &str, _parameters: Value) -> Acted {
+        Acted::Refused(501, "this source takes no control calls: it is no master".into())
+    }
+}
+
+/// What came of a control call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Acted {
+    /// It was done; the call's result.
+    Done(Value),
+    /// It was not done: status, and why.
+    Refused(u16, String),
+    /// Nobody could be asked.
+    NotAsked(String),
+    /// It was asked, and what came of it is not known.
+    Lost(String),
 }
 
 /// Where details are kept; the journal.

@@ -20,10 +20,12 @@ pub enum Kind {
     WorkerMissing,
     /// `workers/*/connected`, of a worker that was missing before
     WorkerConnected,
+    /// Something was said to a bot: no source has it, no plan asks for it, and one entry alone is shown it.
+    Heard,
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that a plan can ask for.
     pub const ALL: [Self; 7] = [
         Self::BuildStarted,
         Self::BuildFinished,
@@ -44,6 +46,7 @@ impl Kind {
             Self::BuildsetComplete => "buildset-complete",
             Self::WorkerMissing => "worker-missing",
             Self::WorkerConnected => "worker-connected",
+            Self::Heard => "heard",
         }
     }
 
@@ -61,6 +64,7 @@ impl Kind {
             Self::BuildsetComplete => "complete",
             Self::WorkerMissing => "missing",
             Self::WorkerConnected => "connected",
+            Self::Heard => "heard",
         }
     }
 }

@@ -11,7 +11,7 @@ mod weight;
 
 pub use build::{Build, Want};
 pub use details::Details;
-pub use fetch::{Fetch, FetchError, Keep, Rows};
+pub use fetch::{Acted, Fetch, FetchError, Keep, Rows};
 pub use kind::Kind;
 pub use row::Row;
 pub use step::{Log, LogText, Step};

@@ -5,15 +5,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::Resource;
+use wasmtime::component::{Instance, Resource};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
 use super::engine::TICK;
 use super::limits::Limits;
-use super::load::{Kind, Loaded};
+use super::load::{Kind, Loaded, ReporterCode};
 use super::snapshot::Snapshot;
+use crate::contract::chat::exports::reporter_host::reporter::reporting as conversing;
 use crate::contract::reporter::exports::reporter_host::reporter::reporting;
 use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter, shortened};
 use crate::event::Details;
@@ -153,9 +154,41 @@ impl Reporter {
         self.call(occasion, sent, async |instance, store, _| instance.call_answered(store, tag, &answer).await).await
     }
 
+    /// Whether it holds conversations.
+    pub fn chats(&self) -> bool {
+        matches!(&self.loaded.kind, Kind::Reporter(code) if code.chats())
+    }
+
+    /// Lets it hear an update, a JSON object.
+    pub async fn heard(&self, occasion: Occasion, update: &str) -> Ran<Outcome> {
+        let work = async |code: &ReporterCode, store: &mut Store<Call>, instance: &Instance, _: Arc<Details>| {
+            let Some(chat) = code.chat(&mut *store, instance)? else {
+                return Err(Ended::Misuse("it holds no conversations".into()).into());
+            };
+            Ok(match chat.call_heard(store, update).await? {
+                Ok(conversing::Outcome::Sent) => Ok(reporting::Outcome::Sent),
+                Ok(conversing::Outcome::Skipped(why)) => Ok(reporting::Outcome::Skipped(why)),
+                Err(failure) => Err(reporting::Failure { message: failure.message, again: failure.again }),
+            })
+        };
+        self.run(occasion, 0, work).await
+    }
+
     async fn call<F>(&self, occasion: Occasion, sent: u32, export: F) -> Ran<Outcome>
     where
         F: AsyncFnOnce(&reporting::Guest, &mut Store<Call>, Resource<EventHandle>) -> wasmtime::Result<Result<reporting::Outcome, reporting::Failure>>,
+    {
+        let work = async |code: &ReporterCode, store: &mut Store<Call>, instance: &Instance, details: Arc<Details>| {
+            let event = store.data_mut().lend(EventHandle(details))?;
+            let reporting = code.reporting(&mut *store, instance)?;
+            export(&reporting, store, event).await
+        };
+        self.run(occasion, sent, work).await
+    }
+
+    async fn run<F>(&self, occasion: Occasion, sent: u32, export: F) -> Ran<Outcome>
+    where
+        F: AsyncFnOnce(&ReporterCode, &mut Store<Call>, &Instance, Arc<Details>) -> wasmtime::Result<Result<reporting::Outcome, reporting::Failure>>,
     {
         let snapshot = self.snapshot.load_full();
         let Kind::Reporter(plain) = &self.loaded.kind else {
@@ -181,9 +214,7 @@ impl Reporter {
                 }
                 store.data_mut().phase = Phase::Report;
             }
-            let event = store.data_mut().lend(EventHandle(occasion.details))?;
-            let reporting = code.reporting(&mut *store, &instance)?;
-            export(&reporting, store, event).await
+            export(code, store, &instance, occasion.details).await
         };
         let answer = bounded(&mut store, self.loaded.wasi, &self.limits, work).await;
         let answer = answer.and_then(|answer| match answer {

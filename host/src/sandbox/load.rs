@@ -14,6 +14,7 @@ use wasmtime::{AsContextMut, Engine};
 use super::cache::Cache;
 use super::direct::direct;
 use super::engine::{Engines, Profile};
+use crate::contract::chat::exports::reporter_host::reporter::chat as heard;
 use crate::contract::reporter::exports::reporter_host::reporter::{component, reporting};
 use crate::contract::{Call, formatter, reporter};
 
@@ -21,6 +22,8 @@ use crate::contract::{Call, formatter, reporter};
 const COMPONENT: &str = "reporter-host:reporter/component@0.1.0";
 /// Interface that reporters export.
 const REPORTING: &str = "reporter-host:reporter/reporting@0.1.0";
+/// Interface that reporters export beside, if they hold conversations.
+const CHAT: &str = "reporter-host:reporter/chat@0.1.0";
 /// Interface that formatters export.
 const FORMATTING: &str = "reporter-host:reporter/formatting@0.1.0";
 
@@ -88,11 +91,24 @@ pub struct ReporterCode {
     pre: InstancePre<Call>,
     component: component::GuestIndices,
     reporting: reporting::GuestIndices,
+    /// None: it holds no conversations.
+    chat: Option<heard::GuestIndices>,
 }
 
 impl ReporterCode {
-    fn new(pre: InstancePre<Call>) -> wasmtime::Result<Self> {
-        Ok(Self { component: component::GuestIndices::new(&pre)?, reporting: reporting::GuestIndices::new(&pre)?, pre })
+    fn new(pre: InstancePre<Call>, chat: bool) -> wasmtime::Result<Self> {
+        let chat = if chat { Some(heard::GuestIndices::new(&pre)?) } else { None };
+        Ok(Self { component: component::GuestIndices::new(&pre)?, reporting: reporting::GuestIndices::new(&pre)?, chat, pre })
+    }
+
+    /// Whether it holds conversations.
+    pub fn chats(&self) -> bool {
+        self.chat.is_some()
+    }
+
+    /// `heard`, if it has it.
+    pub(super) fn chat(&self, store: impl AsContextMut, instance: &Instance) -> wasmtime::Result<Option<heard::Guest>> {
+        self.chat.as_ref().map(|chat| chat.load(store, instance)).transpose()
     }
 
     /// The engine that it was compiled for.
@@ -223,18 +239,27 @@ impl Loader {
             let exports = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
             return Err(LoadError::OtherWorld { missing, exports });
         }
-        let mut linker = Linker::<Call>::new(engine);
-        if imports_wasi(component, engine) {
-            wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(refused)?;
-        }
-        reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call).map_err(refused)?;
+        let linker = linker(engine, imports_wasi(component, engine)).map_err(refused)?;
         let pre = linker.instantiate_pre(component).map_err(refused)?;
         Ok(if has(REPORTING) {
-            Kind::Reporter(ReporterCode::new(pre).map_err(refused)?)
+            Kind::Reporter(ReporterCode::new(pre, has(CHAT)).map_err(refused)?)
         } else {
             Kind::Formatter(formatter::FormatterPre::new(pre).map_err(refused)?)
         })
     }
+}
+
+/// Everything that a component may import.
+pub(super) fn linker(engine: &Engine, wasi: bool) -> wasmtime::Result<Linker<Call>> {
+    use crate::contract::chat::reporter_host::reporter::{irc, master};
+    let mut linker = Linker::<Call>::new(engine);
+    if wasi {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    }
+    reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call)?;
+    irc::add_to_linker::<_, HasSelf<_>>(&mut linker, |call: &mut Call| call)?;
+    master::add_to_linker::<_, HasSelf<_>>(&mut linker, |call: &mut Call| call)?;
+    Ok(linker)
 }
 
 fn imports_wasi(component: &Component, engine: &wasmtime::Engine) -> bool {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
-use wasmtime::component::{Component, HasSelf, Linker, Val};
+use wasmtime::component::{Component, Val};
 use wasmtime::{Engine, OptLevel, RegallocAlgorithm, Store};
 use wasmtime_wizer::Wizer;
 
 use super::engine::{TICK, base};
 use super::instance::{Reporter, call, guard};
-use super::load::{Kind, Loaded, Loader, ReporterCode, hex};
-use crate::contract::{Call, Meter, Phase, reporter};
+use super::load::{Kind, Loaded, Loader, ReporterCode, hex, linker};
+use crate::contract::{Call, Meter, Phase};
 
 /// The function that a snapshot is taken after.
 const CONFIGURE: &str = "reporter-host:reporter/component.configure@0.1.0";
@@ -134,9 +134,7 @@ fn frozen(reporter: &Reporter) -> Result<Vec<u8>, SnapshotError> {
             }
         })
         .map_err(|error| refused(&error))?;
-    let mut linker = Linker::<Call>::new(&engine);
-    let linked = if loaded.wasi { wasmtime_wasi::p2::add_to_linker_async(&mut linker) } else { Ok(()) };
-    linked.and_then(|()| reporter::Reporter::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call)).map_err(|error| refused(&format!("{error:#}")))?;
+    let linker = linker(&engine, loaded.wasi).map_err(|error| refused(&format!("{error:#}")))?;
     let mut state = call(limits, Phase::Configure);
     state.meter = Meter::new(limits.memory + EXTRA_PAGE);
     state.began = Instant::now();

@@ -224,7 +224,7 @@ pub async fn gather(event: &Event, came: Vec<(String, Rows)>, fetch: &dyn Fetch,
                 }
             }
         }
-        Kind::WorkerMissing | Kind::WorkerConnected => {}
+        Kind::WorkerMissing | Kind::WorkerConnected | Kind::Heard => {}
     }
     Ok(all.rows.into_iter().collect())
 }

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::settings::{ComponentRef, Formatter, Service};
-use crate::contract::{Ask, Ended, EntryView, Formatted, Plan, Spool, Subformat, Subjects};
-use crate::event::{Details, Event};
+use crate::contract::{Ask, Ended, EntryView, Formatted, Masters, Plan, Spool, Subformat, Subjects};
+use crate::event::{Details, Event, FetchError, Rows};
 use crate::sandbox::{ConfigureError, Limits, LoadError, Loaded, Loader, Profile, Reporter, RunError};
 use crate::transport::policy::Level;
-use crate::transport::{Endpoint, EndpointKind};
+use crate::transport::{Endpoint, EndpointKind, Sources};
 
 /// A service entry that can be shown events.
 pub struct Entry {
@@ -71,6 +71,28 @@ pub struct Shared {
     pub ask: Arc<dyn Ask>,
     /// Keeps attached logs.
     pub spool: Arc<dyn Spool>,
+    /// The sources, to be asked and acted on.
+    pub masters: Arc<Sources>,
+}
+
+/// The masters that an entry follows.
+struct Followed {
+    all: Arc<Sources>,
+    /// Empty: all.
+    only: Vec<String>,
+}
+
+#[async_trait]
+impl Masters for Followed {
+    fn names(&self) -> Vec<String> {
+        let mut names = self.all.names();
+        names.retain(|name| self.only.is_empty() || self.only.contains(name));
+        names
+    }
+
+    async fn fetch(&self, master: &str, path: &str) -> Result<Rows, FetchError> {
+        Masters::fetch(self.all.as_ref(), master, path).await
+    }
 }
 
 impl Entry {
@@ -100,6 +122,7 @@ impl Entry {
             formatters: Arc::new(Formatters { formatters }),
             ask: shared.ask.clone(),
             spool: shared.spool.clone(),
+            masters: Arc::new(Followed { all: shared.masters.clone(), only: service.follows.clone() }),
         });
         let reporter = Arc::new(Reporter::new(loaded, &service.settings, service.limits.clone())?);
         Ok(Self { service, reporter, plan, view, calls: AtomicU32::new(0) })
@@ -156,7 +179,7 @@ pub async fn load(loader: &Arc<Loader>, component: &ComponentRef, limits: &Limit
 }
 
 /// Holds the plan against what the operator allows: `https://host/path` allows what is below it,
-/// `smtp://host:port` a relay.
+/// `smtp://host:port` a relay, `irc://host:port` an IRC server.
 fn grant(plan: &Plan, allow: Option<&[String]>) -> Result<(), EntryError> {
     let Some(allow) = allow else { return Ok(()) };
     for endpoint in plan.endpoints.values() {
@@ -166,7 +189,7 @@ fn grant(plan: &Plan, allow: Option<&[String]>) -> Result<(), EntryError> {
             target.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if !allow.iter().any(below) {
-            return Err(EntryError::NotGranted { endpoint: endpoint.name.clone(), destination: endpoint.destination() });
+            return Err(EntryError::NotGranted { endpoint: endpoint.name.clone(), destination: endpoint.granted_as() });
         }
     }
     Ok(())
@@ -175,7 +198,7 @@ fn grant(plan: &Plan, allow: Option<&[String]>) -> Result<(), EntryError> {
 fn target(endpoint: &Endpoint) -> String {
     match &endpoint.kind {
         EndpointKind::Http(http) => format!("{}{}", endpoint.destination(), http.base_url.path().trim_end_matches('/')),
-        EndpointKind::Smtp(_) => endpoint.destination(),
+        EndpointKind::Smtp(_) | EndpointKind::Irc(_) | EndpointKind::Master(_) => endpoint.granted_as(),
     }
 }
 

@@ -28,6 +28,11 @@ pub enum EndpointKind {
     Http(HttpEndpoint),
     /// SMTP.
     Smtp(SmtpEndpoint),
+    /// IRC.
+    Irc(IrcEndpoint),
+    /// A master that the entry follows. The host's own: no plan has it.
+    #[serde(skip)]
+    Master(String),
 }
 
 /// An HTTP endpoint.
@@ -123,6 +128,72 @@ pub struct SmtpEndpoint {
     pub dump: bool,
 }
 
+/// An IRC server, and who the host is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IrcEndpoint {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Whether the connection is encrypted from its first byte.
+    #[serde(default)]
+    pub tls: bool,
+    /// TLS verification.
+    #[serde(default)]
+    pub verify: Verify,
+    /// PEM file of a client certificate, with `key`; then SASL EXTERNAL is used.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its key.
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// The nick; the account's name too.
+    pub nick: String,
+    /// The account's password, or a placeholder: for SASL or NickServ, and as the server's password.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// Whether SASL is used.
+    #[serde(default)]
+    pub sasl: Sasl,
+    /// Channels that are joined after each connection.
+    #[serde(default)]
+    pub channels: Vec<IrcChannel>,
+    /// Seconds before a lost connection is made again; none: 1 to 5, drawn once.
+    #[serde(default)]
+    pub lost_delay: Option<u32>,
+    /// Seconds before a connection that could not be made is tried again; none: 45 to 60, drawn once.
+    #[serde(default)]
+    pub failed_delay: Option<u32>,
+    /// Seconds between two lines after a burst of five; none: 1.
+    #[serde(default)]
+    pub line_rate: Option<f64>,
+}
+
+/// A channel to join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IrcChannel {
+    /// Its name.
+    pub name: String,
+    /// Its key, or a placeholder.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+/// Whether SASL is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sasl {
+    /// If the server offers it; NickServ otherwise.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Or there is no connection.
+    Only,
+}
+
 /// Encryption of an SMTP connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -144,6 +215,16 @@ impl Endpoint {
         match &self.kind {
             EndpointKind::Http(http) => http.base_url.origin().ascii_serialization(),
             EndpointKind::Smtp(smtp) => format!("smtp://{}:{}", smtp.host, smtp.port),
+            EndpointKind::Irc(irc) => format!("irc://{}@{}:{}", irc.nick, irc.host, irc.port),
+            EndpointKind::Master(name) => format!("master://{name}"),
+        }
+    }
+
+    /// What a grant in `allow` has to cover: the destination without what is no place.
+    pub fn granted_as(&self) -> String {
+        match &self.kind {
+            EndpointKind::Irc(irc) => format!("irc://{}:{}", irc.host, irc.port),
+            _ => self.destination(),
         }
     }
 }

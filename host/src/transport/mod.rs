@@ -3,19 +3,23 @@
 
 mod endpoint;
 pub mod http;
+pub mod irc;
+mod master;
 mod payload;
 pub mod policy;
 mod sink;
 pub mod smtp;
 
-pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, SmtpEndpoint, Tls, Verify};
-pub use payload::{Attachment, Body, Content, HttpRequest, Mail, Part, Payload};
+pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, Sasl, SmtpEndpoint, Tls, Verify};
+pub use master::{MasterTransport, Sources};
+pub use payload::{Attachment, Body, Content, HttpRequest, IrcMessage, IrcVerb, Mail, MasterCall, Part, Payload};
 pub use sink::Sink;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use self::policy::{Level, Policy};
 use crate::secret::{Scrubber, SubstituteError, Vault, VaultError};
@@ -55,10 +59,19 @@ pub trait Transport: Send + Sync {
     async fn attempt(&self, attempt: Attempt<'_>) -> Answer;
 }
 
+/// Takes what is heard in conversations.
+#[async_trait]
+pub trait Ears: Send + Sync {
+    /// Journals an update for an entry, `at` in seconds since 1970. False: it could not be stored.
+    async fn heard(self: Arc<Self>, entry: &str, endpoint: &str, at: i64, update: Value) -> bool;
+}
+
 /// What one attempt needs.
 pub struct Attempt<'a> {
     /// Stable over all attempts of this delivery: goes out as `Idempotency-Key`, `webhook-id` and in `Message-ID`.
     pub id: &'a str,
+    /// The service entry.
+    pub entry: &'a str,
     /// Where to.
     pub endpoint: &'a Endpoint,
     /// What.
@@ -72,7 +85,7 @@ pub struct Attempt<'a> {
 /// What came back from an attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// HTTP status or SMTP reply code; 0 if there was none.
+    /// HTTP status, SMTP reply code or IRC numeric (200 for what IRC took); 0 if there was none.
     pub status: u16,
     /// Headers, names in lower case, secrets scrubbed.
     pub headers: Vec<(String, String)>,
@@ -80,6 +93,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Why there was no answer, in words, secrets scrubbed.
     pub error: Option<Failed>,
+    /// What is left of the payload, if a part of it has been taken (IRC): another attempt sends only that.
+    pub rest: Option<Arc<Payload>>,
     /// Results that differ by recipient (SMTP). Empty: the answer holds for all of the payload.
     pub recipients: Vec<RecipientAnswer>,
 }

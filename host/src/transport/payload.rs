@@ -10,6 +10,10 @@ pub enum Payload {
     Http(HttpRequest),
     /// A mail.
     Smtp(Mail),
+    /// Something on IRC.
+    Irc(IrcMessage),
+    /// A control call on a master.
+    Master(MasterCall),
 }
 
 impl Payload {
@@ -27,6 +31,9 @@ impl Payload {
                 };
                 texts(&request.path) + pairs(&request.query) + pairs(&request.headers) + body
             }
+            Self::Irc(IrcMessage::Say { target, text, .. }) => target.len() + text.len(),
+            Self::Irc(IrcMessage::Membership { channel, .. }) => channel.len(),
+            Self::Master(call) => texts(&call.path) + call.method.len() + call.parameters.len(),
             Self::Smtp(mail) => {
                 let attached = mail.attachments.iter().map(|attachment| match &attachment.content {
                     Content::Bytes(bytes) => bytes.len(),
@@ -73,6 +80,56 @@ pub enum Body {
     Text(String),
     /// Bytes, base64 in the store.
     Bytes(#[serde(with = "base64_bytes")] Vec<u8>),
+}
+
+/// Something on IRC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IrcMessage {
+    /// A text to a channel or nick.
+    Say {
+        /// Channel or nick.
+        target: String,
+        /// How.
+        verb: IrcVerb,
+        /// Lines, divided by LF.
+        text: String,
+    },
+    /// Joining or leaving a channel.
+    Membership {
+        /// The channel.
+        channel: String,
+        /// Its key, or a placeholder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// Joining.
+        joined: bool,
+    },
+}
+
+/// How a text is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IrcVerb {
+    /// PRIVMSG
+    Message,
+    /// NOTICE
+    Notice,
+    /// CTCP ACTION
+    Action,
+}
+
+/// A control call on a master, see `master.act` in the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterCall {
+    /// The master's name.
+    pub master: String,
+    /// Path segments below `api/v2`, not encoded.
+    pub path: Vec<String>,
+    /// The method.
+    pub method: String,
+    /// A JSON object.
+    pub parameters: String,
 }
 
 /// A mail.

@@ -57,6 +57,8 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
             let vault = service.vault.as_ref();
             let answer = match &endpoint.kind {
                 EndpointKind::Http(_) => wires.http.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Irc(_) => wires.irc.check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Master(name) => Ok(format!("control calls on {name}")),
                 EndpointKind::Smtp(_) => wires.smtp.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
             };
             let (ok, text) = said(answer);

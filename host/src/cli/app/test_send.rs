@@ -33,10 +33,16 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         let transport: &dyn Transport = match &payload {
             Payload::Http(_) => transports.http.as_ref(),
             Payload::Smtp(_) => transports.smtp.as_ref(),
+            Payload::Irc(_) => transports.irc.as_ref(),
+            Payload::Master(_) => transports.master.as_ref(),
         };
         let (id, began) = (format!("test-{}", now_ms()), Instant::now());
         let vault = service.vault.as_ref();
-        let answer = transport.attempt(Attempt { id: &id, endpoint: &endpoint, payload: &payload, vault, timeout: TIMEOUT }).await;
+        if let (Payload::Irc(_), false) = (&payload, settings.sink) {
+            wires.irc.only_send(&service.name, &endpoint, service.vault.clone()).await;
+        }
+        let answer = transport.attempt(Attempt { id: &id, entry: &service.name, endpoint: &endpoint, payload: &payload, vault, timeout: TIMEOUT }).await;
+        wires.irc.end().await;
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let refused = answer.recipients.iter().find(|it| it.status >= 300).map(|it| format!("{}: {} {}", it.address, it.status, it.text));
         let came = match (verdict(&payload, &answer, &[], now_ms() / 1_000), refused) {

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::Master;
+use super::control::SHUTDOWN;
 use super::rest::{Rest, RestError};
-use crate::event::{Fetch, FetchError, Rows, paths};
+use crate::event::{Acted, Fetch, FetchError, Rows, paths};
 
 /// How long builders and the master's own settings are taken as they were read.
 const FRESH: Duration = Duration::from_secs(600);
@@ -34,12 +35,17 @@ impl Fetch for Master {
         let segments: Vec<&str> = path.split('/').collect();
         let rows = match segments[..] {
             [paths::CONFIG] => self.config().await,
+            [SHUTDOWN] => self.shutdown_state().await,
             ["builders", id] if id.parse::<i64>().is_ok() => self.builder(id.parse().unwrap_or_default()).await.map(|builder| vec![builder]),
             ["builds", id, "properties"] if id.parse::<i64>().is_ok() => properties(&self.rest, id).await,
             ["logs", id, "contents"] => log(&self.rest, id, self.settings.most_log_bytes).await,
             _ => self.rest.rows(path).await,
         };
         rows.map_err(FetchError::from)
+    }
+
+    async fn act(&self, path: &str, method: &str, parameters: Value) -> Acted {
+        self.control(path, method, parameters).await
     }
 }
 

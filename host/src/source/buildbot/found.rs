@@ -37,7 +37,7 @@ impl Found {
             Kind::BuildrequestNew => ("buildrequestid", "submitted_at"),
             Kind::BuildrequestCancelled => ("buildrequestid", "complete_at"),
             Kind::BuildsetComplete => ("bsid", "complete_at"),
-            Kind::WorkerMissing | Kind::WorkerConnected => return None,
+            Kind::WorkerMissing | Kind::WorkerConnected | Kind::Heard => return None,
         };
         let at = message[at].as_i64().unwrap_or_else(crate::source::now);
         Some(Self { kind, at, id: message[id].as_i64()?, message, late, absence: None })
@@ -76,7 +76,7 @@ impl Found {
             Kind::BuildrequestCancelled => 3,
             Kind::BuildsetComplete => 4,
             Kind::WorkerMissing => 5,
-            Kind::WorkerConnected => 6,
+            Kind::WorkerConnected | Kind::Heard => 6,
         };
         (self.at, rank, self.id)
     }
@@ -100,7 +100,7 @@ pub fn event_id(kind: Kind, id: i64, absence: Option<i64>, source: &str, generat
         Kind::BuildStarted | Kind::BuildFinished => "builds",
         Kind::BuildrequestNew | Kind::BuildrequestCancelled => "buildrequests",
         Kind::BuildsetComplete => "buildsets",
-        Kind::WorkerMissing | Kind::WorkerConnected => "workers",
+        Kind::WorkerMissing | Kind::WorkerConnected | Kind::Heard => "workers",
     };
     let again = if generation > 1 { format!("generation-{generation}/") } else { String::new() };
     let absence = absence.map(|since| format!("/{since}")).unwrap_or_default();

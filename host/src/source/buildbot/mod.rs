@@ -7,6 +7,7 @@
 //! database, are found as well. Both ways make the same event ids, and the journal takes each once.
 
 mod catchup;
+mod control;
 mod cursor;
 mod fetch;
 mod found;

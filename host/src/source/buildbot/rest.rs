@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
-use crate::event::{FetchError, Rows};
+use crate::event::{Acted, FetchError, Rows};
 use crate::secret::{Plain, VaultError};
 use crate::transport::Verify;
 use crate::transport::http::{chain, verified};
@@ -161,6 +161,41 @@ impl Rest {
                 408 | 425 | 429 => return Err(RestError::Away(format!("{url} answers {status}: {}", said(&body)))),
                 400..=499 => return Err(RestError::Missing(format!("{path}: {status}, {}", said(&body)))),
                 _ => return Err(RestError::Away(format!("{url} answers {status}: {}", said(&body)))),
+            }
+        }
+    }
+
+    /// Posts JSON to a path below the master's address, once: again only after a login, because what was refused was not done. Status and body.
+    ///
+    /// # Errors
+    /// What came of it, where there is no answer.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<(u16, Vec<u8>), Acted> {
+        let not_asked = |error: RestError| match error {
+            RestError::Away(why) | RestError::Missing(why) => Acted::NotAsked(why),
+            RestError::Refused(why) => Acted::Refused(403, why),
+        };
+        let url = Url::parse(&format!("{}{path}", self.base)).map_err(|error| Acted::Refused(404, format!("{path}: {error}")))?;
+        let mut again = true;
+        loop {
+            let cookie = self.session().await.map_err(not_asked)?;
+            let mut request = self.client.post(url.clone()).header(ACCEPT, "application/json").json(body);
+            if let Some(cookie) = &cookie {
+                request = request.header(COOKIE, cookie);
+            }
+            let permit = self.gate.clone().acquire_owned().await.map_err(|_| Acted::NotAsked("shutting down".to_owned()))?;
+            let asking = tokio::spawn(async move {
+                let _permit = permit;
+                to_its_end(request.send().await?).await
+            });
+            let answered = match asking.await {
+                Ok(Ok((status, body))) => (status, body.unwrap_or_default()),
+                Ok(Err(error)) if error.is_connect() => return Err(Acted::NotAsked(format!("{url}: {}", chain(&error)))),
+                Ok(Err(error)) => return Err(Acted::Lost(format!("{url}: {}", chain(&error)))),
+                Err(error) => return Err(Acted::Lost(format!("{url}: {error}"))),
+            };
+            match answered.0 {
+                401 | 403 if again && self.log_in(cookie.as_deref()).await.map_err(not_asked)? => again = false,
+                _ => return Ok(answered),
             }
         }
     }

@@ -145,6 +145,8 @@ fn master(url: &url::Url, with_login: bool) -> Arc<Master> {
         poll_every: Duration::from_millis(20),
         worker_missing_after: Duration::ZERO,
         most_log_bytes: 20_000,
+        shutdown_command: None,
+        stop_command: None,
         verify: Verify::System,
     };
     Master::new("main", settings, Arc::new(move || Ok(with_login.then(|| (Plain::new("admin"), Plain::new("secret")))))).unwrap()

@@ -85,6 +85,8 @@ pub const MASTER: &[HostKey] = &[
     key("worker_missing_after", Form::Duration, "When a worker counts as missing that went away while the host was; default 1 h."),
     key("most_log_bytes", Form::Size, "How much of one log is read; default 16 MiB."),
     key("verify", Form::Verify, "Whether TLS certificates are verified, or the authorities' PEM file."),
+    key("shutdown_command", Form::Texts, "Program and arguments that begin a clean shutdown, for bots; default: workers are paused."),
+    key("stop_command", Form::Texts, "Program and arguments that end the master at once, for bots."),
 ];
 
 /// `[[inboxes]]`
@@ -110,7 +112,7 @@ pub const SERVICE: &[HostKey] = &[
     key("component", Form::Text, "A reporter of your own: path of a WebAssembly component."),
     key("name", Form::Text, "The entry's name; default the reporter's, with a number from the second on."),
     key("masters", Form::Texts, "Names of the masters, inboxes and recordings that it follows; default: all."),
-    key("allow", Form::Texts, "URLs below which it may send: `https://api.github.com`, `smtp://mail.example.org:25`."),
+    key("allow", Form::Texts, "URLs below which it may send: `https://api.github.com`, `smtp://mail.example.org:25`, `irc://irc.example.org:6697`."),
     key("secrets", Form::Own, "Secrets that it may use: a list of names, or a table of names and their endpoints."),
     key("limits", Form::Table(LIMITS), "What one call may use, where it differs from `[limits]`."),
     key("expires_after", Form::Duration, "How long a delivery is of use; default 3 days."),

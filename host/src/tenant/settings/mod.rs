@@ -118,6 +118,10 @@ pub struct MasterSettings {
     pub most_log_bytes: u64,
     /// `verify`: as an endpoint's.
     pub verify: crate::transport::Verify,
+    /// `shutdown_command`: begins a clean shutdown.
+    pub shutdown_command: Option<Vec<String>>,
+    /// `stop_command`: ends the master.
+    pub stop_command: Option<Vec<String>>,
 }
 
 /// `[[inboxes]]`

@@ -86,7 +86,20 @@ fn master(table: &Table<'_>, title: &str, secrets: &Secrets, found: &mut Found) 
         worker_missing_after: table.duration("worker_missing_after", found).unwrap_or(Duration::from_secs(3600)),
         most_log_bytes: table.size("most_log_bytes", found).unwrap_or(16 << 20),
         verify: verify(table, found),
+        shutdown_command: command(table, "shutdown_command", found),
+        stop_command: command(table, "stop_command", found),
     })
+}
+
+/// A program with its arguments, which no shell sees.
+fn command(table: &Table<'_>, name: &str, found: &mut Found) -> Option<Vec<String>> {
+    let words: Vec<String> = table.texts(name, found)?.into_iter().map(|(word, _)| word.to_owned()).collect();
+    if words.first().is_none_or(String::is_empty) {
+        let at = table.get(name).map_or(table.span, |node| &node.span);
+        found.error(Diagnostic::error(at, format!("`{name}` names no program")).with_help(format!("write {name} = [\"systemctl\", \"stop\", \"buildbot\"]")));
+        return None;
+    }
+    Some(words)
 }
 
 fn at_least(table: &Table<'_>, name: &str, least: Duration, default: Duration, found: &mut Found) -> Duration {

@@ -1,0 +1,123 @@
+//! What came of an action on a master.
+
+use serde_json::Value;
+
+use super::bot::{Bot, Presenter, readable};
+use super::commands::waiting::{self, Request};
+use super::commands::{Act, What};
+use super::read;
+use super::text::{Line, Message};
+use crate::component::{Failure, Outcome};
+use crate::delivery::{Answer, Terms};
+
+/// Characters of a master's reason that are shown.
+const REASON: usize = 300;
+
+impl<P: Presenter> Bot<P> {
+    /// Tells whoever asked for it what came of an action; nothing of answers to other deliveries.
+    pub fn answered(&self, tag: &str, answer: &Answer) -> Result<Outcome, Failure> {
+        let Ok(act) = serde_json::from_str::<Act>(tag) else {
+            return Ok(Outcome::Skipped("it is not the answer to an action".into()));
+        };
+        let message = match (answer.ended.as_str(), answer.status) {
+            ("delivered", _) => self.done(&act, answer),
+            ("unknown", _) => self.unknown(&act),
+            _ => Message::from(format!("{}, {}: {}", refused(act.what), act.who, reason(answer))),
+        };
+        self.presenter.send(&act.place, &message, Terms::titled(format!("answer to {}", act.who)));
+        Ok(Outcome::Sent)
+    }
+
+    fn done(&self, act: &Act, answer: &Answer) -> Message {
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        match act.what {
+            What::Force => {
+                let requests: Vec<u64> = said[1].as_object().into_iter().flatten().filter_map(|(_, request)| request.as_u64()).collect();
+                for request in &requests {
+                    Request { place: act.place.clone() }.keep(&act.master, *request);
+                }
+                let base = read::url(&act.master);
+                let line = Line::text(format!("{}: the build of ", act.who)).name(&act.builder).and(" is requested");
+                match requests.first() {
+                    Some(request) if !base.is_empty() => {
+                        line.and(" (").link(format!("request {request}"), format!("{base}#/buildrequests/{request}")).and("); I shall tell how it goes.").into()
+                    }
+                    _ => line.and("; I shall tell how it goes.").into(),
+                }
+            }
+            What::Stop => {
+                waiting::Build::add(&act.master, act.build, &act.place);
+                let url = read::build_url(&read::url(&act.master), act.builder_id, act.number);
+                Message::from(read::by_number(act.number, url, &act.builder).and(format!(" is being stopped, {}.", act.who)))
+            }
+            What::Start | What::Cancel | What::Now => {
+                let words = said.as_str().map(str::to_owned).unwrap_or_else(|| "done".into());
+                Message::from(format!("Master {}: {words}, {}.", act.master, act.who))
+            }
+        }
+    }
+
+    /// The answer was lost: what was done is not known, but something can be read.
+    fn unknown(&self, act: &Act) -> Message {
+        let mut lines = vec![Line::text(format!(
+            "{}: the answer of the master {} was lost, so I do not know whether it was done. I do not try it again.",
+            act.who, act.master
+        ))];
+        lines.push(match act.what {
+            What::Force => {
+                match read::rows(&act.master, &["builders", &act.builder_id.to_string(), "buildrequests"], &[("order", "-buildrequestid"), ("limit", "5")]) {
+                    Ok(rows) => match rows.iter().find(|row| read::number(row, "submitted_at") >= act.at) {
+                        Some(row) => {
+                            let request = read::number(row, "buildrequestid");
+                            Request { place: act.place.clone() }.keep(&act.master, request);
+                            Line::text("The newest request for ").name(&act.builder).and(format!(" is {request}, made after you asked: it may be yours."))
+                        }
+                        None => Line::text("There is no request for ").name(&act.builder).and(" that was made after you asked."),
+                    },
+                    Err(_) => Line::text("The master cannot be asked about it now."),
+                }
+            }
+            What::Stop => match read::rows(&act.master, &["builds", &act.build.to_string()], &[]) {
+                Ok(rows) => {
+                    let complete = rows.first().is_some_and(|row| row["complete"].as_bool() == Some(true));
+                    if !complete {
+                        waiting::Build::add(&act.master, act.build, &act.place);
+                    }
+                    let state = if complete { " has ended." } else { " is still running; I shall tell when it ends." };
+                    Line::text(format!("Build #{} of ", act.number)).name(&act.builder).and(state)
+                }
+                Err(_) => Line::text("The master cannot be asked about it now."),
+            },
+            What::Start | What::Cancel | What::Now => match read::rows(&act.master, &["shutdown"], &[]) {
+                Ok(rows) => Line::text(format!("It is {} now.", rows.first().and_then(|row| row["state"].as_str()).unwrap_or("in a state that I do not know"))),
+                Err(_) => Line::text("The master cannot be asked about it now."),
+            },
+        });
+        Message::from(lines)
+    }
+}
+
+fn refused(what: What) -> &'static str {
+    match what {
+        What::Force => "The build could not be forced",
+        What::Stop => "The build could not be stopped",
+        What::Start => "The shutdown could not be started",
+        What::Cancel => "The shutdown could not be stopped",
+        What::Now => "The master could not be ended",
+    }
+}
+
+/// The master's reason: a sentence, or one for each field of a form.
+fn reason(answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let words = match serde_json::from_str::<Value>(&text) {
+        Ok(Value::Object(fields)) => {
+            let one = |(field, why): (&String, &Value)| format!("{field}: {}", why.as_str().map_or_else(|| why.to_string(), str::to_owned));
+            fields.iter().map(one).collect::<Vec<_>>().join("; ")
+        }
+        Ok(Value::String(text)) => text,
+        _ => text.into_owned(),
+    };
+    let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if words.trim().is_empty() { format!("it said nothing about why ({})", readable(&answer.ended)) } else { crate::cut::to_chars(&words, REASON).into_owned() }
+}

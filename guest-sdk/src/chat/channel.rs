@@ -1,0 +1,66 @@
+//! What is kept of a channel or a private conversation.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Refusal;
+use super::events::EventWord;
+use crate::services::state;
+
+const PREFIX: &str = "channel/";
+/// Conversations that are remembered: each event is held against all of them.
+const MOST: usize = 300;
+
+/// What is kept of a channel or a private conversation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Channel {
+    /// Events that are announced.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub notify: BTreeSet<EventWord>,
+    /// Whether nothing is said here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
+}
+
+impl Channel {
+    /// What is known of it.
+    pub fn load(id: &str) -> Self {
+        state::get(&key(id)).and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default()
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    ///
+    /// There are too many already.
+    pub fn save(&self, id: &str) -> Result<(), Refusal> {
+        let key = key(id);
+        if *self == Self::default() {
+            state::set(&key, None);
+            return Ok(());
+        }
+        if state::get(&key).is_none() && state::keys(PREFIX).len() >= MOST {
+            return Err(Refusal::new(format!("I keep notifications for {MOST} conversations already; somebody has to switch them off elsewhere first.")));
+        }
+        state::set(&key, serde_json::to_string(self).ok().as_deref());
+        Ok(())
+    }
+
+    /// All that something is known of.
+    pub fn all() -> Vec<(String, Self)> {
+        state::keys(PREFIX)
+            .into_iter()
+            .map(|key| {
+                let id = key[PREFIX.len()..].to_owned();
+                let channel = Self::load(&id);
+                (id, channel)
+            })
+            .collect()
+    }
+}
+
+fn key(id: &str) -> String {
+    format!("{PREFIX}{id}")
+}

@@ -1,0 +1,81 @@
+//! `force build`: through a ForceScheduler that covers the builder, the only way that a master has from outside.
+
+mod fields;
+mod options;
+
+use serde_json::{Map, Value};
+
+use super::act::{Act, What};
+use crate::chat::bot::{Ask, Bot, Command, Presenter, Refusal};
+use crate::chat::read::{self, Builder};
+use crate::chat::text::Line;
+use fields::Scheduler;
+use options::Options;
+
+pub const USAGE: &str =
+    "force build [--codebase=CODEBASE] [--branch=BRANCH] [--revision=REVISION] [--project=PROJECT] [--props=PROP1=VALUE1,PROP2=VALUE2...] BUILDER REASON";
+
+pub fn commands<P: Presenter>() -> [Command<P>; 1] {
+    [Command {
+        name: "force",
+        doc: "force a build",
+        usage: "force build [--codebase=CODEBASE] [--branch=BRANCH] [--revision=REVISION] [--project=PROJECT] [--props=PROP1=VALUE1,PROP2=VALUE2...] BUILDER REASON - \
+                Force a build; a ForceScheduler of the master has to list the builder and take what is given",
+        dangerous: true,
+        run: force,
+    }]
+}
+
+fn force<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
+    let words = ask.words()?;
+    let Some((_, words)) = words.split_first().filter(|(word, _)| *word == "build") else {
+        return Err(Refusal::new(format!("Try '{}{USAGE}'.", bot.presenter.prefix())));
+    };
+    let options = Options::parse(words)?;
+    let builder = bot.builder(&options.builder)?;
+    let scheduler = choose(&builder, &options)?;
+    let reason = reason(ask, &options.reason);
+    let mut parameters = scheduler.parameters(&options, &reason).map_err(Refusal::new)?;
+    parameters.insert("builderid".into(), Value::from(builder.id));
+    let act = Act {
+        what: What::Force,
+        place: ask.said.place.clone(),
+        who: ask.said.person.name.clone(),
+        master: builder.master.clone(),
+        builder: builder.name.clone(),
+        builder_id: builder.id,
+        build: 0,
+        number: 0,
+        at: ask.said.at,
+    };
+    act.send(ask, &["forceschedulers", &scheduler.name], "force", &Value::Object(parameters), &scheduler.name)
+}
+
+/// What stands in the build's reason: the master itself only knows the account of this host.
+fn reason(ask: &Ask<'_>, given: &str) -> String {
+    let asked = format!("forced by {}", ask.said.who());
+    if given.is_empty() { asked } else { format!("{asked}: {given}") }
+}
+
+/// The ForceScheduler that takes everything that is given.
+fn choose(builder: &Builder, options: &Options) -> Result<Scheduler, Refusal> {
+    let id = builder.id.to_string();
+    let mut rows = read::rows(&builder.master, &["builders", &id, "forceschedulers"], &[])?;
+    rows.retain(|row| row["enabled"].as_bool() != Some(false));
+    if rows.is_empty() {
+        let line = Line::text("No ForceScheduler of the master lists ").name(&builder.name);
+        return Err(line.and(", so it cannot be forced from here. Whoever runs the master can add it to the builderNames of one.").into());
+    }
+    let mut refusals = Vec::new();
+    for row in rows {
+        let scheduler = Scheduler::of(&row);
+        match scheduler.parameters(options, "") {
+            Ok(_) => return Ok(scheduler),
+            Err(why) => refusals.push(why),
+        }
+    }
+    Err(Refusal(refusals.join("\n").into()))
+}
+
+/// Parameters of a control call.
+type Parameters = Map<String, Value>;

@@ -1,0 +1,133 @@
+//! `status`, `last` and `watch`.
+
+use crate::chat::bot::{Ask, Bot, Command, Presenter, Refusal};
+use crate::chat::commands::waiting;
+use crate::chat::read::{self, Builder, Running};
+use crate::chat::text::{Line, Message};
+use crate::chat::words::ago;
+use crate::results::{SUCCESS, name};
+
+pub fn commands<P: Presenter>() -> [Command<P>; 3] {
+    [
+        Command {
+            name: "status",
+            doc: "list status of a builder (or all builders)",
+            usage: "status [BUILDER|all] - List the status of a builder, of those with connected workers, or of all",
+            dangerous: false,
+            run: status,
+        },
+        Command {
+            name: "last",
+            doc: "list last build status for a builder",
+            usage: "last [BUILDER|all] - List the result of the last build of a builder, of those with connected workers, or of all",
+            dangerous: false,
+            run: last,
+        },
+        Command {
+            name: "watch",
+            doc: "announce the completion of an active build",
+            usage: "watch BUILDER - Announce the end of the builds that run on it",
+            dangerous: false,
+            run: watch,
+        },
+    ]
+}
+
+/// The builders that an argument means, and whether it is one alone.
+fn meant<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, command: &str) -> Result<(Vec<Builder>, bool), Refusal> {
+    let words = ask.words()?;
+    match &words[..] {
+        [] => Ok((bot.builders()?.into_iter().filter(|builder| builder.online).collect(), false)),
+        [all] if all == "all" => Ok((bot.builders()?, false)),
+        [name] => Ok((vec![bot.builder(name)?], true)),
+        _ => Err(Refusal::new(format!("Try '{}{command} BUILDER'; a name with blanks goes in quotes.", bot.presenter.prefix()))),
+    }
+}
+
+fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
+    let (builders, one) = meant(bot, ask, "status")?;
+    if builders.is_empty() {
+        return Err(Refusal::new("No builder has a connected worker. Say status all for the others."));
+    }
+    let running = bot.running(&builders)?;
+    let last = bot.last(&builders)?;
+    let words = bot.presenter.words();
+    let mut lines = Vec::new();
+    for (builder, last) in builders.iter().zip(last) {
+        let mut line = Line::default().name(&builder.name).and(": ");
+        let active: Vec<&Running> = running.iter().filter(|it| it.builder == *builder).collect();
+        if !active.is_empty() {
+            line = line.and("running:");
+            let base = read::url(&builder.master);
+            for (n, build) in active.iter().enumerate() {
+                let step = build.step.as_deref().unwrap_or("no current step");
+                line = line.and(if n == 0 { " build " } else { ", build " });
+                line = line.link(format!("#{}", build.number), read::build_url(&base, builder.id, build.number)).and(format!(" ({step})"));
+            }
+        } else {
+            line = line.and(if builder.online { "idle" } else { "offline" });
+            if let Some(last) = last {
+                line = line.and(format!(", last build {} ago", since(ask, &last)));
+                let results = read::results(&last);
+                line = if one { line.and(", ").result(results, words.ended(results)) } else { line.and(", ").result(results, name(results)) };
+            }
+        }
+        lines.push(line);
+    }
+    bot.reply(ask.said, Message::from(lines));
+    Ok(())
+}
+
+fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
+    let (builders, _) = meant(bot, ask, "last")?;
+    if builders.is_empty() {
+        return Err(Refusal::new("No builder has a connected worker. Say last all for the others."));
+    }
+    let last = bot.last(&builders)?;
+    let words = bot.presenter.words();
+    let mut lines = Vec::new();
+    for (builder, last) in builders.iter().zip(last) {
+        let line = Line::default().name(&builder.name).and(": ");
+        lines.push(match last {
+            None => line.and("no build has ended yet"),
+            Some(last) => {
+                let results = read::results(&last);
+                let line = line
+                    .and(format!("last build #{} ", read::number(&last, "number")))
+                    .result(results, words.ended(results))
+                    .and(format!(" ({} ago)", since(ask, &last)));
+                match last["state_string"].as_str() {
+                    Some(state) if results != Some(SUCCESS) && !state.is_empty() => line.and(format!(": {state}")),
+                    _ => line,
+                }
+            }
+        });
+    }
+    bot.reply(ask.said, Message::from(lines));
+    Ok(())
+}
+
+fn since(ask: &Ask<'_>, build: &serde_json::Value) -> String {
+    ago(ask.said.at.saturating_sub(read::number(build, "complete_at")))
+}
+
+fn watch<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
+    let words = ask.words()?;
+    let [name] = &words[..] else {
+        return Err(Refusal::new(format!("Try '{}watch BUILDER'; a name with blanks goes in quotes.", bot.presenter.prefix())));
+    };
+    let builder = bot.builder(name)?;
+    let running = bot.running(std::slice::from_ref(&builder))?;
+    if running.is_empty() {
+        return Err(Refusal::new("There are no currently running builds."));
+    }
+    let base = read::url(&builder.master);
+    let mut lines = Vec::new();
+    for build in running {
+        waiting::Build::add(&builder.master, build.id, &ask.said.place);
+        let named = bot.named(&base, &builder, build.id, build.number);
+        lines.push(Line::text("Watching until it finishes: ").line(named));
+    }
+    bot.reply(ask.said, Message::from(lines));
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Control calls: JSON-RPC 2.0 by POST, as the master's own pages make them; and shutting down, which the API does not have.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Master;
+use super::rest::{Rest, RestError};
+use crate::event::{Acted, Rows};
+
+/// The path of what is the host's own.
+pub(super) const SHUTDOWN: &str = "shutdown";
+/// How long a command for a shutdown may take.
+const COMMAND: Duration = Duration::from_secs(20);
+/// What a worker's reason begins with that was paused for a shutdown.
+const PAUSED: &str = "reporter-host: clean shutdown";
+
+impl Master {
+    pub(super) async fn control(&self, path: &str, method: &str, parameters: Value) -> Acted {
+        match path {
+            SHUTDOWN => self.shutdown(method, &parameters).await,
+            _ => call(&self.rest, path, method, parameters).await,
+        }
+    }
+
+    /// Whether it is shutting down, as far as that can be seen.
+    pub(super) async fn shutdown_state(&self) -> Result<Rows, RestError> {
+        let workers = self.rest.rows("workers").await?;
+        let paused = workers.iter().filter(|worker| is_ours(worker)).count();
+        let state = if paused > 0 { "shutting down" } else { "running" };
+        Ok(vec![json!({"state": state, "paused": paused})])
+    }
+
+    async fn shutdown(&self, method: &str, parameters: &Value) -> Acted {
+        match (method, &self.settings.shutdown_command, &self.settings.stop_command) {
+            ("start", Some(command), _) => run(command, "is shutting down: the command for it ran").await,
+            ("start", None, _) => self.pause(parameters["reason"].as_str().unwrap_or_default()).await,
+            ("stop", ..) => self.unpause().await,
+            ("now", _, Some(command)) => run(command, "is being stopped: the command for it ran").await,
+            ("now", _, None) => Acted::Refused(
+                501,
+                "the master has no way to be ended from outside; whoever runs reporter-host can give it a command: stop_command of [[masters]]".into(),
+            ),
+            _ => Acted::Refused(501, format!("there is no {method}; there are start, stop and now")),
+        }
+    }
+
+    /// No worker takes new builds: those that run end.
+    async fn pause(&self, reason: &str) -> Acted {
+        let workers = match self.rest.rows("workers").await {
+            Ok(workers) => workers,
+            Err(error) => return refused(&error),
+        };
+        let reason = format!("{PAUSED}, {reason}");
+        let all = workers.iter().filter(|worker| worker["paused"] != true && worker["configured_on"].as_array().is_some_and(|on| !on.is_empty()));
+        let mut paused = 0;
+        for worker in all {
+            match call(&self.rest, &format!("workers/{}", worker["workerid"]), "pause", json!({"reason": reason})).await {
+                Acted::Done(_) => paused += 1,
+                failed => return failed,
+            }
+        }
+        match paused {
+            0 => Acted::Refused(409, "all of its workers are paused already".into()),
+            _ => Acted::Done(json!(format!(
+                "takes no new builds: {paused} workers are paused; end it when its builds have ended, or take it back with shutdown stop"
+            ))),
+        }
+    }
+
+    async fn unpause(&self) -> Acted {
+        let workers = match self.rest.rows("workers").await {
+            Ok(workers) => workers,
+            Err(error) => return refused(&error),
+        };
+        let mut unpaused = 0;
+        for worker in workers.iter().filter(|worker| is_ours(worker)) {
+            match call(&self.rest, &format!("workers/{}", worker["workerid"]), "unpause", json!({})).await {
+                Acted::Done(_) => unpaused += 1,
+                failed => return failed,
+            }
+        }
+        match unpaused {
+            0 if self.settings.shutdown_command.is_some() => {
+                Acted::Refused(409, "a shutdown that the master's own command began cannot be taken back from outside".into())
+            }
+            0 => Acted::Refused(409, "there is no shutdown that could be taken back".into()),
+            _ => Acted::Done(json!(format!("takes builds again: {unpaused} workers are unpaused"))),
+        }
+    }
+}
+
+fn is_ours(worker: &Value) -> bool {
+    worker["paused"] == true && worker["pause_reason"].as_str().is_some_and(|reason| reason.starts_with(PAUSED))
+}
+
+fn refused(error: &RestError) -> Acted {
+    match error {
+        RestError::Away(why) => Acted::NotAsked(why.clone()),
+        RestError::Refused(why) => Acted::Refused(403, why.clone()),
+        RestError::Missing(why) => Acted::Refused(404, why.clone()),
+    }
+}
+
+async fn call(rest: &Rest, path: &str, method: &str, parameters: Value) -> Acted {
+    let body = json!({"jsonrpc": "2.0", "method": method, "id": 1, "params": parameters});
+    let (status, answer) = match rest.post(&format!("api/v2/{path}"), &body).await {
+        Ok(answered) => answered,
+        Err(acted) => return acted,
+    };
+    let answer: Value = match serde_json::from_slice(&answer) {
+        Ok(answer) => answer,
+        Err(_) => return Acted::Refused(status, format!("it answers {status}: {}", String::from_utf8_lossy(&answer).chars().take(200).collect::<String>())),
+    };
+    match (status, answer.get("error")) {
+        (200..=299, None) => Acted::Done(answer.get("result").cloned().unwrap_or(Value::Null)),
+        (_, Some(error)) => match error.get("message").unwrap_or(error) {
+            Value::String(text) => Acted::Refused(status, text.clone()),
+            fields => Acted::Refused(status, fields.to_string()),
+        },
+        (_, None) => Acted::Refused(status, format!("it answers {status}")),
+    }
+}
+
+/// Runs a command of the operator's, without a shell.
+async fn run(command: &[String], done: &str) -> Acted {
+    let Some((program, arguments)) = command.split_first() else { return Acted::Refused(501, "the command for it is empty".into()) };
+    let mut child = tokio::process::Command::new(program);
+    child.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(false);
+    let child = match child.spawn() {
+        Ok(child) => child,
+        Err(error) => return Acted::NotAsked(format!("{program} cannot be started: {error}")),
+    };
+    match tokio::time::timeout(COMMAND, child.wait_with_output()).await {
+        Ok(Ok(output)) if output.status.success() => Acted::Done(json!(done)),
+        Ok(Ok(output)) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim().lines().last().unwrap_or_default().chars().take(200).collect::<String>();
+            Acted::Refused(500, format!("{program} ended with {}: {said}", output.status))
+        }
+        Ok(Err(error)) => Acted::Lost(format!("{program}: {error}")),
+        Err(_) => Acted::Lost(format!("{program} did not end within {} seconds", COMMAND.as_secs())),
+    }
+}

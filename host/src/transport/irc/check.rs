@@ -1,0 +1,90 @@
+//! What can go out at all.
+
+use super::super::{IrcEndpoint, IrcMessage};
+
+/// Bytes of a text.
+const TEXT: usize = 256 << 10;
+/// Bytes of a target.
+const TARGET: usize = 200;
+/// Control characters that give a form: bold, colour, hex colour, reset, monospace, reverse, italics, strike, underline.
+const FORMS: [char; 9] = ['\u{2}', '\u{3}', '\u{4}', '\u{f}', '\u{11}', '\u{16}', '\u{1d}', '\u{1e}', '\u{1f}'];
+
+/// Checks an endpoint of a plan.
+///
+/// # Errors
+/// In words.
+pub fn check_endpoint(endpoint: &IrcEndpoint) -> Result<(), String> {
+    if endpoint.host.is_empty() || endpoint.host.contains(|c: char| c.is_control() || c.is_whitespace() || c == '/') {
+        return Err(format!("its host {:?} is no host name", endpoint.host));
+    }
+    word(&endpoint.nick, "nick")?;
+    endpoint.channels.iter().try_for_each(|channel| word(&channel.name, "channel"))?;
+    if endpoint.certificate.is_some() != endpoint.key.is_some() {
+        return Err("certificate and key go together".into());
+    }
+    if endpoint.line_rate.is_some_and(|rate| !(0.0..=60.0).contains(&rate)) {
+        return Err("its line_rate is not from 0 to 60 seconds".into());
+    }
+    Ok(())
+}
+
+/// Checks a message.
+///
+/// # Errors
+/// In words.
+pub fn check_message(message: &IrcMessage) -> Result<(), String> {
+    match message {
+        IrcMessage::Say { target, text, .. } => {
+            word(target, "target")?;
+            if let Some(c) = text.chars().find(|c| c.is_control() && *c != '\n' && !FORMS.contains(c)) {
+                return Err(format!("its text has the control character {c:?}"));
+            }
+            if text.len() > TEXT {
+                return Err(format!("its text has more than {TEXT} bytes"));
+            }
+            if text.lines().all(|line| line.trim().is_empty()) {
+                return Err("its text is empty".into());
+            }
+            Ok(())
+        }
+        IrcMessage::Membership { channel, key, .. } => {
+            word(channel, "channel")?;
+            key.as_ref().map_or(Ok(()), |key| word(key, "key"))
+        }
+    }
+}
+
+fn word(text: &str, what: &str) -> Result<(), String> {
+    let fits = !text.is_empty() && text.len() <= TARGET && !text.starts_with(':') && !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',');
+    if fits { Ok(()) } else { Err(format!("its {what} {text:?} is none: 1 to {TARGET} bytes, no blank, comma or control character, and no colon in front")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::IrcVerb;
+    use super::*;
+
+    #[test]
+    fn what_could_smuggle_a_command_is_refused() {
+        let say = |target: &str, text: &str| check_message(&IrcMessage::Say { target: target.into(), verb: IrcVerb::Message, text: text.into() });
+        assert_eq!(say("#c", "a\nb \u{3}04red\u{f}"), Ok(()));
+        for (target, text) in [
+            ("#c", "a\rQUIT"),
+            ("#c", "a\0"),
+            ("#c", "\u{1}VERSION\u{1}"),
+            ("#c", ""),
+            ("#c", " \n "),
+            ("", "a"),
+            ("a b", "x"),
+            ("a,b", "x"),
+            (":a", "x"),
+            ("a\nb", "x"),
+        ] {
+            assert!(say(target, text).is_err(), "{target:?} {text:?}");
+        }
+        assert!(say("#c", &"x".repeat(TEXT + 1)).is_err());
+        let join =
+            |channel: &str, key: Option<&str>| check_message(&IrcMessage::Membership { channel: channel.into(), key: key.map(str::to_owned), joined: true });
+        assert!(join("#c", Some("k")).is_ok() && join("#c", Some("k l")).is_err() && join("#a,#b", None).is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! Accounts: SASL, NickServ, and rights that go by them.
+
+use crate::host::Bot;
+use crate::inspircd::Inspircd;
+use crate::person::Person;
+
+/// Registers a nick with NickServ, and stays logged in.
+async fn registered(server: &Inspircd, nick: &str, password: &str) -> Person {
+    let mut person = Person::new(server.plain, nick).await;
+    for tries in 0.. {
+        assert!(tries < 60, "there are no services:\n{}", server.log());
+        person.say("NickServ", &format!("REGISTER {password} {nick}@example.org")).await;
+        // Services come a moment after the server.
+        let line = person.so("NickServ, or that there is none", |line| line.contains(" 401 ") || line.contains("NickServ!") || line.contains(" 900 ")).await;
+        if !line.contains(" 401 ") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    if !person.all().contains(" 900 ") {
+        person.until(" 900 ").await;
+    }
+    person
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bot_logs_in_and_rights_go_by_accounts() {
+    let server = Inspircd::with_services().await;
+    let mut bot_before = registered(&server, "bbot", "pw-of-bot").await;
+    bot_before.write("QUIT :done").await;
+    let mut alice = registered(&server, "alice", "pw-of-alice").await;
+    alice.join("#ci").await;
+    let more = "channels = ['#ci']\npassword = 'pw-of-bot'\nauthz = { 'join, leave' = 'Alice' }\n";
+
+    // SASL, and nothing else; the password is not in the log.
+    let mut bot = Bot::start(server.plain, &format!("{more}useSASL = true\n")).await;
+    alice.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
+    alice.write("WHOIS bbot").await;
+    alice.so("that the bot is logged in", |line| line.contains(" 330 ") && line.contains("bbot")).await;
+    let said = bot.process().said();
+    assert!(said.contains("SASL") && !said.contains("pw-of-bot"), "{said}");
+
+    // Alice may, because she is logged in; a thief of her nick may not.
+    assert!(alice.asks("bbot", "bbot", "join #more").await.contains("joining #more"));
+    alice.write("NICK alice_away").await;
+    alice.until("NICK").await;
+    alice.say("bbot", "leave #more").await;
+    alice.so("that her account is the same", |line| line.starts_with(":bbot!") && line.contains("leaving #more")).await;
+    let mut thief = Person::new(server.plain, "alice").await;
+    let denied = thief.asks("bbot", "bbot", "join #more").await;
+    assert!(denied.contains("You may not use `join`") && denied.contains("not logged in"), "{denied}");
+    bot.end().await;
+    alice.until("QUIT").await;
+
+    // NickServ, where SASL is not to be used.
+    let mut bot = Bot::start(server.plain, &format!("{more}useSASL = false\n")).await;
+    alice.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
+    alice.write("WHOIS bbot").await;
+    alice.so("that the bot is logged in", |line| line.contains(" 330 ") && line.contains("bbot")).await;
+    bot.end().await;
+    alice.until("QUIT").await;
+
+    // A wrong password with SASL alone is no connection, and the operator is told.
+    let mut bot = Bot::start(server.plain, "channels = ['#ci']\npassword = 'wrong'\nuseSASL = true\n").await;
+    let process = bot.process();
+    process.until("it says that SASL failed", || process.said().contains("SASL failed")).await;
+}
