@@ -66,6 +66,7 @@ pub mod testing;
 pub mod title;
 pub mod want;
 pub mod watched;
+pub mod wording;
 pub mod worker;
 
 pub use component::{Formatter, Reporter};

@@ -70,6 +70,7 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("guest-sdk/src/title.rs"),
     copied!("guest-sdk/src/want.rs"),
     copied!("guest-sdk/src/watched.rs"),
+    copied!("guest-sdk/src/wording.rs"),
     copied!("guest-sdk/src/worker.rs"),
     copied!("wit/reporter/component.wit"),
     copied!("wit/reporter/delivery.wit"),
