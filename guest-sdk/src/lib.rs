@@ -59,6 +59,7 @@ pub mod services;
 pub mod settings;
 pub mod slot;
 pub mod smtp;
+pub mod ssh;
 pub mod subject;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]

@@ -30,6 +30,7 @@ use crate::http::{Answer, Request};
 use crate::services::Level;
 use crate::slot::{Context, Document};
 use crate::smtp::Message;
+use crate::ssh::Command;
 use crate::worker::{User, Worker};
 
 /// Something that was sent.
@@ -39,6 +40,8 @@ pub enum Delivery {
     Http(Request, Terms),
     /// With `smtp::send`.
     Mail(Message, Terms),
+    /// With `ssh::send`.
+    Ssh(Command, Terms),
 }
 
 impl Delivery {
@@ -46,11 +49,11 @@ impl Delivery {
     ///
     /// # Panics
     ///
-    /// If it is a mail.
+    /// If it is something else.
     pub fn http(&self) -> &Request {
         match self {
             Self::Http(request, _) => request,
-            Self::Mail(mail, _) => panic!("a mail: {mail:?}"),
+            other => panic!("no request: {other:?}"),
         }
     }
 
@@ -58,18 +61,30 @@ impl Delivery {
     ///
     /// # Panics
     ///
-    /// If it is a request.
+    /// If it is something else.
     pub fn mail(&self) -> &Message {
         match self {
             Self::Mail(mail, _) => mail,
-            Self::Http(request, _) => panic!("a request: {request:?}"),
+            other => panic!("no mail: {other:?}"),
+        }
+    }
+
+    /// The command.
+    ///
+    /// # Panics
+    ///
+    /// If it is something else.
+    pub fn ssh(&self) -> &Command {
+        match self {
+            Self::Ssh(command, _) => command,
+            other => panic!("no command: {other:?}"),
         }
     }
 
     /// The terms.
     pub fn terms(&self) -> &Terms {
         match self {
-            Self::Http(_, terms) | Self::Mail(_, terms) => terms,
+            Self::Http(_, terms) | Self::Mail(_, terms) | Self::Ssh(_, terms) => terms,
         }
     }
 }
@@ -179,6 +194,7 @@ fn subjects(event: Value) -> Subjects {
 
 type Plugged = Box<dyn Fn(Subjects, Context) -> Result<Document, String>>;
 type Remote = Box<dyn Fn(&Request) -> Answer>;
+type Shell = Box<dyn Fn(&Command) -> Answer>;
 
 #[derive(Default)]
 struct World {
@@ -187,6 +203,7 @@ struct World {
     state: BTreeMap<String, String>,
     plugged: HashMap<String, Plugged>,
     remote: Option<Remote>,
+    shell: Option<Shell>,
 }
 
 thread_local! {
@@ -203,6 +220,11 @@ pub fn remote(answers: impl Fn(&Request) -> Answer + 'static) {
     WORLD.with_borrow_mut(|world| world.remote = Some(Box::new(answers)));
 }
 
+/// Answers this thread's `ssh::query`.
+pub fn shell(answers: impl Fn(&Command) -> Answer + 'static) {
+    WORLD.with_borrow_mut(|world| world.shell = Some(Box::new(answers)));
+}
+
 pub(crate) fn record(delivery: Delivery) {
     WORLD.with_borrow_mut(|world| world.sent.push(delivery));
 }
@@ -214,6 +236,12 @@ pub(crate) fn record_line(level: Level, message: &str) {
 pub(crate) fn answer_query(request: &Request) -> Answer {
     let none = || Answer { status: 404, headers: Vec::new(), body: Vec::new(), ended: "answered".into() };
     WORLD.with_borrow(|world| world.remote.as_ref().map_or_else(none, |remote| remote(request)))
+}
+
+/// Without a [`shell`], as where there is no network.
+pub(crate) fn answer_command(command: &Command) -> Answer {
+    let none = || Answer { status: 0, headers: Vec::new(), body: Vec::new(), ended: "answered".into() };
+    WORLD.with_borrow(|world| world.shell.as_ref().map_or_else(none, |shell| shell(command)))
 }
 
 pub(crate) fn call_formatter(slot: &str, subjects: Subjects, context: &str) -> Result<String, String> {

@@ -29,7 +29,8 @@ use crate::tenant::{Entry, EntryError, Shared};
 use crate::transport::http::HttpTransport;
 use crate::transport::policy::{CidrError, Policy};
 use crate::transport::smtp::SmtpTransport;
-use crate::transport::{Answer, ByLevel, Endpoint, HttpRequest, Sink};
+use crate::transport::ssh::SshTransport;
+use crate::transport::{Answer, ByLevel, Endpoint, HttpRequest, Sink, SshCommand};
 
 /// How long a query may take.
 const QUERY: Duration = Duration::from_secs(20);
@@ -135,6 +136,8 @@ pub struct Wires {
     pub http: Arc<ByLevel<HttpTransport>>,
     /// SMTP.
     pub smtp: Arc<ByLevel<SmtpTransport>>,
+    /// SSH.
+    pub ssh: Arc<ByLevel<SshTransport>>,
     /// Attached logs.
     pub spool: Arc<Files>,
     /// Whether the network is left alone: `[host] sink`.
@@ -152,7 +155,8 @@ impl Wires {
         let folder = settings.state_dir.join("spool");
         Ok(Self {
             http: Arc::new(ByLevel::new(operator.clone(), strict.clone(), HttpTransport::new)),
-            smtp: Arc::new(ByLevel::new(operator, strict, |policy| SmtpTransport::new(policy, folder.clone()))),
+            smtp: Arc::new(ByLevel::new(operator.clone(), strict.clone(), |policy| SmtpTransport::new(policy, folder.clone()))),
+            ssh: Arc::new(ByLevel::new(operator, strict, SshTransport::new)),
             spool: Arc::new(Files(folder)),
             sink: settings.sink,
         })
@@ -161,9 +165,9 @@ impl Wires {
     /// What deliveries go through.
     pub fn transports(&self) -> Transports {
         if self.sink {
-            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink) };
+            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink), ssh: Arc::new(Sink) };
         }
-        Transports { http: self.http.clone(), smtp: self.smtp.clone() }
+        Transports { http: self.http.clone(), smtp: self.smtp.clone(), ssh: self.ssh.clone() }
     }
 }
 
@@ -176,6 +180,13 @@ impl Ask for Asking {
             return Sink::unasked();
         }
         self.0.http.at(endpoint).query(entry, endpoint, request, vault, QUERY).await
+    }
+
+    async fn run(&self, endpoint: &Endpoint, command: &SshCommand, vault: &dyn Vault) -> Answer {
+        if self.0.sink {
+            return Sink::unasked();
+        }
+        self.0.ssh.at(endpoint).query(endpoint, command, vault, QUERY).await
     }
 }
 

@@ -9,7 +9,7 @@ use reporter_host_tests::real::{Real, problems};
 
 /// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
 /// as the host itself proposes.
-const NOT_YET: [(&str, &str); 8] = [
+const NOT_YET: [(&str, &str); 7] = [
     ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
     ("BitbucketStatusPush", "OAuth with keys is not built in"),
     ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),

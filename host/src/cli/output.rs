@@ -10,7 +10,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::transport::{Body, Content, Payload};
+use crate::transport::{self, Body, Content, Payload};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -214,6 +214,12 @@ pub fn print_payload(payload: &Payload, indent: &str, most: usize, output: &Outp
                 Body::Text(text) => long(text),
                 Body::Form(pairs) => pairs.iter().for_each(|(name, value)| say(&plain(&format!("{name}={value}")))),
                 Body::Bytes(bytes) => say(&format!("{} bytes", bytes.len())),
+            }
+        }
+        Payload::Ssh(command) => {
+            long(&transport::ssh::line(command));
+            if !command.stdin.is_empty() {
+                say(&format!("[standard input, {} bytes]", command.stdin.len()));
             }
         }
         Payload::Smtp(mail) => {

@@ -67,6 +67,7 @@ impl Fallback {
         let payload = match &endpoint.kind {
             EndpointKind::Http(_) => Payload::Http(request(given)?),
             EndpointKind::Smtp(relay) => Payload::Smtp(mail(given, relay.dump)?),
+            EndpointKind::Ssh(_) => return Err("an endpoint of kind ssh has none: a command is about something, and no plain message".into()),
         };
         Ok(Self { endpoint: endpoint.name.clone(), payload })
     }

@@ -11,6 +11,7 @@ mod http;
 mod log;
 mod plan;
 mod smtp;
+mod ssh;
 mod state;
 
 pub use budget::{Budget, Meter};
@@ -44,6 +45,7 @@ pub mod reporter {
             "reporter-host:reporter/http.query": async | trappable,
             "reporter-host:reporter/formatters.format": async | trappable,
             "reporter-host:reporter/smtp.send": async | trappable,
+            "reporter-host:reporter/ssh.query": async | trappable,
             default: trappable,
         },
         exports: { default: async },

@@ -11,6 +11,7 @@ use super::reporter::exports::reporter_host::reporter::component as exported;
 use crate::event::Kind;
 use crate::transport::http::check_endpoint;
 use crate::transport::policy::Level;
+use crate::transport::ssh::is_plain;
 use crate::transport::{Endpoint, EndpointKind};
 
 /// Endpoints that one plan may have.
@@ -75,10 +76,16 @@ impl Plan {
         let kind = match given.kind.as_str() {
             "http" => EndpointKind::Http(serde_json::from_value(settings).map_err(said)?),
             "smtp" => EndpointKind::Smtp(serde_json::from_value(settings).map_err(said)?),
-            other => return Err(format!("its kind {other:?} is not one of http, smtp")),
+            "ssh" => EndpointKind::Ssh(serde_json::from_value(settings).map_err(said)?),
+            other => return Err(format!("its kind {other:?} is not one of http, smtp, ssh")),
         };
         if let EndpointKind::Http(http) = &kind {
             check_endpoint(http).map_err(|wrong| wrong.to_string())?;
+        }
+        if let EndpointKind::Ssh(ssh) = &kind
+            && let Some(wrong) = ssh.commands.iter().chain(&ssh.queries).find(|command| !command.split(' ').all(is_plain))
+        {
+            return Err(format!("the command {wrong:?} is not words of letters, digits, _, . and - with a blank between them"));
         }
         let endpoint = Endpoint { name: name.clone(), kind, level: Level::default() };
         if let Some(fallback) = fallback {

@@ -28,6 +28,8 @@ pub struct Transports {
     pub http: Arc<dyn Transport>,
     /// SMTP.
     pub smtp: Arc<dyn Transport>,
+    /// SSH.
+    pub ssh: Arc<dyn Transport>,
 }
 
 /// Knows the entries in force.

@@ -10,6 +10,8 @@ pub enum Payload {
     Http(HttpRequest),
     /// A mail.
     Smtp(Mail),
+    /// A command on an SSH server.
+    Ssh(SshCommand),
 }
 
 impl Payload {
@@ -35,6 +37,7 @@ impl Payload {
                 let body = mail.body.iter().map(|part| part.text.len()).sum::<usize>();
                 texts(&mail.to) + texts(&mail.cc) + texts(&mail.bcc) + pairs(&mail.headers) + body + attached.sum::<usize>()
             }
+            Self::Ssh(command) => texts(&command.words) + texts(&command.arguments) + command.stdin.len(),
         }
     }
 }
@@ -73,6 +76,19 @@ pub enum Body {
     Text(String),
     /// Bytes, base64 in the store.
     Bytes(#[serde(with = "base64_bytes")] Vec<u8>),
+}
+
+/// A command on an SSH server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SshCommand {
+    /// One of the endpoint's commands.
+    pub words: Vec<String>,
+    /// Arguments, not quoted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// Standard input, base64 in the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_bytes")]
+    pub stdin: Vec<u8>,
 }
 
 /// A mail.

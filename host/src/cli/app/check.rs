@@ -58,6 +58,7 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
             let answer = match &endpoint.kind {
                 EndpointKind::Http(_) => wires.http.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
                 EndpointKind::Smtp(_) => wires.smtp.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Ssh(_) => wires.ssh.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
             };
             let (ok, text) = said(answer);
             line(name, part, ok, format!("{destination}: {text}"));

@@ -33,6 +33,7 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         let transport: &dyn Transport = match &payload {
             Payload::Http(_) => transports.http.as_ref(),
             Payload::Smtp(_) => transports.smtp.as_ref(),
+            Payload::Ssh(_) => transports.ssh.as_ref(),
         };
         let (id, began) = (format!("test-{}", now_ms()), Instant::now());
         let vault = service.vault.as_ref();

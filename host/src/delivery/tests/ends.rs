@@ -95,7 +95,7 @@ fn mail(uid: &str, to: &[&str]) -> NewDelivery {
 fn only(payload: &Payload) -> Option<Vec<String>> {
     match payload {
         Payload::Smtp(mail) => mail.only.clone(),
-        Payload::Http(_) => unreachable!("a mail"),
+        Payload::Http(_) | Payload::Ssh(_) => unreachable!("a mail"),
     }
 }
 

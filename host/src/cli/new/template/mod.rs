@@ -64,6 +64,7 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("guest-sdk/src/settings.rs"),
     copied!("guest-sdk/src/slot.rs"),
     copied!("guest-sdk/src/smtp.rs"),
+    copied!("guest-sdk/src/ssh.rs"),
     copied!("guest-sdk/src/subject.rs"),
     copied!("guest-sdk/src/template.rs"),
     copied!("guest-sdk/src/testing.rs"),
@@ -79,6 +80,7 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("wit/reporter/package.wit"),
     copied!("wit/reporter/services.wit"),
     copied!("wit/reporter/smtp.wit"),
+    copied!("wit/reporter/ssh.wit"),
     copied!("wit/reporter/unstable.wit"),
     copied!("wit/reporter/worlds.wit"),
 ];
