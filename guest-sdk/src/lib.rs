@@ -62,6 +62,7 @@ pub mod services;
 pub mod settings;
 pub mod slot;
 pub mod smtp;
+pub mod ssh;
 pub mod subject;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]
@@ -69,6 +70,7 @@ pub mod testing;
 pub mod title;
 pub mod want;
 pub mod watched;
+pub mod wording;
 pub mod worker;
 
 pub use chat::ChatReporter;

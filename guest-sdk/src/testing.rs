@@ -32,6 +32,7 @@ use crate::irc::Verb;
 use crate::services::Level;
 use crate::slot::{Context, Document};
 use crate::smtp::Message;
+use crate::ssh::Command;
 use crate::worker::{User, Worker};
 
 /// Something that was sent.
@@ -80,6 +81,8 @@ pub enum Delivery {
         /// The terms.
         terms: Terms,
     },
+    /// With `ssh::send`.
+    Ssh(Command, Terms),
 }
 
 impl Delivery {
@@ -87,7 +90,7 @@ impl Delivery {
     ///
     /// # Panics
     ///
-    /// If it is a mail.
+    /// If it is something else.
     pub fn http(&self) -> &Request {
         match self {
             Self::Http(request, _) => request,
@@ -99,7 +102,7 @@ impl Delivery {
     ///
     /// # Panics
     ///
-    /// If it is a request.
+    /// If it is something else.
     pub fn mail(&self) -> &Message {
         match self {
             Self::Mail(mail, _) => mail,
@@ -107,10 +110,22 @@ impl Delivery {
         }
     }
 
+    /// The command.
+    ///
+    /// # Panics
+    ///
+    /// If it is something else.
+    pub fn ssh(&self) -> &Command {
+        match self {
+            Self::Ssh(command, _) => command,
+            other => panic!("no command: {other:?}"),
+        }
+    }
+
     /// The terms.
     pub fn terms(&self) -> &Terms {
         match self {
-            Self::Http(_, terms) | Self::Mail(_, terms) => terms,
+            Self::Http(_, terms) | Self::Mail(_, terms) | Self::Ssh(_, terms) => terms,
             Self::Irc { terms, .. } | Self::Membership { terms, .. } | Self::Act { terms, .. } => terms,
         }
     }
@@ -230,6 +245,7 @@ fn subjects(event: Value) -> Subjects {
 type Plugged = Box<dyn Fn(Subjects, Context) -> Result<Document, String>>;
 type Remote = Box<dyn Fn(&Request) -> Answer>;
 type Masters = Box<dyn Fn(&str, &[String], &[(String, String)]) -> Answer>;
+type Shell = Box<dyn Fn(&Command) -> Answer>;
 
 #[derive(Default)]
 struct World {
@@ -240,6 +256,7 @@ struct World {
     remote: Option<Remote>,
     masters: Vec<String>,
     master: Option<Masters>,
+    shell: Option<Shell>,
 }
 
 thread_local! {
@@ -278,6 +295,11 @@ pub(crate) fn answer_master(master: &str, path: &[String], query: &[(String, Str
     WORLD.with_borrow(|world| world.master.as_ref().map_or_else(none, |answers| answers(master, path, query)))
 }
 
+/// Answers this thread's `ssh::query`.
+pub fn shell(answers: impl Fn(&Command) -> Answer + 'static) {
+    WORLD.with_borrow_mut(|world| world.shell = Some(Box::new(answers)));
+}
+
 pub(crate) fn record(delivery: Delivery) {
     WORLD.with_borrow_mut(|world| world.sent.push(delivery));
 }
@@ -289,6 +311,12 @@ pub(crate) fn record_line(level: Level, message: &str) {
 pub(crate) fn answer_query(request: &Request) -> Answer {
     let none = || Answer { status: 404, headers: Vec::new(), body: Vec::new(), ended: "answered".into() };
     WORLD.with_borrow(|world| world.remote.as_ref().map_or_else(none, |remote| remote(request)))
+}
+
+/// Without a [`shell`], as where there is no network.
+pub(crate) fn answer_command(command: &Command) -> Answer {
+    let none = || Answer { status: 0, headers: Vec::new(), body: Vec::new(), ended: "answered".into() };
+    WORLD.with_borrow(|world| world.shell.as_ref().map_or_else(none, |shell| shell(command)))
 }
 
 pub(crate) fn call_formatter(slot: &str, subjects: Subjects, context: &str) -> Result<String, String> {

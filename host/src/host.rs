@@ -30,7 +30,8 @@ use crate::transport::http::HttpTransport;
 use crate::transport::irc::{IrcTransport, Wanted, Whereto};
 use crate::transport::policy::{CidrError, Policy};
 use crate::transport::smtp::SmtpTransport;
-use crate::transport::{Answer, ByLevel, Endpoint, EndpointKind, HttpRequest, MasterTransport, Sink, Sources};
+use crate::transport::ssh::SshTransport;
+use crate::transport::{Answer, ByLevel, Endpoint, EndpointKind, HttpRequest, MasterTransport, Sink, Sources, SshCommand};
 
 /// How long a query may take.
 const QUERY: Duration = Duration::from_secs(20);
@@ -142,6 +143,8 @@ pub struct Wires {
     pub master: Arc<MasterTransport>,
     /// The sources that run.
     pub sources: Arc<Sources>,
+    /// SSH.
+    pub ssh: Arc<ByLevel<SshTransport>>,
     /// Attached logs.
     pub spool: Arc<Files>,
     /// Which control calls have begun.
@@ -167,7 +170,8 @@ impl Wires {
             sources,
             begun: Arc::new(Files(begun)),
             http: Arc::new(ByLevel::new(operator.clone(), strict.clone(), HttpTransport::new)),
-            smtp: Arc::new(ByLevel::new(operator, strict, |policy| SmtpTransport::new(policy, folder.clone()))),
+            smtp: Arc::new(ByLevel::new(operator.clone(), strict.clone(), |policy| SmtpTransport::new(policy, folder.clone()))),
+            ssh: Arc::new(ByLevel::new(operator, strict, SshTransport::new)),
             spool: Arc::new(Files(folder)),
             sink: settings.sink,
         })
@@ -176,9 +180,9 @@ impl Wires {
     /// What deliveries go through.
     pub fn transports(&self) -> Transports {
         if self.sink {
-            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink), irc: Arc::new(Sink), master: Arc::new(Sink) };
+            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink), irc: Arc::new(Sink), ssh: Arc::new(Sink), master: Arc::new(Sink) };
         }
-        Transports { http: self.http.clone(), smtp: self.smtp.clone(), irc: self.irc.clone(), master: self.master.clone() }
+        Transports { http: self.http.clone(), smtp: self.smtp.clone(), irc: self.irc.clone(), ssh: self.ssh.clone(), master: self.master.clone() }
     }
 }
 
@@ -191,6 +195,13 @@ impl Ask for Asking {
             return Sink::unasked();
         }
         self.0.http.at(endpoint).query(entry, endpoint, request, vault, QUERY).await
+    }
+
+    async fn run(&self, endpoint: &Endpoint, command: &SshCommand, vault: &dyn Vault) -> Answer {
+        if self.0.sink {
+            return Sink::unasked();
+        }
+        self.0.ssh.at(endpoint).query(endpoint, command, vault, QUERY).await
     }
 }
 

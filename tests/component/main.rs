@@ -13,6 +13,7 @@ fn settings_of(reporter: &str) -> Value {
         "MailNotifier" => json!({"fromaddr": "ci@example.org", "extraRecipients": ["list@example.org"], "mode": "all", "addLogs": true}),
         "HttpStatusPush" => json!({"serverUrl": "https://hooks.example.org/in", "wantProperties": true, "wantSteps": true, "wantLogs": true}),
         "GitHubStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
+        "GerritVerifyStatusPush" => json!({"baseURL": "https://gerrit.example.org", "auth": ["u", "p"]}),
         "HipchatStatusPush" => json!({"auth_token": "t", "builder_room_map": {"linux": "builds"}, "wantProperties": true}),
         "PushjetNotifier" => json!({"secret": "s", "mode": "all", "levels": {"failing": 5}}),
         "PushoverNotifier" => json!({"user_key": "u", "api_token": "t", "priorities": {"failing": 2}, "otherParams": {"retry": 60, "expire": 3600}}),

@@ -13,7 +13,6 @@ const NOT_YET: [(&str, &str); 7] = [
     ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
     ("BitbucketStatusPush", "OAuth with keys is not built in"),
     ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
-    ("GerritVerifyStatusPush", "reviews are not built in"),
     ("GitHubCommentPush", "comments on pull requests are not built in"),
     ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
     ("TelegramBot", "updates by polling or a webhook are not built in"),

@@ -55,7 +55,7 @@ const MISUSES: &[(&str, &str)] = &[
 /// Plans that are refused.
 const PLANS: &[(&str, &str)] = &[
     ("plan-settings-no-object", "not an object"),
-    ("plan-unknown-kind", "is not one of http, smtp"),
+    ("plan-unknown-kind", "is not one of http, smtp, ssh"),
     ("plan-unknown-member", "unknown field `proxy`"),
     ("plan-bad-url", "write http:// or https://"),
     ("plan-user-in-url", "credentials: auth"),

@@ -16,7 +16,7 @@ use reporter_host::event::{Details, Event, Fetch, FetchError, Keep, Kind, Rows};
 use reporter_host::host::Workbench;
 use reporter_host::sandbox::{ConfigureError, Limits, LoadError, Loaded, Occasion, Outcome, Profile, Ran, Reporter, RunError, Snapshots};
 use reporter_host::secret::{Plain, Vault, VaultError};
-use reporter_host::transport::{Answer, Endpoint, HttpRequest};
+use reporter_host::transport::{Answer, Endpoint, HttpRequest, SshCommand};
 use serde_json::{Value, json};
 
 /// The sandbox, with what surrounds it replaced by what a test says.
@@ -163,6 +163,11 @@ impl Ask for Slow {
     async fn ask(&self, _: &str, _: &Endpoint, _: &HttpRequest, _: &dyn Vault) -> Answer {
         tokio::time::sleep(self.0).await;
         Answer { status: 200, body: b"{}".to_vec(), ..Answer::default() }
+    }
+
+    async fn run(&self, _: &Endpoint, _: &SshCommand, _: &dyn Vault) -> Answer {
+        tokio::time::sleep(self.0).await;
+        Answer { body: b"gerrit version 3.9.1\n".to_vec(), ..Answer::default() }
     }
 }
 

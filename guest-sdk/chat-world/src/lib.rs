@@ -5,14 +5,13 @@
 wit_bindgen::generate!({
     path: "../../wit/reporter",
     world: "chat-reporter",
-    // The drafts only resolve with their features on; no stable world imports them.
-    features: ["ssh"],
     with: {
         "reporter-host:reporter/events@0.1.0": reporter_sdk_formatter_world::reporter_host::reporter::events,
         "reporter-host:reporter/log@0.1.0": reporter_sdk_formatter_world::reporter_host::reporter::log,
         "reporter-host:reporter/delivery@0.1.0": reporter_sdk_reporter_world::reporter_host::reporter::delivery,
         "reporter-host:reporter/http@0.1.0": reporter_sdk_reporter_world::reporter_host::reporter::http,
         "reporter-host:reporter/smtp@0.1.0": reporter_sdk_reporter_world::reporter_host::reporter::smtp,
+        "reporter-host:reporter/ssh@0.1.0": reporter_sdk_reporter_world::reporter_host::reporter::ssh,
         "reporter-host:reporter/state@0.1.0": reporter_sdk_reporter_world::reporter_host::reporter::state,
         "reporter-host:reporter/formatters@0.1.0": reporter_sdk_reporter_world::reporter_host::reporter::formatters,
     },

@@ -5,8 +5,6 @@
 wit_bindgen::generate!({
     path: "../../wit/reporter",
     world: "formatter",
-    // The drafts only resolve with their features on; no stable world imports them.
-    features: ["ssh"],
     generate_all,
     pub_export_macro: true,
     export_macro_name: "export_formatter_world",

@@ -5,8 +5,6 @@
 wit_bindgen::generate!({
     path: "../../wit/reporter",
     world: "reporter",
-    // The drafts only resolve with their features on; no stable world imports them.
-    features: ["ssh"],
     with: {
         "reporter-host:reporter/events@0.1.0": reporter_sdk_formatter_world::reporter_host::reporter::events,
         "reporter-host:reporter/log@0.1.0": reporter_sdk_formatter_world::reporter_host::reporter::log,

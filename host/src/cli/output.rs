@@ -10,7 +10,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::transport::{Body, Content, IrcMessage, Payload};
+use crate::transport::{self, Body, Content, IrcMessage, Payload};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -222,6 +222,12 @@ pub fn print_payload(payload: &Payload, indent: &str, most: usize, output: &Outp
         }
         Payload::Irc(IrcMessage::Membership { channel, joined, .. }) => say(&plain(&format!("{} {channel}", if *joined { "join" } else { "leave" }))),
         Payload::Master(call) => say(&plain(&format!("{} …/{} {}", call.method, call.path.join("/"), call.parameters))),
+        Payload::Ssh(command) => {
+            long(&transport::ssh::line(command));
+            if !command.stdin.is_empty() {
+                say(&format!("[standard input, {} bytes]", command.stdin.len()));
+            }
+        }
         Payload::Smtp(mail) => {
             say(&plain(&format!("From: {}", mail.sender)));
             for (name, addresses) in [("To", &mail.to), ("Cc", &mail.cc), ("Bcc", &mail.bcc)] {

@@ -14,7 +14,7 @@ use super::budget::{Budget, Meter};
 use crate::event::{Details, FetchError};
 use crate::secret::Vault;
 use crate::store::NewDelivery;
-use crate::transport::{Answer, Endpoint, HttpRequest};
+use crate::transport::{Answer, Endpoint, HttpRequest, SshCommand};
 
 /// Why the host ended a call. None of these reaches the component.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,11 +47,13 @@ pub enum Phase {
     Format,
 }
 
-/// Asks a remote now; the HTTP transport does.
+/// Asks a remote now; the transports do.
 #[async_trait]
 pub trait Ask: Send + Sync {
     /// One GET or HEAD, from the cache if it may be.
     async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Answer;
+    /// One command of an SSH endpoint's queries.
+    async fn run(&self, endpoint: &Endpoint, command: &SshCommand, vault: &dyn Vault) -> Answer;
 }
 
 /// Runs the formatter components of an entry; the sandbox does.

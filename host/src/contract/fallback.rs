@@ -79,6 +79,7 @@ impl Fallback {
             EndpointKind::Smtp(relay) => Payload::Smtp(mail(given, relay.dump)?),
             EndpointKind::Irc(_) => Payload::Irc(said(given)?),
             EndpointKind::Master(_) => return Err("a master gets no messages".into()),
+            EndpointKind::Ssh(_) => return Err("an endpoint of kind ssh has none: a command is about something, and no plain message".into()),
         };
         Ok(Self { endpoint: endpoint.name.clone(), payload })
     }

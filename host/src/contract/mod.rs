@@ -13,6 +13,7 @@ mod log;
 mod master;
 mod plan;
 mod smtp;
+mod ssh;
 mod state;
 
 pub use budget::{Budget, Meter};
@@ -47,6 +48,7 @@ pub mod reporter {
             "reporter-host:reporter/http.query": async | trappable,
             "reporter-host:reporter/formatters.format": async | trappable,
             "reporter-host:reporter/smtp.send": async | trappable,
+            "reporter-host:reporter/ssh.query": async | trappable,
             default: trappable,
         },
         exports: { default: async },

@@ -12,6 +12,7 @@ use crate::event::Kind;
 use crate::transport::http::check_endpoint;
 use crate::transport::irc::check_endpoint as check_irc;
 use crate::transport::policy::Level;
+use crate::transport::ssh::is_plain;
 use crate::transport::{Endpoint, EndpointKind};
 
 /// Endpoints that one plan may have.
@@ -77,7 +78,8 @@ impl Plan {
             "http" => EndpointKind::Http(serde_json::from_value(settings).map_err(said)?),
             "smtp" => EndpointKind::Smtp(serde_json::from_value(settings).map_err(said)?),
             "irc" => EndpointKind::Irc(serde_json::from_value(settings).map_err(said)?),
-            other => return Err(format!("its kind {other:?} is not one of http, smtp, irc")),
+            "ssh" => EndpointKind::Ssh(serde_json::from_value(settings).map_err(said)?),
+            other => return Err(format!("its kind {other:?} is not one of http, smtp, irc, ssh")),
         };
         if let EndpointKind::Http(http) = &kind {
             check_endpoint(http).map_err(|wrong| wrong.to_string())?;
@@ -87,6 +89,11 @@ impl Plan {
         }
         if Endpoint::master_of(&name).is_some() {
             return Err("names that begin with \"master:\" are the host's".into());
+        }
+        if let EndpointKind::Ssh(ssh) = &kind
+            && let Some(wrong) = ssh.commands.iter().chain(&ssh.queries).find(|command| !command.split(' ').all(is_plain))
+        {
+            return Err(format!("the command {wrong:?} is not words of letters, digits, _, . and - with a blank between them"));
         }
         let endpoint = Endpoint { name: name.clone(), kind, level: Level::default() };
         if let Some(fallback) = fallback {

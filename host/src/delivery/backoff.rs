@@ -16,7 +16,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// HTTP: 5 s, 20 s, 80 s, 5 min, 21 min, then every hour.
+    /// HTTP and SSH: 5 s, 20 s, 80 s, 5 min, 21 min, then every hour.
     pub const HTTP: Self = Self { first: Duration::from_secs(5), most: Duration::from_secs(3_600), factor: 4 };
     /// SMTP: 1 min, 5 min, 25 min, then every hour. Greylisting wants minutes, and RFC 5321 (4.5.4.1) half an hour
     /// after the first tries.
@@ -28,7 +28,7 @@ impl Backoff {
     /// The schedule for a kind of payload.
     pub fn of(payload: &Payload) -> Self {
         match payload {
-            Payload::Http(_) => Self::HTTP,
+            Payload::Http(_) | Payload::Ssh(_) => Self::HTTP,
             Payload::Smtp(_) => Self::SMTP,
             Payload::Irc(_) | Payload::Master(_) => Self::IRC,
         }

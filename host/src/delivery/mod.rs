@@ -32,6 +32,8 @@ pub struct Transports {
     pub irc: Arc<dyn Transport>,
     /// Control calls on masters.
     pub master: Arc<dyn Transport>,
+    /// SSH.
+    pub ssh: Arc<dyn Transport>,
 }
 
 /// Knows the entries in force.

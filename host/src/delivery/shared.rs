@@ -69,7 +69,7 @@ impl Shared {
         match self.directory.endpoint(entry, endpoint) {
             Some((endpoint, _)) => match &endpoint.kind {
                 EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute },
-                EndpointKind::Smtp(_) => Pace { most_at_once: Some(4), most_per_minute: None },
+                EndpointKind::Smtp(_) | EndpointKind::Ssh(_) => Pace { most_at_once: Some(4), most_per_minute: None },
                 EndpointKind::Irc(_) => Pace { most_at_once: Some(1), most_per_minute: None },
                 EndpointKind::Master(_) => Pace { most_at_once: Some(1), most_per_minute: None },
             },
@@ -114,6 +114,7 @@ impl Shared {
             Payload::Smtp(_) => &self.transports.smtp,
             Payload::Irc(_) => &self.transports.irc,
             Payload::Master(_) => &self.transports.master,
+            Payload::Ssh(_) => &self.transports.ssh,
         };
         let timeout = self.options.timeout;
         let attempt = Attempt { id: &new.uid, entry: &new.entry, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };

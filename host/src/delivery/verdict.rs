@@ -51,7 +51,10 @@ pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> 
             FailedKind::NotSent | FailedKind::NotTried | FailedKind::Unknown => Verdict::Retry { after: None, why: failed.message.clone() },
         };
     }
-    let why = why(answer);
+    let why = match payload {
+        Payload::Http(_) | Payload::Smtp(_) => why("the answer was", answer),
+        Payload::Ssh(_) => why("the exit code was", answer),
+    };
     if let Some(rule) = rules.iter().find(|rule| matches(rule, answer)) {
         return match rule.verdict {
             RuleVerdict::Done => Verdict::Done,
@@ -65,6 +68,7 @@ pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> 
         Payload::Smtp(_) => smtp(answer.status, why),
         Payload::Irc(_) => irc(answer, why, now),
         Payload::Master(_) => Verdict::Dead(why),
+        Payload::Ssh(_) => ssh(answer.status, why),
     }
 }
 
@@ -88,6 +92,11 @@ fn irc(answer: &Answer, why: String, now: i64) -> Verdict {
         404 | 405 | 407 | 437 | 439 | 442 | 471 | 473 | 474 | 475 | 477 | 486 | 489 | 531 => Verdict::Retry { after: None, why },
         _ => Verdict::Dead(why),
     }
+}
+
+/// What an exit code means: a command says no for a reason. Those that may go better later have rules.
+fn ssh(status: u16, why: String) -> Verdict {
+    if status == 0 { Verdict::Done } else { Verdict::Dead(why) }
 }
 
 fn http(answer: &Answer, why: String, now: i64) -> Verdict {
@@ -162,18 +171,18 @@ fn until(time: i64, now: i64) -> f64 {
 }
 
 /// The answer in one line.
-fn why(answer: &Answer) -> String {
+fn why(said: &str, answer: &Answer) -> String {
     const SHOWN: usize = 300;
     let body = String::from_utf8_lossy(&answer.body);
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = &line[..line.floor_char_boundary(SHOWN)];
-    if line.is_empty() { format!("the answer was {}", answer.status) } else { format!("the answer was {}: {line}", answer.status) }
+    if line.is_empty() { format!("{said} {}", answer.status) } else { format!("{said} {}: {line}", answer.status) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::{Failed, HttpRequest};
+    use crate::transport::{Failed, HttpRequest, SshCommand};
 
     const NOW: i64 = 1_800_000_000;
 
@@ -219,6 +228,18 @@ mod tests {
             };
             assert_eq!(word(&smtp(status, String::new())), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn exit_codes() {
+        let payload = Payload::Ssh(SshCommand { words: vec!["gerrit".into(), "review".into()], arguments: vec![], stdin: vec![] });
+        let judge = |status, rules: &[Rule]| {
+            verdict(&payload, &Answer { status, body: b"fatal: internal server error while reviewing\n".to_vec(), ..Answer::default() }, rules, NOW)
+        };
+        assert_eq!(judge(0, &[]), Verdict::Done);
+        assert_eq!(judge(1, &[]), Verdict::Dead("the exit code was 1: fatal: internal server error while reviewing".into()));
+        let again = Rule { from: 1, to: 255, contains: "internal server error".into(), verdict: RuleVerdict::Retry };
+        assert_eq!(word(&judge(1, &[again])), "retry");
     }
 
     #[test]

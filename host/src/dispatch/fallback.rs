@@ -91,6 +91,8 @@ fn fill(mut payload: Payload, subject: &str, text: &str) -> Payload {
             mail.body.iter_mut().for_each(|part| put(&mut part.text));
             mail.date = now_ms() / 1_000;
         }
+        // Has no plain message.
+        Payload::Ssh(_) => {}
     }
     payload
 }

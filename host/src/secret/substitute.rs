@@ -6,6 +6,7 @@
 //! | [`Encode::Segment`] | percent-encoded, `/` and `%` included |
 //! | [`Encode::Component`] | `application/x-www-form-urlencoded`: query and form names and values |
 //! | [`Encode::Credential`] | as it is; CR, LF and NUL are refused |
+//! | [`Encode::Key`] | as it is |
 
 use url::form_urlencoded;
 
@@ -22,6 +23,8 @@ pub enum Encode {
     Component,
     /// A user name or a password.
     Credential,
+    /// A private key: lines.
+    Key,
 }
 
 /// Why a text cannot be sent.
@@ -77,7 +80,7 @@ fn revealed(text: &str, endpoint: &str, vault: &dyn Vault) -> Result<String, Vau
 pub fn encode(text: &str, place: Encode) -> Result<String, SubstituteError> {
     match place {
         Encode::Header | Encode::Credential if text.contains(['\r', '\n', '\0']) => Err(SubstituteError::LineBreak),
-        Encode::Header | Encode::Credential => Ok(text.to_owned()),
+        Encode::Header | Encode::Credential | Encode::Key => Ok(text.to_owned()),
         Encode::Segment => Ok(percent_encoded(text.as_bytes())),
         Encode::Component => Ok(form_urlencoded::byte_serialize(text.as_bytes()).collect()),
     }

@@ -179,26 +179,32 @@ pub async fn load(loader: &Arc<Loader>, component: &ComponentRef, limits: &Limit
 }
 
 /// Holds the plan against what the operator allows: `https://host/path` allows what is below it,
-/// `smtp://host:port` a relay, `irc://host:port` an IRC server.
+/// `smtp://host:port` a relay, `irc://host:port` an IRC server, `ssh://host:port/gerrit/review` a command, and `ssh://host:port/gerrit` all that begin with this word.
 fn grant(plan: &Plan, allow: Option<&[String]>) -> Result<(), EntryError> {
     let Some(allow) = allow else { return Ok(()) };
     for endpoint in plan.endpoints.values() {
-        let target = target(endpoint);
-        let below = |granted: &String| {
-            let granted = granted.trim_end_matches('/');
-            target.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let below = |target: &String| {
+            let starts = |granted: &String| target.strip_prefix(granted.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            allow.iter().any(starts)
         };
-        if !allow.iter().any(below) {
+        if !targets(endpoint).iter().all(below) {
             return Err(EntryError::NotGranted { endpoint: endpoint.name.clone(), destination: endpoint.granted_as() });
         }
     }
     Ok(())
 }
 
-fn target(endpoint: &Endpoint) -> String {
+/// What has to be allowed, all of it.
+fn targets(endpoint: &Endpoint) -> Vec<String> {
+    let destination = endpoint.destination();
     match &endpoint.kind {
-        EndpointKind::Http(http) => format!("{}{}", endpoint.destination(), http.base_url.path().trim_end_matches('/')),
-        EndpointKind::Smtp(_) | EndpointKind::Irc(_) | EndpointKind::Master(_) => endpoint.granted_as(),
+        EndpointKind::Http(http) => vec![format!("{destination}{}", http.base_url.path().trim_end_matches('/'))],
+        EndpointKind::Smtp(_) | EndpointKind::Irc(_) | EndpointKind::Master(_) => vec![endpoint.granted_as()],
+        EndpointKind::Ssh(ssh) => {
+            let commands = ssh.commands.iter().chain(&ssh.queries).map(|command| format!("{destination}/{}", command.replace(' ', "/")));
+            let commands: Vec<String> = commands.collect();
+            if commands.is_empty() { vec![destination] } else { commands }
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub enum EndpointKind {
     /// A master that the entry follows. The host's own: no plan has it.
     #[serde(skip)]
     Master(String),
+    /// SSH.
+    Ssh(SshEndpoint),
 }
 
 /// An HTTP endpoint.
@@ -209,12 +211,43 @@ pub enum Tls {
     Implicit,
 }
 
+/// An SSH server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SshEndpoint {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Who logs in, or a placeholder.
+    pub user: String,
+    /// A placeholder of the private key.
+    #[serde(default)]
+    pub identity: Option<String>,
+    /// The private key's file. Without it and `identity`, those of OpenSSH.
+    #[serde(default)]
+    pub identity_file: Option<PathBuf>,
+    /// What the private key is encrypted with, or a placeholder.
+    #[serde(default)]
+    pub passphrase: Option<String>,
+    /// The file of the servers' keys; `~/.ssh/known_hosts` without it.
+    #[serde(default)]
+    pub known_hosts: Option<PathBuf>,
+    /// What may be queued, each as its words: `gerrit review`.
+    #[serde(default)]
+    pub commands: Vec<String>,
+    /// What may be asked: commands that only read.
+    #[serde(default)]
+    pub queries: Vec<String>,
+}
+
 impl Endpoint {
-    /// What throttles and circuit breakers are counted by: `https://api.github.com`, `smtp://mail.example.org:25`.
+    /// What throttles and circuit breakers are counted by: `https://api.github.com`, `smtp://mail.example.org:25`, `ssh://…:29418`.
     pub fn destination(&self) -> String {
         match &self.kind {
             EndpointKind::Http(http) => http.base_url.origin().ascii_serialization(),
             EndpointKind::Smtp(smtp) => format!("smtp://{}:{}", smtp.host, smtp.port),
+            EndpointKind::Ssh(ssh) => format!("ssh://{}:{}", ssh.host, ssh.port),
             EndpointKind::Irc(irc) => format!("irc://{}@{}:{}", irc.nick, irc.host, irc.port),
             EndpointKind::Master(name) => format!("master://{name}"),
         }

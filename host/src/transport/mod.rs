@@ -9,10 +9,11 @@ mod payload;
 pub mod policy;
 mod sink;
 pub mod smtp;
+pub mod ssh;
 
-pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, Sasl, SmtpEndpoint, Tls, Verify};
+pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, Sasl, SmtpEndpoint, SshEndpoint, Tls, Verify};
 pub use master::{MasterTransport, Sources};
-pub use payload::{Attachment, Body, Content, HttpRequest, IrcMessage, IrcVerb, Mail, MasterCall, Part, Payload};
+pub use payload::{Attachment, Body, Content, HttpRequest, IrcMessage, IrcVerb, Mail, MasterCall, Part, Payload, SshCommand};
 pub use sink::Sink;
 
 use std::sync::Arc;
@@ -85,11 +86,11 @@ pub struct Attempt<'a> {
 /// What came back from an attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// HTTP status, SMTP reply code or IRC numeric (200 for what IRC took); 0 if there was none.
+    /// HTTP status, SMTP reply code, IRC numeric (200 for what IRC took) or exit code; 0 if there was none.
     pub status: u16,
     /// Headers, names in lower case, secrets scrubbed.
     pub headers: Vec<(String, String)>,
-    /// The first 256 KiB of the body (SMTP: the reply's text), secrets scrubbed.
+    /// The first 256 KiB of the body (SMTP: the reply's text; SSH: the output, and the errors of a command that failed), secrets scrubbed.
     pub body: Vec<u8>,
     /// Why there was no answer, in words, secrets scrubbed.
     pub error: Option<Failed>,

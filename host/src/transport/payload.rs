@@ -14,6 +14,8 @@ pub enum Payload {
     Irc(IrcMessage),
     /// A control call on a master.
     Master(MasterCall),
+    /// A command on an SSH server.
+    Ssh(SshCommand),
 }
 
 impl Payload {
@@ -42,6 +44,7 @@ impl Payload {
                 let body = mail.body.iter().map(|part| part.text.len()).sum::<usize>();
                 texts(&mail.to) + texts(&mail.cc) + texts(&mail.bcc) + pairs(&mail.headers) + body + attached.sum::<usize>()
             }
+            Self::Ssh(command) => texts(&command.words) + texts(&command.arguments) + command.stdin.len(),
         }
     }
 }
@@ -130,6 +133,19 @@ pub struct MasterCall {
     pub method: String,
     /// A JSON object.
     pub parameters: String,
+}
+
+/// A command on an SSH server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SshCommand {
+    /// One of the endpoint's commands.
+    pub words: Vec<String>,
+    /// Arguments, not quoted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// Standard input, base64 in the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "base64_bytes")]
+    pub stdin: Vec<u8>,
 }
 
 /// A mail.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{Answer, Attempt, Payload, Transport};
 
-/// Says yes to every payload: 201 to HTTP, 250 to mail, 200 to the rest.
+/// Says yes to every payload: 201 to HTTP, 250 to mail, exit code 0 to commands, 200 to the rest.
 pub struct Sink;
 
 impl Sink {
@@ -22,6 +22,7 @@ impl Transport for Sink {
             Payload::Smtp(_) => (250, "2.0.0 taken by the sink"),
             Payload::Irc(_) => (200, "taken by the sink"),
             Payload::Master(_) => (200, "\"was not asked: the sink took it\""),
+            Payload::Ssh(_) => (0, "taken by the sink"),
         };
         Answer { status, body: body.into(), ..Answer::default() }
     }

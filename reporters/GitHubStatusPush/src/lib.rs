@@ -15,7 +15,7 @@ use reporter_sdk::http::{self, Request};
 use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
-use reporter_sdk::slot::{Slot, ask};
+use reporter_sdk::wording::Wording;
 use serde_json::{Value, json};
 
 use settings::Settings;
@@ -41,15 +41,6 @@ pub struct GitHubStatusPush {
     start: Wording,
     end: Wording,
     filter: Filter,
-}
-
-/// A description: renderable, or a component's.
-#[derive(Debug)]
-struct Wording {
-    slot: &'static str,
-    given: Slot<Interpolate>,
-    /// If the component has none or fails.
-    default: &'static str,
 }
 
 impl Reporter for GitHubStatusPush {
@@ -111,8 +102,8 @@ fn commits(stamps: &[Value]) -> (Vec<Commit>, Vec<String>) {
 impl GitHubStatusPush {
     fn description(&self, event: &Event, build: &Build, state: State) -> Result<String, Failure> {
         let text = match event.kind() {
-            "build-started" => self.start.text(event, build, state)?,
-            "build-finished" => self.end.text(event, build, state)?,
+            "build-started" => self.start.text(event, build, state.word())?,
+            "build-finished" => self.end.text(event, build, state.word())?,
             _ => PENDING.into(),
         };
         Ok(cut::to_chars(&text, MOST_DESCRIPTION).into_owned())
@@ -132,31 +123,6 @@ impl GitHubStatusPush {
             return Err(Failure::for_good("the token renders to nothing, or to several lines"));
         }
         Ok(Some(token))
-    }
-}
-
-impl Wording {
-    fn text(&self, event: &Event, build: &Build, state: State) -> Result<String, Failure> {
-        if let Slot::Own(text) = &self.given {
-            return text.render(build);
-        }
-        let context = Context::default().with("event", event.kind()).with("state", state.word());
-        match ask(self.slot, event.subjects(None), context) {
-            Ok(Document(Value::String(text))) => Ok(text),
-            Ok(Document(Value::Object(message))) if message.get("body").is_some_and(Value::is_string) => {
-                Ok(message["body"].as_str().unwrap_or_default().trim_end().to_owned())
-            }
-            Ok(Document(Value::Null)) => Ok(self.default.into()),
-            Ok(_) => Ok(self.failed("the formatter answered with something that is no text")),
-            Err(failure) if failure.again => Err(failure),
-            Err(failure) => Ok(self.failed(&failure.message)),
-        }
-    }
-
-    /// The state is worth more than its words: the status goes out without them.
-    fn failed(&self, why: &str) -> String {
-        log(Level::Error, why);
-        format!("{} (Its formatter failed.)", self.default)
     }
 }
 

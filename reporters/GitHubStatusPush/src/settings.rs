@@ -7,9 +7,10 @@ use reporter_sdk::kinds::EventsSetting;
 use reporter_sdk::prelude::*;
 use reporter_sdk::settings::OneOrMany;
 use reporter_sdk::slot::Slot;
+use reporter_sdk::wording::Wording;
 use serde_json::{Value, json};
 
-use crate::{GitHubStatusPush, Wording};
+use crate::GitHubStatusPush;
 
 /// The endpoint's name in the plan.
 pub const ENDPOINT: &str = "api";
@@ -79,22 +80,12 @@ impl Settings {
         let reporter = GitHubStatusPush {
             token: constant.is_none().then_some(self.token),
             context,
-            start: wording("start-description", self.start_description, START),
-            end: wording("description", self.end_description, END),
+            start: Wording::new("start-description", self.start_description, START),
+            end: Wording::new("description", self.end_description, END),
             filter,
         };
         problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint))))
     }
-}
-
-fn wording(slot: &'static str, given: Option<Slot<Interpolate>>, default: &'static str) -> Wording {
-    let given = match given {
-        // An empty description means the default, as in Buildbot.
-        Some(Slot::Own(text)) if text == Interpolate::literal("") => Slot::Own(Interpolate::literal(default)),
-        Some(given) => given,
-        None => Slot::Own(Interpolate::literal(default)),
-    };
-    Wording { slot, given, default }
 }
 
 /// A renderable of ours.

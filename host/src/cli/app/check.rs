@@ -60,6 +60,7 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
                 EndpointKind::Irc(_) => wires.irc.check_connect(endpoint, vault, CONNECT).await,
                 EndpointKind::Master(name) => Ok(format!("control calls on {name}")),
                 EndpointKind::Smtp(_) => wires.smtp.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Ssh(_) => wires.ssh.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
             };
             let (ok, text) = said(answer);
             line(name, part, ok, format!("{destination}: {text}"));

@@ -35,6 +35,7 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
             Payload::Smtp(_) => transports.smtp.as_ref(),
             Payload::Irc(_) => transports.irc.as_ref(),
             Payload::Master(_) => transports.master.as_ref(),
+            Payload::Ssh(_) => transports.ssh.as_ref(),
         };
         let (id, began) = (format!("test-{}", now_ms()), Instant::now());
         let vault = service.vault.as_ref();

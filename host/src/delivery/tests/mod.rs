@@ -92,7 +92,7 @@ impl Rig {
         let (base, begun) = (now_ms(), Instant::now());
         let clock: Clock = Arc::new(move || base + begun.elapsed().as_millis() as i64);
         let (wire, heard) = (Arc::new(Wire::new()), Arc::new(Heard::default()));
-        let transports = Transports { http: wire.clone(), smtp: wire.clone(), irc: wire.clone(), master: wire.clone() };
+        let transports = Transports { http: wire.clone(), smtp: wire.clone(), irc: wire.clone(), ssh: wire.clone(), master: wire.clone() };
         let engine = Engine::start_by(clock, store.clone(), transports, Arc::new(Known), heard.clone(), Options::default()).await.unwrap();
         let answered = Arc::<Mutex<Vec<Unit>>>::default();
         let units = answered.clone();

@@ -19,11 +19,11 @@ pub(super) struct Granted {
 pub(super) fn allow(table: &Table<'_>, found: &mut Found) -> Option<Vec<String>> {
     let texts = table.texts("allow", found)?;
     for (text, span) in &texts {
-        let fits = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "smtp" | "smtps" | "irc") && url.has_host());
+        let fits = url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "smtp" | "smtps" | "irc" | "ssh") && url.has_host());
         if !fits {
             let error = Diagnostic::error(span, format!("{text:?} is not an address with a scheme"));
             found.error(error.with_help(
-                "write \"https://api.github.com\", \"http://10.0.0.5:8080/hooks/\", \"smtp://mail.example.org:25\" or \"irc://irc.example.org:6697\"",
+                "write \"https://api.github.com\", \"http://10.0.0.5:8080/hooks/\", \"smtp://mail.example.org:25\", \"irc://irc.example.org:6697\" or \"ssh://gerrit.example.org:29418/gerrit/review\"",
             ));
         }
     }

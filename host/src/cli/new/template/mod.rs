@@ -93,12 +93,14 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("guest-sdk/src/settings.rs"),
     copied!("guest-sdk/src/slot.rs"),
     copied!("guest-sdk/src/smtp.rs"),
+    copied!("guest-sdk/src/ssh.rs"),
     copied!("guest-sdk/src/subject.rs"),
     copied!("guest-sdk/src/template.rs"),
     copied!("guest-sdk/src/testing.rs"),
     copied!("guest-sdk/src/title.rs"),
     copied!("guest-sdk/src/want.rs"),
     copied!("guest-sdk/src/watched.rs"),
+    copied!("guest-sdk/src/wording.rs"),
     copied!("guest-sdk/src/worker.rs"),
     copied!("wit/reporter/chat.wit"),
     copied!("wit/reporter/component.wit"),
@@ -110,7 +112,7 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("wit/reporter/package.wit"),
     copied!("wit/reporter/services.wit"),
     copied!("wit/reporter/smtp.wit"),
-    copied!("wit/reporter/unstable.wit"),
+    copied!("wit/reporter/ssh.wit"),
     copied!("wit/reporter/worlds.wit"),
 ];
 
