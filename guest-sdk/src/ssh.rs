@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+#[cfg(target_arch = "wasm32")]
 use crate::bindings::reporter::reporter_host::reporter::ssh as wit;
 use crate::delivery::Terms;
 
 pub use crate::delivery::Answer;
-pub use wit::Command;
 
 /// The settings of an endpoint of kind `ssh` (docs/endpoints.md).
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,19 @@ impl SshSettings {
     }
 }
 
+/// A command, as `send` and `query` take it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// The endpoint's name in the plan.
+    pub endpoint: String,
+    /// One of the endpoint's commands, as its words.
+    pub words: Vec<String>,
+    /// Its arguments, not quoted.
+    pub arguments: Vec<String>,
+    /// What it reads from its standard input.
+    pub stdin: Vec<u8>,
+}
+
 impl Command {
     /// A command without arguments: `Command::new("server", "gerrit review")`.
     pub fn new(endpoint: &str, words: &str) -> Self {
@@ -68,12 +81,17 @@ impl Command {
     pub fn option(self, name: &str, value: impl Into<String>) -> Self {
         self.argument(name).argument(value)
     }
+
+    #[cfg(target_arch = "wasm32")]
+    fn into_host(self) -> wit::Command {
+        wit::Command { endpoint: self.endpoint, words: self.words, arguments: self.arguments, stdin: self.stdin }
+    }
 }
 
 /// Queues a command.
 pub fn send(command: Command, terms: Terms) {
     #[cfg(target_arch = "wasm32")]
-    wit::send(&command, terms.into_host());
+    wit::send(&command.into_host(), terms.into_host());
     #[cfg(not(target_arch = "wasm32"))]
     crate::testing::record(crate::testing::Delivery::Ssh(command, terms));
 }
@@ -81,7 +99,7 @@ pub fn send(command: Command, terms: Terms) {
 /// Runs a command that only reads, now. *Fetches.*
 pub fn query(command: Command) -> Answer {
     #[cfg(target_arch = "wasm32")]
-    return wit::query(&command);
+    return wit::query(&command.into_host());
     #[cfg(not(target_arch = "wasm32"))]
     crate::testing::answer_command(&command)
 }
