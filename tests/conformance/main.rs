@@ -175,6 +175,7 @@ impl Settled {
                 Payload::Smtp(_) => self.wires.smtp.attempt(attempt).await,
                 Payload::Irc(_) => self.wires.irc.attempt(attempt).await,
                 Payload::Master(_) => self.wires.master.attempt(attempt).await,
+                Payload::Ssh(_) => self.wires.ssh.attempt(attempt).await,
             };
             problem = problem.or(answer.error.map(|error| error.message));
         }

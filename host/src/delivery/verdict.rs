@@ -42,7 +42,7 @@ pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> 
         return match &answer.error {
             Some(failed) => Verdict::Dead(failed.message.clone()),
             None if (200..300).contains(&answer.status) => Verdict::Done,
-            None => Verdict::Dead(why(answer)),
+            None => Verdict::Dead(why(payload, answer)),
         };
     }
     if let Some(failed) = &answer.error {
@@ -51,10 +51,7 @@ pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> 
             FailedKind::NotSent | FailedKind::NotTried | FailedKind::Unknown => Verdict::Retry { after: None, why: failed.message.clone() },
         };
     }
-    let why = match payload {
-        Payload::Http(_) | Payload::Smtp(_) => why("the answer was", answer),
-        Payload::Ssh(_) => why("the exit code was", answer),
-    };
+    let why = why(payload, answer);
     if let Some(rule) = rules.iter().find(|rule| matches(rule, answer)) {
         return match rule.verdict {
             RuleVerdict::Done => Verdict::Done,
@@ -171,7 +168,8 @@ fn until(time: i64, now: i64) -> f64 {
 }
 
 /// The answer in one line.
-fn why(said: &str, answer: &Answer) -> String {
+fn why(payload: &Payload, answer: &Answer) -> String {
+    let said = if let Payload::Ssh(_) = payload { "the exit code was" } else { "the answer was" };
     const SHOWN: usize = 300;
     let body = String::from_utf8_lossy(&answer.body);
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
