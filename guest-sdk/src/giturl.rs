@@ -54,7 +54,58 @@ impl GitUrl {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::GitUrl;
+
+    /// A URL in one of git's spellings, and what it says.
+    fn spelled() -> impl Strategy<Value = (String, GitUrl)> {
+        let part = "[a-zA-Z0-9_~][a-zA-Z0-9._~+%-]{0,8}[a-zA-Z0-9_~]";
+        let user = proptest::option::of("[a-z]{1,5}(:[a-z0-9@]{1,5})?");
+        let place = ("[a-z0-9-]{1,9}(\\.[a-z]{2,5})?", proptest::option::of(1..u16::MAX));
+        let path = (proptest::collection::vec(part, 0..4), part);
+        let spelling = (0..5usize, any::<bool>(), 0..3usize);
+        (user, place, path, spelling).prop_map(|(user, (domain, port), (owner, repo), (scheme, git, slashes))| {
+            // git@host:owner/repo has no place for a port.
+            let proto = ["http", "https", "git", "ssh", ""][scheme];
+            let port = port.filter(|_| !proto.is_empty());
+            let owner = Some(owner.join("/")).filter(|owner| !owner.is_empty());
+            let mut url = if proto.is_empty() { String::new() } else { format!("{proto}://") };
+            url.push_str(&user.as_ref().map(|user| format!("{user}@")).unwrap_or_default());
+            url.push_str(&domain);
+            url.push_str(&match port {
+                Some(port) => format!(":{port}/"),
+                None if proto.is_empty() => ":".into(),
+                None => "/".into(),
+            });
+            url.push_str(&owner.as_ref().map(|owner| format!("{owner}/")).unwrap_or_default());
+            url.push_str(&repo);
+            url.push_str(if git { ".git" } else { "" });
+            url.push_str(&"/".repeat(slashes));
+            let proto = if proto.is_empty() { "ssh" } else { proto }.to_owned();
+            (url, GitUrl { proto, user, domain, port, owner, repo })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_spelled_is_read((url, says) in spelled()) {
+            // A first folder of digits behind a colon is a port, as git takes it; a name that ends in .git loses it.
+            let digits = |owner: &str| owner.split('/').next().is_some_and(|first| first.bytes().all(|byte| byte.is_ascii_digit()));
+            prop_assume!(!(says.proto == "ssh" && says.port.is_none() && says.owner.as_deref().is_some_and(digits)));
+            prop_assume!(!says.repo.ends_with(".git"));
+            prop_assert_eq!(GitUrl::parse(&url), Some(says), "{}", url);
+        }
+
+        #[test]
+        fn anything_is_read_or_refused(url in "[a-z0-9@:/. %~\\n\u{e9}-]{0,24}") {
+            if let Some(read) = GitUrl::parse(&url) {
+                let odd = |part: &str| part.is_empty() || part.contains(|c: char| c.is_control() || c.is_whitespace());
+                prop_assert!(!odd(&read.domain) && !odd(&read.repo) && !read.repo.contains('/'), "{:?}", read);
+                prop_assert!(read.owner.as_deref().is_none_or(|owner| !owner.split('/').any(odd)), "{:?}", read);
+            }
+        }
+    }
 
     #[test]
     fn vectors() {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::build::Build;
 use crate::component::Failure;
-use crate::event::Event;
+use crate::event::{Event, Subjects};
 use crate::interpolate::Interpolate;
 use crate::services::{Level, log};
 use crate::slot::{Context, Document, Slot, ask};
@@ -35,11 +35,20 @@ impl Wording {
     ///
     /// What may go better later, and a renderable that does not fit its values.
     pub fn text(&self, event: &Event, build: &Build, state: &str) -> Result<String, Failure> {
+        self.about(build, || (event.subjects(None), Context::default().with("event", event.kind()).with("state", state)))
+    }
+
+    /// The same with subjects and a context of the reporter's own, for a component.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wording::text`].
+    pub fn about(&self, build: &Build, subjects: impl FnOnce() -> (Subjects, Context)) -> Result<String, Failure> {
         if let Slot::Own(text) = &self.given {
             return text.render(build);
         }
-        let context = Context::default().with("event", event.kind()).with("state", state);
-        match ask(self.slot, event.subjects(None), context) {
+        let (subjects, context) = subjects();
+        match ask(self.slot, subjects, context) {
             Ok(Document(Value::String(text))) => Ok(text),
             Ok(Document(Value::Object(message))) if message.get("body").is_some_and(Value::is_string) => {
                 Ok(message["body"].as_str().unwrap_or_default().trim_end().to_owned())
@@ -54,5 +63,35 @@ impl Wording {
     fn failed(&self, why: &str) -> String {
         log(Level::Error, why);
         format!("{} (Its formatter failed.)", self.default)
+    }
+}
+
+/// The description of a build that waits for a worker, in which nobody has a say.
+const PENDING: &str = "Build pending.";
+
+/// `startDescription` and `endDescription` of a reporter of commit statuses.
+#[derive(Debug)]
+pub struct Descriptions {
+    start: Wording,
+    end: Wording,
+}
+
+impl Descriptions {
+    /// The settings; `Build started.` and `Build done.` without them.
+    pub fn new(start: Option<Slot<Interpolate>>, end: Option<Slot<Interpolate>>) -> Self {
+        Self { start: Wording::new("start-description", start, "Build started."), end: Wording::new("description", end, "Build done.") }
+    }
+
+    /// The description of an event's build.
+    ///
+    /// # Errors
+    ///
+    /// As [`Wording::text`].
+    pub fn of(&self, event: &Event, build: &Build, state: &str) -> Result<String, Failure> {
+        match event.kind() {
+            "build-started" => self.start.text(event, build, state),
+            "build-finished" => self.end.text(event, build, state),
+            _ => Ok(PENDING.into()),
+        }
     }
 }

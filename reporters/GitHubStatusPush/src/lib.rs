@@ -5,23 +5,20 @@
 //! in one lane, and a newer one replaces those that still wait.
 
 mod settings;
-mod stamp;
-mod state;
 
+use reporter_sdk::context::StatusContext;
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
+use reporter_sdk::github::{self, Commit, State, Token, authorized, commits};
 use reporter_sdk::http::{self, Request};
-use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
-use reporter_sdk::wording::Wording;
-use serde_json::{Value, json};
+use reporter_sdk::wording::Descriptions;
+use serde_json::json;
 
 use settings::Settings;
 pub use settings::Settings as GitHubStatusPushSettings;
-use stamp::Commit;
-use state::State;
 
 /// Characters that GitHub takes as description; it refuses more.
 const MOST_DESCRIPTION: usize = 140;
@@ -29,17 +26,13 @@ const MOST_DESCRIPTION: usize = 140;
 const MOST_CONTEXT: usize = 255;
 /// Seconds after which `pending` is of no use: by then it has a result, or nobody waits for it.
 const PENDING_EXPIRES: u32 = 3600;
-/// The description of a build that waits for a worker.
-const PENDING: &str = "Build pending.";
 
 /// The reporter.
 #[derive(Debug)]
 pub struct GitHubStatusPush {
-    /// Rendered for each build; none if the endpoint has the token.
-    token: Option<Interpolate>,
-    context: Interpolate,
-    start: Wording,
-    end: Wording,
+    token: Token,
+    context: StatusContext,
+    descriptions: Descriptions,
     filter: Filter,
 }
 
@@ -73,56 +66,15 @@ impl Reporter for GitHubStatusPush {
         let status = Status {
             event: event.kind().to_owned(),
             state,
-            description: self.description(event, build, state)?,
-            context: self.context(build)?,
+            description: cut::to_chars(&self.descriptions.of(event, build, state.word())?, MOST_DESCRIPTION).into_owned(),
+            context: self.context.of(build, MOST_CONTEXT)?,
             url: build.url(),
-            token: self.token(build)?,
+            token: self.token.of(build)?,
         };
         for commit in &commits {
             status.send(build, commit);
         }
         Ok(Outcome::Sent)
-    }
-}
-
-/// Every commit once, and why the other source stamps have none.
-fn commits(stamps: &[Value]) -> (Vec<Commit>, Vec<String>) {
-    let mut commits = Vec::new();
-    let mut reasons = Vec::new();
-    for stamp in stamps {
-        match Commit::of(stamp) {
-            Ok(commit) if commits.contains(&commit) => {}
-            Ok(commit) => commits.push(commit),
-            Err(reason) => reasons.push(reason),
-        }
-    }
-    (commits, reasons)
-}
-
-impl GitHubStatusPush {
-    fn description(&self, event: &Event, build: &Build, state: State) -> Result<String, Failure> {
-        let text = match event.kind() {
-            "build-started" => self.start.text(event, build, state.word())?,
-            "build-finished" => self.end.text(event, build, state.word())?,
-            _ => PENDING.into(),
-        };
-        Ok(cut::to_chars(&text, MOST_DESCRIPTION).into_owned())
-    }
-
-    fn context(&self, build: &Build) -> Result<String, Failure> {
-        let context = self.context.render(build)?;
-        // Without one, GitHub would take `default`, and all builders would overwrite each other.
-        let context = if context.is_empty() { format!("buildbot/{}", build.builder()) } else { context };
-        Ok(cut::to_chars(&context, MOST_CONTEXT).into_owned())
-    }
-
-    fn token(&self, build: &Build) -> Result<Option<String>, Failure> {
-        let Some(token) = &self.token else { return Ok(None) };
-        let token = token.render(build)?;
-        if token.is_empty() || token.contains(|c: char| c.is_control()) {
-            return Err(Failure::for_good("the token renders to nothing, or to several lines"));
-        }
-        Ok(Some(token))
     }
 }
 
@@ -143,20 +95,13 @@ impl Status {
             body["target_url"] = json!(self.url);
         }
         body["context"] = json!(self.context);
-        let mut request = Request::new(settings::ENDPOINT, "POST", ["repos", &commit.owner, &commit.repo, "statuses", &commit.sha]).json(&body);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("token {token}"));
-        }
+        let request = Request::new(settings::ENDPOINT, "POST", ["repos", &commit.owner, &commit.repo, "statuses", &commit.sha]).json(&body);
         let key = format!("{}/{}@{} {}", commit.owner, commit.repo, commit.sha, self.context);
-        let mut terms = Terms::titled(self.title(build, commit)).lane(key.clone()).supersede(key);
-        // They mean what they say; GitHub suspends who asks again.
-        for status in [401, 404, 422] {
-            terms = terms.rule(status..=status, "", Verdict::Dead);
-        }
+        let mut terms = github::terms(self.title(build, commit)).lane(key.clone()).supersede(key);
         if self.state == State::Pending {
             terms = terms.expire_after(PENDING_EXPIRES);
         }
-        http::send(request, terms);
+        http::send(authorized(request, self.token.as_deref()), terms);
     }
 
     /// `failure of build 12 on linux to octo/repo@4f1c9d2`

@@ -1,24 +1,21 @@
 //! The arguments, and the plan that they make.
 
-use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings};
+use reporter_sdk::context::StatusContext;
+use reporter_sdk::endpoint::HttpSettings;
 use reporter_sdk::filter::FilterSettings;
+use reporter_sdk::github;
 use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::kinds::EventsSetting;
 use reporter_sdk::prelude::*;
 use reporter_sdk::settings::OneOrMany;
 use reporter_sdk::slot::Slot;
-use reporter_sdk::wording::Wording;
-use serde_json::{Value, json};
+use reporter_sdk::wording::Descriptions;
 
 use crate::GitHubStatusPush;
 
 /// The endpoint's name in the plan.
 pub const ENDPOINT: &str = "api";
 
-const GITHUB: &str = "https://api.github.com";
-const CONTEXT: &str = "buildbot/%(prop:buildername)s";
-const START: &str = "Build started.";
-const END: &str = "Build done.";
 /// Kinds of event, all of them reported unless `events` says otherwise.
 const EVENTS: [&str; 4] = ["build-started", "build-finished", "buildrequest-new", "buildrequest-cancelled"];
 
@@ -58,37 +55,15 @@ impl Settings {
     /// Checks everything, and makes the reporter and its plan.
     pub fn compile(self) -> Result<(GitHubStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
-        let url = problems.take(BaseUrl::api(self.base_url.as_deref(), GITHUB, "/baseURL"));
         let filter = problems.take(FilterSettings { builders: self.builders, tags: self.tags, ..FilterSettings::default() }.compile(&[]));
         let events = problems.take(self.events.compile(&EVENTS, &EVENTS));
-        let context = match self.context {
-            Some(context) if context != Interpolate::literal("") => context,
-            _ => interpolate(CONTEXT),
-        };
-        let constant = if self.token.is_static() { self.token.render(&()).ok() } else { None };
-        if constant.as_ref().is_some_and(|token| token.is_empty() || token.contains(|c: char| c.is_whitespace() || c.is_control())) {
-            problems.add("/token", "a token has at least one character, and no blanks: write token = { secret = \"…\" }");
-        }
-        let auth = constant.as_ref().map(|token| Auth::Header("Authorization".into(), format!("token {token}")));
-        let mut endpoint = url.endpoint(auth.as_ref(), &self.http);
-        endpoint.insert("headers".into(), json!([["Accept", "application/vnd.github+json"]]));
-        if url.url == GITHUB {
-            // Its secondary limits: 80 writes a minute, one at a time, a second apart. An Enterprise server has its own.
-            endpoint.insert("most_per_minute".into(), json!(60));
-            endpoint.insert("most_at_once".into(), json!(1));
-        }
+        let (token, endpoint) = problems.take(github::account(self.token, self.base_url.as_deref(), &self.http));
         let reporter = GitHubStatusPush {
-            token: constant.is_none().then_some(self.token),
-            context,
-            start: Wording::new("start-description", self.start_description, START),
-            end: Wording::new("description", self.end_description, END),
+            token,
+            context: StatusContext::new(self.context),
+            descriptions: Descriptions::new(self.start_description, self.end_description),
             filter,
         };
-        problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint))))
+        problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", endpoint)))
     }
-}
-
-/// A renderable of ours.
-fn interpolate(text: &str) -> Interpolate {
-    Interpolate::of_setting(text).unwrap_or_else(|_| Interpolate::literal(text))
 }

@@ -1,7 +1,8 @@
 //! Which commit a source stamp means.
 
-use reporter_sdk::giturl::GitUrl;
 use serde_json::Value;
+
+use crate::giturl::GitUrl;
 
 /// A commit of a repository on GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,20 @@ impl Commit {
         }
         Ok(Self { owner, repo, sha: sha.into() })
     }
+}
+
+/// Every commit once, and why the other source stamps have none.
+pub fn commits(stamps: &[Value]) -> (Vec<Commit>, Vec<String>) {
+    let mut commits = Vec::new();
+    let mut reasons = Vec::new();
+    for stamp in stamps {
+        match Commit::of(stamp) {
+            Ok(commit) if commits.contains(&commit) => {}
+            Ok(commit) => commits.push(commit),
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    (commits, reasons)
 }
 
 /// A project of more parts is not GitHub's: then the repository decides.

@@ -1,6 +1,6 @@
 //! GitHub's states.
 
-use reporter_sdk::results::{FAILURE, RETRY, SKIPPED, SUCCESS, WARNINGS};
+use crate::results::{FAILURE, RETRY, SKIPPED, SUCCESS, WARNINGS};
 
 /// A state of GitHub's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,303 @@
+//! Comments that a reporter edits instead of adding another: the half that knows no service.
+//!
+//! A [`Thread`] is one comment to come back to: a place (a pull request) and a context (`buildbot/linux`). [`say`] edits its comment
+//! if there is one and adds it otherwise; the reporter hands what comes back to [`answered`], which keeps the comment's id. When the id is not
+//! known (a first report, a lost state), the comment is looked for among those at the place by a marker that nobody sees.
+//! A comment that somebody has deleted meanwhile is made anew.
+//!
+//! Adding twice cannot always be avoided: a report may come while the comment before it is on its way, and its id in nobody's hands. Then the
+//! older one is removed as soon as both are known.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::component::{Failure, Outcome};
+use crate::cut;
+use crate::delivery::{Answer, Terms, Verdict};
+use crate::http::{self, Request};
+use crate::remembered::Remembered;
+use crate::services::{Level, log, state};
+
+/// Comments that are known, by thread.
+const KNOWN: Remembered = Remembered::new("comments");
+/// What is being written into comments, by thread, in case that they are gone.
+const TEXTS: Remembered = Remembered::new("comment texts");
+/// Who we are, as the service calls us. Others may copy a marker.
+const OURSELVES: &str = "comments are by";
+/// Bytes that are kept of a text.
+const MOST_KEPT: usize = 4 << 10;
+/// Bytes of a context, which goes into tags.
+const MOST_CONTEXT: usize = 200;
+/// Bytes of a tag.
+const MOST_TAG: usize = 1_000;
+/// Pages that are looked through for a marker.
+const MOST_PAGES: usize = 20;
+/// How often an edit is begun anew because somebody else has edited meanwhile.
+const MOST_CONFLICTS: u8 = 3;
+
+/// One comment to come back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Where it stands, in the service's own words: owner, repository, number of the pull request …
+    pub place: Vec<String>,
+    /// What tells our comments of one place apart: `buildbot/linux`.
+    pub context: String,
+}
+
+impl Thread {
+    /// The comment for `context` at a place.
+    pub fn new<S: Into<String>>(place: impl IntoIterator<Item = S>, context: &str) -> Self {
+        Self { place: place.into_iter().map(Into::into).collect(), context: cut::to_bytes(context, MOST_CONTEXT).into_owned() }
+    }
+
+    /// A lane for everything that is written there, and what newer texts supersede.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.place.join("/"), self.context)
+    }
+}
+
+/// A comment as its service tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comment {
+    /// Its id.
+    pub id: String,
+    /// Its version, where an edit has to name the one that it replaces.
+    pub version: Option<u64>,
+    /// Who wrote it, as a service's own id of a person; empty if it does not say.
+    pub author: String,
+    /// What it says, marker included.
+    pub text: String,
+}
+
+/// What is taken as a comment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most code points.
+    pub chars: usize,
+    /// The most bytes of UTF-8.
+    pub bytes: usize,
+}
+
+/// Some of the comments at a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The comments; of several with our marker, the first counts.
+    pub comments: Vec<Comment>,
+    /// What the next page is called; none on the last.
+    pub next: Option<String>,
+}
+
+/// What a service knows about its comments. Requests are made of a thread's place alone, so that they can be made when an answer comes back.
+pub trait Service {
+    /// What a comment may have.
+    fn limits(&self) -> Limits;
+    /// Asks for comments at a place: the first page, or the one that the page before calls `next`.
+    fn page(&self, place: &[String], next: Option<&str>) -> Request;
+    /// Reads the answer to it; called with 2xx only.
+    fn read_page(&self, answer: &Answer) -> Page;
+    /// Asks for one comment.
+    fn one(&self, place: &[String], id: &str) -> Request;
+    /// Reads a comment, as a page has it and as adding and editing are answered; none if it is no comment.
+    fn read(&self, comment: &Value) -> Option<Comment>;
+    /// Adds a comment.
+    fn add(&self, place: &[String], text: &str) -> Request;
+    /// Writes a new text into a comment.
+    fn edit(&self, place: &[String], comment: &Comment, text: &str) -> Request;
+    /// Removes a comment.
+    fn remove(&self, place: &[String], comment: &Comment) -> Request;
+
+    /// What marks our comment for a context and is not seen when the text is shown. Where HTML is shown as text, write another.
+    fn marker(&self, context: &str) -> String {
+        format!("<!-- {} -->", plain(context))
+    }
+}
+
+/// A context in letters that end no HTML comment, in one word.
+pub fn plain(context: &str) -> String {
+    let mut out = String::from("reporter-host:");
+    for byte in context.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The number of a text that is not in [`TEXTS`].
+const NOT_KEPT: u64 = 0;
+
+/// What comes back with an answer.
+#[derive(Debug, Serialize, Deserialize)]
+struct Tag {
+    #[serde(flatten)]
+    thread: Thread,
+    title: String,
+    /// The comment that was edited; none if one was added.
+    edited: Option<String>,
+    /// Which of the texts for this thread.
+    text: u64,
+    conflicts: u8,
+}
+
+/// Edits the comment of a thread, or adds it. `link` survives when the text has to be cut. Lane, superseding, tag and the rules for comments
+/// that are gone are added to `terms`, whose title is that of what may follow, too.
+pub fn say(service: &dyn Service, thread: &Thread, text: &str, link: &str, terms: Terms) {
+    let key = thread.key();
+    let marker = format!("\n\n{}", service.marker(&thread.context));
+    let limits = service.limits();
+    let body = |bytes: usize| {
+        let text = cut::with_link_below(text, link, limits.chars - marker.chars().count(), bytes - marker.len());
+        format!("{text}{marker}")
+    };
+    let comment = known(&key).or_else(|| find(service, thread, &marker));
+    let kept = body(MOST_KEPT.min(limits.bytes));
+    let number = match &comment {
+        Some(_) => {
+            let before = TEXTS.get(&key).and_then(|row| row.split_once(' ')?.0.parse::<u64>().ok());
+            let number = before.unwrap_or_default() + 1;
+            TEXTS.put(&key, &format!("{number} {kept}"));
+            number
+        }
+        None => NOT_KEPT,
+    };
+    let title = cut::to_bytes(terms.title.as_deref().unwrap_or("comment"), MOST_CONTEXT).into_owned();
+    let tag = Tag { thread: thread.clone(), title, edited: comment.as_ref().map(|comment| comment.id.clone()), text: number, conflicts: 0 };
+    write(service, &tag, comment.as_ref(), &body(limits.bytes), terms);
+}
+
+/// Sends an edit, or a new comment.
+fn write(service: &dyn Service, tag: &Tag, comment: Option<&Comment>, body: &str, mut terms: Terms) {
+    let place = &tag.thread.place;
+    let key = tag.thread.key();
+    let request = match comment {
+        Some(comment) => service.edit(place, comment, body),
+        None => service.add(place, body),
+    };
+    if comment.is_some() {
+        for status in [404, 409, 410] {
+            terms = terms.rule(status..=status, "", Verdict::Dead);
+        }
+    }
+    terms = terms.lane(key.clone()).supersede(key);
+    match serde_json::to_string(tag) {
+        Ok(tag) if tag.len() <= MOST_TAG => terms = terms.tag(tag),
+        _ => log(Level::Warn, "this comment's id is not kept: owner, repository and context are too long together"),
+    }
+    http::send(request, terms);
+}
+
+/// The answer to what [`say`] sent.
+///
+/// # Errors
+///
+/// None today; so that a reporter can return it.
+pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Outcome, Failure> {
+    let skip = |why: &str| Ok(Outcome::Skipped(why.into()));
+    let Ok(tag) = serde_json::from_str::<Tag>(tag) else { return skip("it was no comment") };
+    let key = tag.thread.key();
+    let kept = TEXTS.get(&key).and_then(|row| row.split_once(' ').map(|(number, text)| (number.to_owned(), text.to_owned())));
+    let newest = kept.filter(|(number, _)| *number == tag.text.to_string()).map(|(_, text)| text);
+    if answer.ended == "delivered" {
+        if newest.is_some() {
+            TEXTS.forget(&key);
+        }
+        return Ok(keep(service, &tag, answer));
+    }
+    let (Some(id), "dead") = (tag.edited.clone(), answer.ended.as_str()) else { return skip("it was not delivered, so there is nothing to keep") };
+    match answer.status {
+        404 | 410 => {
+            if known(&key).is_some_and(|known| known.id == id) {
+                KNOWN.forget(&key);
+            }
+            let Some(text) = newest else { return skip("the comment is gone; the next report makes a new one") };
+            TEXTS.forget(&key);
+            log(Level::Info, "the comment is gone: a new one is made");
+            let title = tag.title.clone();
+            write(service, &Tag { edited: None, text: NOT_KEPT, ..tag }, None, &text, Terms::titled(title));
+            Ok(Outcome::Sent)
+        }
+        409 if tag.conflicts < MOST_CONFLICTS => {
+            let Some(text) = newest else { return skip("somebody else has edited the comment; the next report edits it again") };
+            let comment = read(service, &http::query(service.one(&tag.thread.place, &id)));
+            let title = tag.title.clone();
+            let tag = match &comment {
+                Some(_) => Tag { conflicts: tag.conflicts + 1, ..tag },
+                None => Tag { edited: None, text: NOT_KEPT, ..tag },
+            };
+            write(service, &tag, comment.as_ref(), &text, Terms::titled(title));
+            Ok(Outcome::Sent)
+        }
+        _ => skip("the comment was refused"),
+    }
+}
+
+/// Keeps the id of a comment that was written, and removes the one before it if there are two now.
+fn keep(service: &dyn Service, tag: &Tag, answer: &Answer) -> Outcome {
+    let Some(comment) = read(service, answer) else { return Outcome::Skipped("the answer has no id of a comment".into()) };
+    let key = tag.thread.key();
+    let before = known(&key).filter(|before| before.id != comment.id);
+    remember(&key, &comment);
+    if tag.edited.is_none() && !comment.author.is_empty() {
+        state::set(OURSELVES, Some(&comment.author));
+    }
+    match before {
+        Some(before) if tag.edited.is_none() => {
+            // Whoever removed it by hand did the same.
+            let terms = Terms::titled(format!("removal of the comment before {}", tag.title)).lane(key).rule(404..=404, "", Verdict::Done);
+            http::send(service.remove(&tag.thread.place, &before), terms);
+            Outcome::Sent
+        }
+        _ => Outcome::Skipped("the comment's id is kept".into()),
+    }
+}
+
+fn read(service: &dyn Service, answer: &Answer) -> Option<Comment> {
+    if !(200..300).contains(&answer.status) {
+        return None;
+    }
+    service.read(&serde_json::from_slice(&answer.body).ok()?).filter(|comment| !comment.id.is_empty())
+}
+
+/// `12` or `12 3`: id and version.
+fn known(key: &str) -> Option<Comment> {
+    let row = KNOWN.get(key)?;
+    let (id, version) = row.split_once(' ').unwrap_or((&row, ""));
+    Some(Comment { id: id.into(), version: version.parse().ok(), ..Comment::default() })
+}
+
+fn remember(key: &str, comment: &Comment) {
+    let row = match comment.version {
+        Some(version) => format!("{} {version}", comment.id),
+        None => comment.id.clone(),
+    };
+    KNOWN.put(key, &row);
+}
+
+/// Our comment among those at the place.
+fn find(service: &dyn Service, thread: &Thread, marker: &str) -> Option<Comment> {
+    let ourselves = state::get(OURSELVES).unwrap_or_default();
+    let is_ours =
+        |comment: &Comment| comment.text.contains(marker.trim_start()) && (ourselves.is_empty() || comment.author.is_empty() || comment.author == ourselves);
+    let mut next: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let answer = http::query(service.page(&thread.place, next.as_deref()));
+        if !(200..300).contains(&answer.status) {
+            // The comment itself will be refused for the same reason, where the operator sees it. Without a network the status is 0.
+            log(Level::Info, &format!("comments at {} cannot be read: the answer was {}", thread.place.join("/"), answer.status));
+            return None;
+        }
+        let page = service.read_page(&answer);
+        if let Some(comment) = page.comments.into_iter().find(is_ours) {
+            remember(&thread.key(), &comment);
+            return Some(comment);
+        }
+        next = Some(page.next?);
+    }
+    log(Level::Info, &format!("there are too many comments at {} to look through them all", thread.place.join("/")));
+    None
+}
+
+#[cfg(test)]
+#[path = "comment_tests.rs"]
+mod tests;

@@ -1,0 +1,224 @@
+use serde_json::json;
+
+use super::*;
+use crate::event::Event;
+use crate::http::Body;
+use crate::prelude::{Plan, Problems, Reporter};
+use crate::testing::{self, Configured, Delivery, Report};
+
+/// A service of pages with two comments each, and of versions.
+struct Board;
+
+impl Service for Board {
+    fn limits(&self) -> Limits {
+        Limits { chars: 5_000, bytes: 6_000 }
+    }
+
+    fn page(&self, place: &[String], next: Option<&str>) -> Request {
+        Request::new("api", "GET", place).query("page", next.unwrap_or("1"))
+    }
+
+    fn read_page(&self, answer: &Answer) -> Page {
+        let page: Value = serde_json::from_slice(&answer.body).unwrap();
+        let comments = page["comments"].as_array().unwrap().iter().filter_map(|comment| self.read(comment)).collect();
+        Page { comments, next: page["next"].as_str().map(str::to_owned) }
+    }
+
+    fn one(&self, place: &[String], id: &str) -> Request {
+        Request::new("api", "GET", place.iter().map(String::as_str).chain([id]))
+    }
+
+    fn read(&self, comment: &Value) -> Option<Comment> {
+        let text = |key: &str| comment[key].as_str().unwrap_or_default().to_owned();
+        Some(Comment { id: comment["id"].as_u64()?.to_string(), version: comment["version"].as_u64(), author: text("by"), text: text("text") })
+    }
+
+    fn add(&self, place: &[String], text: &str) -> Request {
+        Request::new("api", "POST", place).body(Body::Text(text.into()))
+    }
+
+    fn edit(&self, place: &[String], comment: &Comment, text: &str) -> Request {
+        let version = comment.version.map_or_else(String::new, |version| version.to_string());
+        Request::new("api", "PUT", place.iter().map(String::as_str).chain([comment.id.as_str()])).query("version", version).body(Body::Text(text.into()))
+    }
+
+    fn remove(&self, place: &[String], comment: &Comment) -> Request {
+        Request::new("api", "DELETE", place.iter().map(String::as_str).chain([comment.id.as_str()]))
+    }
+}
+
+/// Says the state of the build in the comment for its builder.
+struct Talker;
+
+impl Reporter for Talker {
+    type Settings = ();
+    const NAME: &'static str = "Talker";
+    const DESCRIPTION: &'static str = "";
+
+    fn configure((): ()) -> Result<(Self, Plan), Problems> {
+        Ok((Self, Plan::default()))
+    }
+
+    fn report(&self, event: &Event) -> Result<Outcome, Failure> {
+        let build = &event.builds()[0];
+        say(&Board, &Thread::new(["o", "r", "7"], &build.builder()), &build.state_string(), "https://ci/1", Terms::titled("news"));
+        Ok(Outcome::Sent)
+    }
+
+    fn answered(&self, tag: &str, answer: &Answer) -> Result<Outcome, Failure> {
+        answered(&Board, tag, answer)
+    }
+}
+
+fn talker() -> Configured<Talker> {
+    testing::configure(json!({})).unwrap()
+}
+
+fn says(talker: &Configured<Talker>, text: &str) -> Report {
+    talker.report(json!({"kind": "build-finished", "builds": [{"builder": {"name": "linux -->"}, "state_string": text}]}))
+}
+
+fn answer(ended: &str, status: u16, body: Value) -> Answer {
+    Answer { status, headers: Vec::new(), body: body.to_string().into_bytes(), ended: ended.into() }
+}
+
+/// Method, path and text.
+fn sent(report: &Report) -> (String, String, String) {
+    let request = report.only().http();
+    let text = if let Body::Text(text) = &request.body { text.clone() } else { String::new() };
+    (request.method.clone(), request.path.join("/"), text)
+}
+
+fn tag(delivery: &Delivery) -> String {
+    delivery.terms().tag.clone().unwrap()
+}
+
+const MARKER: &str = "<!-- reporter-host:linux%20%2D%2D%3E -->";
+
+#[test]
+fn the_first_is_added_and_the_next_edited() {
+    let talker = talker();
+    let first = says(&talker, "begun");
+    assert_eq!(sent(&first), ("POST".into(), "o/r/7".into(), format!("begun\n\n{MARKER}")));
+    let terms = first.only().terms();
+    assert_eq!((terms.lane.as_deref(), &terms.supersede), (Some("o/r/7 linux -->"), &terms.lane));
+    talker.answered(&tag(first.only()), &answer("delivered", 201, json!({"id": 4, "version": 0, "by": "ci"})));
+
+    let second = says(&talker, "done");
+    assert_eq!(sent(&second), ("PUT".into(), "o/r/7/4".into(), format!("done\n\n{MARKER}")));
+    assert_eq!(second.only().http().query, [("version".to_owned(), "0".to_owned())]);
+    talker.answered(&tag(second.only()), &answer("delivered", 200, json!({"id": 4, "version": 1})));
+    assert_eq!(says(&talker, "again").only().http().query, [("version".to_owned(), "1".to_owned())]);
+}
+
+#[test]
+fn an_unknown_one_is_found_by_its_marker_on_a_later_page() {
+    testing::remote(|request| {
+        let comment = |id: u64, text: &str| json!({"id": id, "text": text, "by": "ci"});
+        let page = match request.query[0].1.as_str() {
+            "1" => json!({"comments": [comment(1, "<!-- reporter-host:linux -->"), comment(2, "hello")], "next": "2"}),
+            _ => json!({"comments": [comment(3, &format!("old\n\n{MARKER}")), comment(5, MARKER)]}),
+        };
+        answer("answered", 200, page)
+    });
+    assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/3");
+    // It is known from now on.
+    testing::remote(|request| panic!("{request:?}"));
+    assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/3");
+}
+
+#[test]
+fn others_may_copy_a_marker() {
+    state::set(OURSELVES, Some("ci"));
+    testing::remote(|_| answer("answered", 200, json!({"comments": [{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER, "by": "ci"}]})));
+    assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/2");
+}
+
+#[test]
+fn pages_have_an_end_even_if_the_service_knows_none() {
+    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = asked.clone();
+    testing::remote(move |_| {
+        count.set(count.get() + 1);
+        answer("answered", 200, json!({"comments": [], "next": "1"}))
+    });
+    assert_eq!(sent(&says(&talker(), "done")).0, "POST");
+    assert_eq!(asked.get(), MOST_PAGES);
+    testing::remote(|_| answer("answered", 403, json!({})));
+    let report = says(&talker(), "done");
+    assert_eq!(sent(&report).0, "POST");
+    assert!(report.log[0].1.ends_with("the answer was 403"), "{:?}", report.log);
+}
+
+#[test]
+fn a_comment_that_is_gone_is_made_anew() {
+    let talker = talker();
+    KNOWN.put("o/r/7 linux -->", "4");
+    let edit = says(&talker, &"word ".repeat(1_000));
+    let again = talker.answered(&tag(edit.only()), &answer("dead", 404, json!({})));
+    let (method, path, text) = sent(&again);
+    assert_eq!((method.as_str(), path.as_str()), ("POST", "o/r/7"));
+    assert!(text.len() <= MOST_KEPT && text.ends_with(&format!("https://ci/1\n\n{MARKER}")), "{text}");
+    assert_eq!(again.only().terms().title.as_deref(), Some("news"));
+    talker.answered(&tag(again.only()), &answer("delivered", 201, json!({"id": 9})));
+    assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/9");
+}
+
+#[test]
+fn the_newer_of_two_edits_is_made_anew() {
+    let talker = talker();
+    KNOWN.put("o/r/7 linux -->", "4");
+    let (older, newer) = (says(&talker, "older"), says(&talker, "newer"));
+    assert_eq!(talker.answered(&tag(older.only()), &answer("dead", 404, json!({}))).skipped(), "the comment is gone; the next report makes a new one");
+    assert!(sent(&talker.answered(&tag(newer.only()), &answer("dead", 410, json!({})))).2.starts_with("newer"));
+}
+
+#[test]
+fn of_two_that_were_added_the_older_is_removed() {
+    let talker = talker();
+    let (first, second) = (says(&talker, "begun"), says(&talker, "done"));
+    assert_eq!(sent(&second).0, "POST");
+    talker.answered(&tag(first.only()), &answer("delivered", 201, json!({"id": 4})));
+    let removal = talker.answered(&tag(second.only()), &answer("delivered", 201, json!({"id": 5})));
+    assert_eq!(sent(&removal), ("DELETE".into(), "o/r/7/4".into(), String::new()));
+    assert_eq!(removal.only().terms().title.as_deref(), Some("removal of the comment before news"));
+    assert_eq!(sent(&says(&talker, "more")).1, "o/r/7/5");
+    // What was replaced before it went out says nothing.
+    assert!(talker.answered(&tag(first.only()), &answer("superseded", 0, json!({}))).sent.is_empty());
+}
+
+#[test]
+fn somebody_elses_edit_is_read_before_the_next_try() {
+    let talker = talker();
+    KNOWN.put("o/r/7 linux -->", "4 0");
+    let mut report = says(&talker, "done");
+    testing::remote(|_| answer("answered", 200, json!({"id": 4, "version": 7})));
+    for _ in 0..MOST_CONFLICTS {
+        report = talker.answered(&tag(report.only()), &answer("dead", 409, json!({})));
+        assert_eq!(report.only().http().query, [("version".to_owned(), "7".to_owned())]);
+    }
+    assert!(talker.answered(&tag(report.only()), &answer("dead", 409, json!({}))).sent.is_empty());
+    testing::remote(|_| answer("answered", 404, json!({})));
+    let gone = talker.answered(&tag(says(&talker, "done").only()), &answer("dead", 409, json!({})));
+    assert_eq!(sent(&gone).0, "POST");
+}
+
+#[test]
+fn a_refused_one_changes_nothing() {
+    let talker = talker();
+    KNOWN.put("o/r/7 linux -->", "4");
+    let edit = says(&talker, "done");
+    assert_eq!(talker.answered(&tag(edit.only()), &answer("dead", 403, json!({}))).skipped(), "the comment was refused");
+    assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/4");
+    assert!(talker.answered("no tag of ours", &answer("delivered", 200, json!({}))).sent.is_empty());
+}
+
+#[test]
+fn texts_are_cut_with_their_marker_in_mind() {
+    let (method, _, text) = sent(&says(&talker(), &"ü".repeat(9_000)));
+    assert_eq!(method, "POST");
+    assert!(text.chars().count() <= 5_000 && text.len() <= 6_000 && text.len() > 5_900, "{}", text.len());
+    assert!(text.ends_with(&format!("…\n\nhttps://ci/1\n\n{MARKER}")));
+    let long = Thread::new(["o"], &"ü".repeat(300));
+    assert!(long.context.len() <= MOST_CONTEXT);
+}
