@@ -8,7 +8,9 @@ use reporter_componentize::{Error, Guests, Target, encode, give_up};
 /// Documented name (also the folder) and package of every reporter that is built in.
 const BUILT_IN: &[(&str, &str)] = &[
     ("GerritVerifyStatusPush", "gerrit-verify-status-push"),
+    ("GitHubCommentPush", "github-comment-push"),
     ("GitHubStatusPush", "github-status-push"),
+    ("GitLabStatusPush", "gitlab-status-push"),
     ("HipchatStatusPush", "hipchat-status-push"),
     ("HttpStatusPush", "http-status-push"),
     ("IRC", "irc-reporter"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use reporter_host::sandbox::{Outcome, RunError};
 use reporter_host::transport::{Body, Payload};
+use reporter_host_tests::stage::{Checkout, Stage};
 use reporter_host_tests::{Kit, build, details};
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ fn settings_of(reporter: &str) -> Value {
         "MailNotifier" => json!({"fromaddr": "ci@example.org", "extraRecipients": ["list@example.org"], "mode": "all", "addLogs": true}),
         "HttpStatusPush" => json!({"serverUrl": "https://hooks.example.org/in", "wantProperties": true, "wantSteps": true, "wantLogs": true}),
         "GitHubStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
+        "GitHubCommentPush" => json!({"token": "RHSECRET000000000000000000000000", "editComment": true}),
+        "GitLabStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
         "GerritVerifyStatusPush" => json!({"baseURL": "https://gerrit.example.org", "auth": ["u", "p"]}),
         "HipchatStatusPush" => json!({"auth_token": "t", "builder_room_map": {"linux": "builds"}, "wantProperties": true}),
         "PushjetNotifier" => json!({"secret": "s", "mode": "all", "levels": {"failing": 5}}),
@@ -38,7 +41,8 @@ async fn every_reporter_says_the_same_from_a_snapshot() {
     for built_in in reporter_bundle::all() {
         let loaded = kit.built_in(built_in.name);
         let ready = kit.configure(&loaded, &settings_of(built_in.name)).await.unwrap();
-        let (event, source) = build(2);
+        let pull_request = Checkout::default().with("pullrequesturl", "https://bbs.example.org/projects/PRJ/repos/rep/pull-requests/7");
+        let (event, source) = pull_request.at(Stage::Finished(2), 1);
         let it = details(event, Arc::new(source));
         let plain = ready.report(&it).await;
         assert_eq!(plain.answer, Ok(Outcome::Sent), "{}", built_in.name);

@@ -13,8 +13,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
     ("BitbucketStatusPush", "OAuth with keys is not built in"),
     ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
-    ("GitHubCommentPush", "comments on pull requests are not built in"),
-    ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
     ("TelegramBot", "updates by polling or a webhook are not built in"),
 ];
 
@@ -40,7 +38,8 @@ fn blocks() -> Vec<(String, String)> {
 
 /// A folder with everything that the pages' settings name.
 fn place(settings: &str) -> tempfile::TempDir {
-    let formatter = r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context"], "settings": {"type": "object"}}"#;
+    let formatter =
+        r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context", "description"], "settings": {"type": "object"}}"#;
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("reporter-host.toml", settings),

@@ -5,6 +5,7 @@ pub mod play;
 pub mod process;
 pub mod real;
 pub mod server;
+pub mod stage;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -162,7 +163,7 @@ struct Slow(Duration);
 impl Ask for Slow {
     async fn ask(&self, _: &str, _: &Endpoint, _: &HttpRequest, _: &dyn Vault) -> Answer {
         tokio::time::sleep(self.0).await;
-        Answer { status: 200, body: b"{}".to_vec(), ..Answer::default() }
+        Answer { status: 200, body: br#"{"id": 4000}"#.to_vec(), ..Answer::default() }
     }
 
     async fn run(&self, _: &Endpoint, _: &SshCommand, _: &dyn Vault) -> Answer {

@@ -1,0 +1,177 @@
+//! GitHubCommentPush: comments on a pull request when a build of it ends, and when it begins if there is something to say then.
+//!
+//! `POST /repos/{owner}/{repo}/issues/{number}/comments` with `body`; with `editComment`, the comment of an earlier report is edited instead
+//! (`PATCH /repos/{owner}/{repo}/issues/comments/{id}`).
+
+mod forum;
+mod settings;
+
+use reporter_sdk::comment::{self, Thread};
+use reporter_sdk::context::StatusContext;
+use reporter_sdk::cut;
+use reporter_sdk::event::Event;
+use reporter_sdk::filter::Filter;
+use reporter_sdk::github::{self, Commit, State, Token, authorized, pull_request};
+use reporter_sdk::http;
+use reporter_sdk::message::hook_context;
+use reporter_sdk::prelude::*;
+use reporter_sdk::services::{Level, log};
+use reporter_sdk::title;
+use reporter_sdk::wording::Wording;
+use serde_json::Value;
+
+use forum::{Issues, LIMITS};
+use settings::Settings;
+pub use settings::Settings as GitHubCommentPushSettings;
+
+/// Characters of a context, as GitHubStatusPush has it.
+const MOST_CONTEXT: usize = 255;
+
+/// The reporter.
+#[derive(Debug)]
+pub struct GitHubCommentPush {
+    token: Token,
+    /// None: nothing is said when a build begins.
+    start: Option<Wording>,
+    end: Wording,
+    /// None: every report adds a comment.
+    edited: Option<StatusContext>,
+    filter: Filter,
+}
+
+impl Reporter for GitHubCommentPush {
+    type Settings = Settings;
+    const NAME: &'static str = "GitHubCommentPush";
+    const DESCRIPTION: &'static str = "Comments on pull requests on GitHub";
+
+    fn configure(settings: Settings) -> Result<(Self, Plan), Problems> {
+        settings.compile()
+    }
+
+    fn report(&self, event: &Event) -> Result<Outcome, Failure> {
+        let chosen = match self.choose(event) {
+            Ok(chosen) => chosen,
+            Err(reason) => return Ok(Outcome::Skipped(reason)),
+        };
+        let Some(build) = chosen.first().and_then(|n| event.builds().get(*n)) else {
+            return Ok(Outcome::Skipped("the event has no build".into()));
+        };
+        let (issues, reasons) = pull_requests(build);
+        if issues.is_empty() {
+            return Ok(Outcome::Skipped(reasons.join("; ")));
+        }
+        for reason in &reasons {
+            log(Level::Info, reason);
+        }
+        let text = self.text(event, build, &chosen)?;
+        if text.trim().is_empty() {
+            return Ok(Outcome::Skipped("there is nothing to say: the description is empty".into()));
+        }
+        let token = self.token.of(build)?;
+        for issue in &issues {
+            let terms = github::terms(format!("{} to {}", title(event, build), issue.name()));
+            match &self.edited {
+                Some(context) => comment::say(&Issues, &Thread::new(issue.place(), &context.of(build, MOST_CONTEXT)?), &text, &build.url(), terms),
+                None => {
+                    let body = cut::with_link_below(&text, &build.url(), LIMITS.chars, LIMITS.bytes);
+                    http::send(authorized(forum::add(&issue.place(), &body), token.as_deref()), terms.lane(issue.name()));
+                }
+            }
+        }
+        Ok(Outcome::Sent)
+    }
+
+    fn answered(&self, tag: &str, answer: &Answer) -> Result<Outcome, Failure> {
+        comment::answered(&Issues, tag, answer)
+    }
+}
+
+impl GitHubCommentPush {
+    /// The builds that are reported, by position.
+    fn choose(&self, event: &Event) -> Result<Vec<usize>, String> {
+        let builds = event.builds();
+        if event.kind() == "buildset-complete" {
+            return self.filter.decide_set(builds);
+        }
+        let build = builds.first().ok_or("the event has no build")?;
+        match event.kind() {
+            "build-finished" => self.filter.decide(build)?,
+            _ => self.filter.decide_origin(build)?,
+        }
+        Ok(vec![0])
+    }
+
+    fn text(&self, event: &Event, build: &Build, chosen: &[usize]) -> Result<String, Failure> {
+        let (wording, is_buildset) = match (event.kind(), &self.start) {
+            ("build-started", Some(start)) => (start, false),
+            ("build-started", None) => return Ok(String::new()),
+            (kind, _) => (&self.end, kind == "buildset-complete"),
+        };
+        wording.about(build, || {
+            let results = event.buildset().filter(|_| is_buildset).and_then(|set| set["results"].as_u64()).and_then(|results| u8::try_from(results).ok());
+            let state = State::of(build.complete(), results.or_else(|| build.results()));
+            let context = hook_context(event, chosen, self.filter.mode(), is_buildset, &event.master());
+            (event.subjects(Some(chosen)), context.with("state", state.word()))
+        })
+    }
+}
+
+/// A pull request to comment on.
+#[derive(Debug, PartialEq, Eq)]
+struct Issue {
+    commit: Commit,
+    number: u64,
+}
+
+impl Issue {
+    /// `octo/repo#7`
+    fn name(&self) -> String {
+        format!("{}/{}#{}", self.commit.owner, self.commit.repo, self.number)
+    }
+
+    fn place(&self) -> [String; 3] {
+        [self.commit.owner.clone(), self.commit.repo.clone(), self.number.to_string()]
+    }
+}
+
+/// The pull requests of a build, each once, and why other source stamps have none.
+fn pull_requests(build: &Build) -> (Vec<Issue>, Vec<String>) {
+    let stamps = build.sourcestamps();
+    let of_build = build.property("branch").and_then(|branch| pull_request(branch.as_str()?));
+    let own = |stamp: &Value| stamp["branch"].as_str().and_then(pull_request);
+    // Of several codebases, only those that are of a pull request are meant.
+    let some_have_one = stamps.iter().any(|stamp| own(stamp).is_some());
+    let (mut issues, mut reasons) = (Vec::<Issue>::new(), Vec::new());
+    for stamp in &stamps {
+        let number = own(stamp).or(of_build.filter(|_| !some_have_one));
+        match (Commit::of(stamp), number) {
+            (Ok(commit), Some(number)) => {
+                let issue = Issue { commit, number };
+                if !issues.iter().any(|other| other.name() == issue.name()) {
+                    issues.push(issue);
+                }
+            }
+            (Err(reason), _) => reasons.push(reason),
+            (Ok(commit), None) => reasons.push(format!(
+                "{}/{}@{} is of no pull request: neither the source stamp's branch nor the property branch is like refs/pull/7/merge",
+                commit.owner, commit.repo, commit.sha
+            )),
+        }
+    }
+    if stamps.is_empty() {
+        reasons.push("the build has no source stamp".into());
+    }
+    (issues, reasons)
+}
+
+fn title(event: &Event, build: &Build) -> String {
+    match event.kind() {
+        "buildset-complete" => format!("end of a buildset with {}", title::of_build("", build)),
+        kind => title::of_build(kind, build),
+    }
+}
+
+reporter_sdk::export_reporter!(GitHubCommentPush);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+use reporter_sdk::delivery::Verdict;
+use reporter_sdk::http::Body;
+use reporter_sdk::prelude::*;
+use reporter_sdk::testing::{self, Configured, Delivery};
+use serde_json::{Value, json};
+
+use crate::GitLabStatusPush;
+
+const SHA: &str = "4f1c9d2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const URL: &str = "https://ci.example/#/builders/1/builds/12";
+
+fn configure(mut settings: Value) -> Configured<GitLabStatusPush> {
+    settings.as_object_mut().unwrap().entry("token").or_insert(json!("tok"));
+    testing::configure(settings).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn stamp(codebase: &str, repository: &str, branch: Value, revision: Value) -> Value {
+    json!({"codebase": codebase, "project": "x", "repository": repository, "branch": branch, "revision": revision})
+}
+
+fn event(kind: &str, results: Value) -> Value {
+    json!({"kind": kind, "source": "main", "builds": [{
+        "number": 12, "results": results, "complete": !results.is_null(), "url": URL,
+        "builder": {"name": "linux", "tags": ["unit"]},
+        "properties": {"buildername": ["linux", "Builder"], "buildnumber": [12, "Build"]},
+        "buildset": {"sourcestamps": [stamp("", "git@gitlab.com:grp/sub/proj.git", json!("main"), json!(SHA))]}
+    }]})
+}
+
+fn with(properties: Value, stamps: Value) -> Value {
+    let mut event = event("build-finished", json!(0));
+    for (name, value) in properties.as_object().unwrap() {
+        event["builds"][0]["properties"][name] = json!([value, "Change"]);
+    }
+    event["builds"][0]["buildset"]["sourcestamps"] = stamps;
+    event
+}
+
+fn body(delivery: &Delivery) -> Value {
+    match &delivery.http().body {
+        Body::Json(text) => serde_json::from_str(text).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn path(delivery: &Delivery) -> String {
+    delivery.http().path[3..].join(" ")
+}
+
+fn answer(ended: &str, status: u16, body: Value) -> Answer {
+    Answer { status, headers: Vec::new(), body: body.to_string().into_bytes(), ended: ended.into() }
+}
+
+/// A GitLab in which every project has this id, but those that are called `gone`.
+fn projects(id: u64) {
+    testing::remote(move |request| {
+        assert_eq!((request.endpoint.as_str(), &request.path[..3]), ("api", &["api", "v4", "projects"].map(str::to_owned)[..]));
+        match request.path[3].ends_with("gone") {
+            true => answer("answered", 404, json!({"message": "404 Project Not Found"})),
+            false => answer("answered", 200, json!({"id": id, "path_with_namespace": request.path[3]})),
+        }
+    });
+}
+
+#[test]
+fn start_and_end() {
+    projects(42);
+    let push = configure(json!({}));
+    assert_eq!(push.plan.events, ["build-started", "build-finished", "buildrequest-new", "buildrequest-cancelled"]);
+    assert_eq!(push.plan.uses, ["state"]);
+    let started = push.report(event("build-started", Value::Null));
+    assert_eq!(started.only().http().path, ["api", "v4", "projects", "42", "statuses", SHA]);
+    assert_eq!(body(started.only()), json!({"state": "running", "ref": "main", "description": "Build started.", "target_url": URL, "name": "buildbot/linux"}));
+    assert_eq!(testing::state()["projects"], r#"[["grp/sub/proj","42"]]"#);
+    testing::remote(|request| panic!("asked again: {request:?}"));
+    let finished = push.report(event("build-finished", json!(2)));
+    assert_eq!((&body(finished.only())["state"], &body(finished.only())["description"]), (&json!("failed"), &json!("Build done.")));
+    let (start, end) = (started.only().terms(), finished.only().terms());
+    assert_eq!(start.lane.as_deref(), Some(format!("42 {SHA} buildbot/linux \"main\"").as_str()));
+    assert_eq!((&start.supersede, &end.lane, &end.supersede), (&start.lane, &start.lane, &start.lane));
+    assert_eq!((start.expire_after, end.expire_after), (Some(3600), None));
+    assert_eq!(end.title.as_deref(), Some("failure of build 12 on linux to grp/sub/proj@4f1c9d2"));
+    let rule = &end.rules[0];
+    assert_eq!((rule.from_status, rule.to_status, rule.body_contains.as_str()), (400, 400, "Cannot transition status"));
+    assert!(matches!(rule.verdict, Verdict::Done));
+    assert_eq!(push.report(event("build-finished", json!(5))).only().terms().expire_after, Some(3600));
+}
+
+#[test]
+fn build_requests() {
+    projects(42);
+    let push = configure(json!({}));
+    let request = |kind: &str, results: Value| {
+        let mut event = event(kind, results);
+        event["builds"][0]["number"] = Value::Null;
+        body(push.report(event).only())
+    };
+    let new = request("buildrequest-new", Value::Null);
+    assert_eq!((&new["state"], &new["description"]), (&json!("pending"), &json!("Build pending.")));
+    let cancelled = request("buildrequest-cancelled", json!(6));
+    assert_eq!((&cancelled["state"], &cancelled["description"]), (&json!("canceled"), &json!("Build pending.")));
+    assert_eq!(configure(json!({"events": ["build-finished"]})).plan.events, ["build-finished"]);
+}
+
+#[test]
+fn every_source_stamp_for_itself() {
+    projects(42);
+    let report = configure(json!({})).report(with(
+        json!({}),
+        json!([
+            stamp("none", "https://gitlab.com/a/none", Value::Null, Value::Null),
+            stamp("a", "https://gitlab.com/a/a.git/", Value::Null, json!("aa")),
+            stamp("gone", "https://gitlab.com/a/gone", json!("main"), json!("bb")),
+            stamp("flat", "https://gitlab.com/flat.git", json!("main"), json!("cc")),
+            stamp("file", "file:///srv/git/r.git", json!("main"), json!("dd")),
+            stamp("again", "git@gitlab.com:a/a.git", json!("main"), json!("aa")),
+            stamp("empty", "", json!("main"), json!("ee")),
+        ]),
+    ));
+    assert_eq!((path(report.only()).as_str(), &body(report.only())["ref"]), ("42 statuses aa", &Value::Null));
+    let said: Vec<&str> = report.log.iter().map(|(_, line)| line.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "the source stamp of codebase none has no revision",
+            "the source stamp of codebase flat has a repository without a group: https://gitlab.com/flat.git",
+            "the source stamp of codebase file has a repository that is no URL of a group and a name: file:///srv/git/r.git",
+            "the source stamp of codebase empty has no repository",
+            "GitLab has no project a/gone, or hides it from this token: 404 Project Not Found",
+        ]
+    );
+    let skipped = |stamps: Value| configure(json!({})).report(with(json!({}), stamps)).skipped().to_owned();
+    assert_eq!(skipped(json!([])), "the build has no source stamp");
+    assert!(skipped(json!([stamp("", "https://gitlab.com/a/gone", json!("main"), json!("bb"))])).starts_with("GitLab has no project a/gone"));
+}
+
+#[test]
+fn merge_requests() {
+    testing::remote(|request| match request.path[3].as_str() {
+        "grp/lib" => answer("answered", 200, json!({"id": 8})),
+        other => panic!("{other}"),
+    });
+    let push = configure(json!({}));
+    let stamps = json!([
+        stamp("", "https://gitlab.com/grp/proj.git", json!("main"), json!("aa")),
+        stamp("lib", "https://gitlab.com/grp/lib", json!("dev"), json!("bb"))
+    ]);
+    let told = |properties: Value| -> Vec<String> {
+        let report = push.report(with(properties, stamps.clone()));
+        report.sent.iter().map(|sent| format!("{} {}", path(sent), body(sent)["ref"].as_str().unwrap())).collect()
+    };
+    let mut properties = json!({"source_project_id": 77, "source_branch": "fix", "target_repository": "git@gitlab.com:grp/proj.git"});
+    assert_eq!(told(properties.clone()), ["77 statuses aa fix", "8 statuses bb dev"]);
+    // Where nothing says which one it is about, both are, as in Buildbot.
+    properties["target_repository"] = Value::Null;
+    properties["source_project_id"] = json!("77");
+    assert_eq!(told(properties), ["77 statuses aa fix", "77 statuses bb fix"]);
+}
+
+#[test]
+fn a_project_that_has_moved_is_asked_for_again() {
+    projects(42);
+    let push = configure(json!({}));
+    let tag = |report: &testing::Report| report.only().terms().tag.clone();
+    assert_eq!(tag(&push.report(event("build-started", Value::Null))), None);
+    let report = push.report(event("build-finished", json!(0)));
+    let tag = tag(&report).unwrap();
+    for other in [answer("delivered", 201, json!({})), answer("dead", 404, json!({"message": "404 Commit Not Found"})), answer("superseded", 0, json!({}))] {
+        assert_eq!(push.answered(&tag, &other).skipped(), "the project is known");
+    }
+    let not_found = answer("dead", 404, json!({"message": "404 Project Not Found"}));
+    projects(43);
+    let again = push.answered(&tag, &not_found);
+    assert_eq!((path(again.only()), body(again.only())), (format!("43 statuses {SHA}"), body(report.only())));
+    assert_eq!((&again.only().terms().title, &again.only().terms().tag), (&report.only().terms().title, &None));
+    assert_eq!(testing::state()["projects"], r#"[["grp/sub/proj","43"]]"#);
+    // The same id again leads nowhere, nor does a project that is gone.
+    let tag = tag.replace("\"42\"", "\"43\"");
+    assert!(push.answered(&tag, &not_found).skipped().starts_with("GitLab says that the project is there"));
+    testing::remote(|_| answer("answered", 404, json!({})));
+    assert!(push.answered(&tag, &not_found).skipped().starts_with("GitLab has no project"));
+    assert!(!testing::state().contains_key("projects"));
+}
+
+#[test]
+fn what_is_too_long_for_its_tag_is_said_with_the_next_one() {
+    projects(42);
+    let push = configure(json!({"endDescription": "ü".repeat(600), "context": "ä".repeat(600)}));
+    push.report(event("build-started", Value::Null));
+    let report = push.report(event("build-finished", json!(0)));
+    let tag = report.only().terms().tag.clone().unwrap();
+    assert!(tag.len() <= 1_000);
+    let answered = push.answered(&tag, &answer("dead", 404, json!({"message": "404 Project Not Found"})));
+    assert_eq!(answered.skipped(), "the project has moved: the next status asks for it again");
+    assert!(!testing::state().contains_key("projects"));
+}
+
+#[test]
+fn a_question_that_is_refused_is_no_silence() {
+    testing::remote(|_| answer("answered", 401, json!({"message": "401 Unauthorized"})));
+    let failure = configure(json!({})).report(event("build-finished", json!(0))).outcome.unwrap_err();
+    assert!(!failure.again && failure.message.contains("401 Unauthorized") && failure.message.contains("look at the token"), "{failure}");
+    testing::remote(|_| answer("answered", 200, json!({"html": 1})));
+    assert!(configure(json!({})).report(event("build-finished", json!(0))).outcome.unwrap_err().message.contains("look at baseURL"));
+    // Without a network, GitLab's other name for a project stands in.
+    testing::remote(|_| answer("answered", 0, Value::Null));
+    assert_eq!(path(configure(json!({})).report(event("build-finished", json!(0))).only()), format!("grp/sub/proj statuses {SHA}"));
+    assert!(!testing::state().contains_key("projects"));
+}
+
+#[test]
+fn what_gitlab_would_refuse_is_cut_or_left_out() {
+    projects(42);
+    let push = configure(json!({"context": "c".repeat(300), "endDescription": "ü".repeat(300)}));
+    let mut event = with(json!({"source_branch": "b".repeat(256)}), json!([stamp("", "git@gitlab.com:a/b.git", json!("main"), json!("aa"))]));
+    event["builds"][0]["url"] = json!(format!("https://ci.example/{}", "x".repeat(255)));
+    let sent = body(push.report(event.clone()).only());
+    let length = |key: &str| sent[key].as_str().unwrap().chars().count();
+    assert_eq!((length("description"), length("name"), &sent["ref"], sent.get("target_url")), (255, 255, &Value::Null, None));
+    event["builds"][0]["url"] = json!("");
+    assert!(body(push.report(event).only()).get("target_url").is_none());
+}
+
+#[test]
+fn renderables_and_components() {
+    projects(42);
+    let push =
+        configure(json!({"context": "ci/%(prop:buildername)s", "startDescription": "#%(prop:buildnumber)s", "endDescription": {"component": "mine.wasm"}}));
+    let started = body(push.report(event("build-started", Value::Null)).only());
+    assert_eq!((&started["name"], &started["description"]), (&json!("ci/linux"), &json!("#12")));
+    testing::plug("description", |subjects, context| Ok(Document(json!(format!("{} {}", subjects.build()?.builder(), context.text("state"))))));
+    assert_eq!(body(push.report(event("build-finished", json!(6))).only())["description"], "linux canceled");
+    testing::plug("description", |_, _| Ok(Document(json!(""))));
+    assert!(body(push.report(event("build-finished", json!(6))).only()).get("description").is_none());
+}
+
+#[test]
+fn the_endpoint_and_problems() {
+    let endpoint = |settings: Value| configure(settings).plan.endpoints.remove(0).settings;
+    assert_eq!(endpoint(json!({})), json!({"base_url": "https://gitlab.com", "auth": {"header": {"name": "PRIVATE-TOKEN", "value": "tok"}}}));
+    for base in ["https://git.yourcompany.com", "https://git.yourcompany.com/"] {
+        assert_eq!(endpoint(json!({"baseURL": base, "verbose": true, "debug": true}))["base_url"], "https://git.yourcompany.com");
+    }
+    assert_eq!(endpoint(json!({"baseURL": "https://example.org/gitlab/", "verify": false}))["base_url"], "https://example.org/gitlab");
+    let problem = |settings: Value| {
+        let problem = testing::configure::<GitLabStatusPush>(settings).unwrap_err().0.remove(0);
+        (problem.at, problem.message)
+    };
+    for base in ["https://git.yourcompany.com/api/v4", "https://git.yourcompany.com/api/", "https://git.yourcompany.com/api"] {
+        assert_eq!(
+            problem(json!({"token": "t", "baseURL": base})),
+            ("/baseURL".into(), "the API below it is added here: write https://git.yourcompany.com".into())
+        );
+    }
+    assert_eq!(problem(json!({"token": ""})).0, "/token");
+    assert_eq!(problem(json!({"token": "t", "baseURL": "git.yourcompany.com"})).0, "/baseURL");
+    assert_eq!(problem(json!({"token": "t", "events": ["worker-missing"]})).0, "/events/0");
+    let skipped = |settings: Value| configure(settings).report(event("build-finished", json!(0))).skipped().to_owned();
+    assert_eq!(skipped(json!({"builders": ["mac"]})), "builder linux is not in builders");
+    assert_eq!(skipped(json!({"tags": "nightly"})), "builder linux has none of the tags nightly");
+}
