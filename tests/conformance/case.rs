@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reporter_host::event::paths;
@@ -11,6 +11,7 @@ use reporter_host::event::{Event, Kind, Rows};
 use reporter_host_tests::Mapped;
 use serde_json::{Map, Value, json};
 
+use crate::answers::Answers;
 use crate::wire::Sent;
 
 /// The name under which the master is followed.
@@ -64,6 +65,8 @@ pub struct World {
     builders: BTreeMap<i64, Value>,
     /// Builds by builder and number, for the cases that do not tell the previous one.
     builds: BTreeMap<i64, BTreeMap<i64, Value>>,
+    /// What reporters asked, by path, and what they were answered.
+    pub answers: Answers,
 }
 
 impl World {
@@ -86,7 +89,7 @@ impl World {
             let row = &build["build"];
             self.builds.entry(id(row, "builderid")).or_default().insert(id(row, "number"), row.clone());
         }
-        Ok(())
+        self.answers.add(folder)
     }
 
     fn before(&self, row: &Value) -> Rows {
@@ -105,14 +108,7 @@ impl Case {
             Err(_) => from_builds(&known),
         };
         let moments = messages.iter().enumerate().filter_map(|(n, message)| moment(message, &messages, n, &known, config, world)).collect();
-        // Nothing was sent where there is no folder.
-        let mut files: Vec<_> = fs::read_dir(folder.join("sent")).into_iter().flatten().flatten().map(|file| file.path()).collect();
-        files.sort();
-        let sent = files
-            .iter()
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-            .map(|path| recorded(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let sent = sent_files(folder).iter().map(|path| recorded(path)).collect::<Result<Vec<_>, _>>()?;
         let kept_only = known["kept_only"].as_str().map(|words| words.split('|').map(str::to_owned).collect()).unwrap_or_default();
         let tells_previous = array(&known["builds"]).iter().any(|build| build.get("prev_build").is_some());
         Ok(Self { name, moments, sent: sent.into_iter().flatten().collect(), kept_only, tells_previous })
@@ -147,7 +143,15 @@ impl Case {
     }
 }
 
-fn json(path: &Path) -> Result<Value, String> {
+/// What was sent, in order; nothing was where there is no folder.
+pub fn sent_files(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder.join("sent")).into_iter().flatten().flatten().map(|file| file.path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+    files.sort();
+    files
+}
+
+pub fn json(path: &Path) -> Result<Value, String> {
     let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
@@ -308,6 +312,10 @@ fn as_then(rows: &mut BTreeMap<String, Rows>, told: &Message, all: &[Message], n
 
 fn recorded(path: &Path) -> Result<Option<Recorded>, String> {
     let mut whole = json(path)?;
+    // How often something is asked for is nobody's business.
+    if whole["method"] == "GET" {
+        return Ok(None);
+    }
     // Named by the path that it went to; where several share one, as Pushover's do, by who sent it.
     let path_name = whole["reporter"].as_str().unwrap_or_default();
     let sender = whole["attribution"]["reporter"].as_str().filter(|sender| sender.strip_prefix(path_name).is_some_and(|rest| rest.starts_with('-')));
@@ -345,7 +353,7 @@ fn without(row: &Value, key: &str) -> Value {
     row
 }
 
-fn array(value: &Value) -> &[Value] {
+pub fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 

@@ -170,7 +170,29 @@ pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
         name: "a-slash-at-the-end",
         reason: "https://github.com/owner/name/ is understood; Buildbot finds no repository in it",
-        covers: |pair, it| pair.is("github-") && it.at.is_empty() && it.recorded.is_none() && pair.case.has_repository(|url| url.ends_with('/')),
+        covers: |pair, it| {
+            (pair.is("github-") || pair.is("gitlab")) && it.at.is_empty() && it.recorded.is_none() && pair.case.has_repository(|url| url.ends_with('/'))
+        },
+    },
+    Deviation {
+        name: "gitlab-needs-a-revision",
+        reason: "without a revision there is no commit that could have a status; Buildbot posts to statuses/None, or to statuses/",
+        covers: |pair, it| {
+            pair.is("gitlab")
+                && it.at.is_empty()
+                && it.ours.is_none()
+                && pair.said("/path").is_some_and(|path| path.ends_with("/statuses/None") || path.ends_with("/statuses/"))
+        },
+    },
+    Deviation {
+        name: "gitlab-needs-a-group",
+        reason: "every project of GitLab's is in a group or a person's; of ssh://host/name, Buildbot asks for the project None/name",
+        covers: |pair, it| pair.is("gitlab") && it.at.is_empty() && it.ours.is_none() && pair.case.has_repository(is_no_project),
+    },
+    Deviation {
+        name: "pull-request-of-the-stamp",
+        reason: "of several codebases, that of a pull request is told by its own branch; Buildbot looks for a property that such a build does not have",
+        covers: |pair, it| pair.is("github-comment") && it.at.is_empty() && it.recorded.is_none() && pair.case.name.contains("multi"),
     },
     Deviation {
         name: "plus-in-paths",
@@ -301,6 +323,15 @@ fn is_the_same_push(pair: &Pair<'_>, pointer: &str) -> bool {
     recorded.remove("html");
     ours.remove("html");
     same && titled && recorded == ours
+}
+
+/// A URL without a group, or of a scheme that is not git's over a network.
+fn is_no_project(repository: &str) -> bool {
+    match repository.split_once("://") {
+        Some(("http" | "https" | "ssh" | "git", rest)) => rest.trim_end_matches('/').split('/').count() < 3,
+        Some(_) => true,
+        None => false,
+    }
 }
 
 /// One side has the property, the other does not have it yet.

@@ -3,6 +3,7 @@
 //! The cases are those beside this file, or those in the folder that `CONFORMANCE_CASES` names (the same layout: README.md).
 //! A difference that `deviations.rs` does not name is a failure. `CONFORMANCE_SHOW=n` prints the first n of each reporter.
 
+mod answers;
 mod case;
 mod compare;
 mod deviations;
@@ -95,6 +96,7 @@ async fn run(version: &Version, root: &Path) -> Result<Option<Tally>, String> {
     for path in &cases {
         world.add(path)?;
     }
+    recorder.answers(world.answers.clone());
     let mut tally = Tally::new(host.names());
     for path in &cases {
         let case = Case::read(path, &config, &world)?;

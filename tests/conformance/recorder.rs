@@ -10,11 +10,12 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::answers::Answers;
 use crate::wire::Sent;
 
-/// What arrived since it was last asked.
+/// What arrived since it was last asked, and what is answered to who asks.
 #[derive(Clone, Default)]
-pub struct Recorder(Arc<Mutex<Vec<Sent>>>);
+pub struct Recorder(Arc<Mutex<Vec<Sent>>>, Arc<Mutex<Answers>>);
 
 impl Recorder {
     /// Starts both servers: where they listen, HTTP first.
@@ -39,17 +40,26 @@ impl Recorder {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Sets what is answered to who asks.
+    pub fn answers(&self, answers: Answers) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+    }
+
     fn keep(&self, sent: Sent) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
     }
 }
 
-async fn request(State(recorder): State<Recorder>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, &'static str) {
+async fn request(State(recorder): State<Recorder>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
+    if method == Method::GET {
+        let (status, body) = recorder.1.lock().unwrap_or_else(PoisonError::into_inner).to(uri.path());
+        return (StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND), body);
+    }
     let headers: Vec<(String, String)> =
         headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     recorder.keep(Sent::http(method.as_str(), target, &headers, &body));
-    (StatusCode::CREATED, "{}")
+    (StatusCode::CREATED, "{}".into())
 }
 
 /// The commands of RFC 5321 that a client needs to hand over mail.
