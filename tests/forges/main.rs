@@ -1,0 +1,51 @@
+//! Code forges through the whole host, to servers that refuse what the real ones would and answer as they do.
+//!
+//! A file for each service, with a fake that keeps what the service keeps and enforces its published rules: limits, transitions, throttles in
+//! each dialect. GitHub's requests are held against GitHub's own description of its API (`openapi.rs`).
+
+mod github;
+mod gitlab;
+mod openapi;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use reporter_host::event::Event;
+use reporter_host_tests::Mapped;
+use reporter_host_tests::play::{Noted, play_events};
+use reporter_host_tests::server::Server;
+
+/// Secrets that settings may name, with their values: `token = { secret = 'github' }`.
+pub const SECRETS: [(&str, &str); 2] = [("github", "gh-s3cret"), ("gitlab", "gl-s3cret")];
+
+/// Plays events to one service, called `it`; `SERVER` in its settings is the server's address. State stays in the folder.
+pub async fn tell(folder: &Path, server: &Server, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
+    let secrets = folder.join("secrets");
+    std::fs::create_dir_all(&secrets).unwrap();
+    for (name, value) in SECRETS {
+        std::fs::write(secrets.join(name), value).unwrap();
+    }
+    let settings = settings.replace("SERVER", &format!("http://127.0.0.1:{}", server.port));
+    let settings = format!("[network]\nallow = '127.0.0.1'\n[secrets]\nfolder = 'secrets'\n[[services]]\nname = 'it'\n{settings}");
+    let noted = play_events(folder, &settings, events).await;
+    let told = [noted.of("it"), noted.dead_letters(), noted.titles()].concat().join("\n");
+    for (_, value) in SECRETS {
+        assert!(!told.contains(value), "{value} is told:\n{told}");
+    }
+    noted
+}
+
+/// [`tell`], in a folder of its own.
+pub async fn tell_once(server: &Server, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
+    tell(tempfile::tempdir().unwrap().path(), server, settings, events).await
+}
+
+/// How many deliveries arrived.
+pub fn delivered(noted: &Noted) -> usize {
+    noted.of("it").iter().filter(|end| *end == "delivered").count()
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
