@@ -16,7 +16,8 @@ impl Answers {
     /// status.
     pub fn add(&mut self, folder: &Path) -> Result<(), String> {
         let known = json(&folder.join("build.json"))?;
-        let stamps: Vec<&Value> = array(&known["builds"]).iter().flat_map(|build| array(&build["sourcestamps"])).collect();
+        let of_build = |build: &'_ Value| [array(&build["sourcestamps"]), array(&build["buildset"]["sourcestamps"])].concat();
+        let stamps: Vec<Value> = array(&known["builds"]).iter().flat_map(of_build).collect();
         for file in sent_files(folder) {
             let sent = json(&file)?;
             let path = sent["path"].as_str().unwrap_or_default();

@@ -166,13 +166,16 @@ fn short(value: Option<&Value>) -> String {
     }
 }
 
-/// Each recorded one with the one of ours that differs least, and what is left over on both sides.
-fn pairs<'a>(recorded: Vec<&'a Recorded>, mut ours: Vec<&'a Ours>) -> Vec<(Option<&'a Recorded>, Option<&'a Ours>)> {
+/// The two that differ least, then of the others the two that do, and so on; and what is left over on both sides.
+fn pairs<'a>(mut recorded: Vec<&'a Recorded>, mut ours: Vec<&'a Ours>) -> Vec<(Option<&'a Recorded>, Option<&'a Ours>)> {
     let mut pairs = Vec::new();
-    for recorded in recorded {
-        let nearest = ours.iter().enumerate().min_by_key(|(_, ours)| differences(&recorded.sent, &ours.sent).len()).map(|(n, _)| n);
-        pairs.push((Some(recorded), nearest.map(|n| ours.remove(n))));
+    while !recorded.is_empty() && !ours.is_empty() {
+        let all = (0..recorded.len()).flat_map(|theirs| (0..ours.len()).map(move |own| (theirs, own)));
+        let nearest = all.min_by_key(|(theirs, own)| differences(&recorded[*theirs].sent, &ours[*own].sent).len());
+        let Some((theirs, own)) = nearest else { break };
+        pairs.push((Some(recorded.remove(theirs)), Some(ours.remove(own))));
     }
+    pairs.extend(recorded.into_iter().map(|recorded| (Some(recorded), None)));
     pairs.extend(ours.into_iter().map(|ours| (None, Some(ours))));
     pairs
 }

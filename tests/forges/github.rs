@@ -87,7 +87,7 @@ impl GitHub {
     }
 
     /// Nothing that GitHub's description does not have, and no dead letters.
-    fn is_content(&self, noted: &Noted) {
+    fn is_content(&self, noted: &Arc<Noted>) {
         assert_eq!(self.kept(|kept| kept.odd.clone()), [""; 0]);
         assert_eq!(noted.dead_letters(), [""; 0], "{:?}", noted.of("it"));
     }
