@@ -284,7 +284,9 @@ fn find(service: &dyn Service, thread: &Thread, marker: &str) -> Option<Comment>
         let answer = http::query(service.page(&thread.place, next.as_deref()));
         if !(200..300).contains(&answer.status) {
             // The comment itself will be refused for the same reason, where the operator sees it. Without a network the status is 0.
-            log(Level::Info, &format!("comments at {} cannot be read: the answer was {}", thread.place.join("/"), answer.status));
+            if answer.status != 0 {
+                log(Level::Info, &format!("comments at {} cannot be read: the answer was {}", thread.place.join("/"), answer.status));
+            }
             return None;
         }
         let page = service.read_page(&answer);

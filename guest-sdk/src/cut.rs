@@ -41,23 +41,41 @@ pub fn with_link(text: &str, link: &str, most: usize) -> String {
 /// `text` in at most `chars` characters and `bytes` bytes. If something is cut, `link` stands below what is left; a block of code that was cut
 /// open (Markdown's ```) is closed before it. A link that is too long by itself is left out.
 pub fn with_link_below<'a>(text: &'a str, link: &str, chars: usize, bytes: usize) -> Cow<'a, str> {
-    const CLOSED: &str = "\n```";
     let fits = |text: &str| text.len() <= bytes && (text.len() <= chars || text.chars().count() <= chars);
     if fits(text) {
         return text.into();
     }
-    let below = if link.is_empty() { "…".to_owned() } else { format!("…\n\n{link}") };
-    let rooms = |tail: usize| (chars.checked_sub(below.chars().count() + tail), bytes.checked_sub(below.len() + tail));
-    let (Some(most_chars), Some(most_bytes)) = rooms(CLOSED.len()) else {
-        return to_bytes(&to_chars(text, chars), bytes).into_owned().into();
+    let below = if link.is_empty() { String::new() } else { format!("\n\n{link}") };
+    let kept = |fence: usize| {
+        // The ellipsis, and what closes a block.
+        let most_chars = chars.checked_sub(1 + fence + below.chars().count())?;
+        let most_bytes = bytes.checked_sub('…'.len_utf8() + fence + below.len())?;
+        let end = text.char_indices().nth(most_chars).map_or(text.len(), |(end, _)| end);
+        Some(text[..text.floor_char_boundary(end.min(most_bytes))].trim_end())
     };
-    let end = text.char_indices().nth(most_chars).map_or(text.len(), |(end, _)| end);
-    let kept = text[..text.floor_char_boundary(end.min(most_bytes))].trim_end();
-    let is_open = kept.lines().filter(|line| line.trim_start().starts_with("```")).count() % 2 == 1;
-    match below.strip_prefix('…') {
-        Some(link) if is_open => format!("{kept}…{CLOSED}{link}").into(),
-        _ => format!("{kept}{below}").into(),
+    let mut fence = 0;
+    loop {
+        let Some(kept) = kept(fence) else { return to_bytes(&to_chars(text, chars), bytes).into_owned().into() };
+        match open_fence(kept) {
+            0 => return format!("{kept}…{below}").into(),
+            open if open < fence => return format!("{kept}…\n{}{below}", "`".repeat(open)).into(),
+            open => fence = open + 1,
+        }
     }
+}
+
+/// How many backticks end the block of code in which a text ends; 0 outside of one.
+fn open_fence(text: &str) -> usize {
+    text.lines().fold(0, |open, line| {
+        let line = line.trim();
+        let ticks = line.len() - line.trim_start_matches('`').len();
+        match open {
+            0 if ticks >= 3 && !line[ticks..].contains('`') => ticks,
+            0 => 0,
+            open if ticks >= open && ticks == line.len() => 0,
+            open => open,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -68,10 +86,12 @@ mod tests {
     fn the_link_stands_below_and_outside_of_code() {
         const LINK: &str = "https://ci.example/1";
         assert_eq!(with_link_below("short", LINK, 100, 100), "short");
-        assert_eq!(with_link_below(&"x".repeat(200), LINK, 40, 100), format!("{}…\n\n{LINK}", "x".repeat(13)));
-        assert_eq!(with_link_below(&"ü".repeat(200), LINK, 100, 40), format!("{}…\n\n{LINK}", "ü".repeat(5)));
+        assert_eq!(with_link_below(&"x".repeat(200), LINK, 40, 100), format!("{}…\n\n{LINK}", "x".repeat(17)));
+        assert_eq!(with_link_below(&"ü".repeat(200), LINK, 100, 40), format!("{}…\n\n{LINK}", "ü".repeat(7)));
         assert_eq!(with_link_below(&format!("```\n{}\n```", "x".repeat(200)), LINK, 50, 1000), format!("```\n{}…\n```\n\n{LINK}", "x".repeat(19)));
-        assert_eq!(with_link_below(&"x".repeat(200), "", 10, 100), format!("{}…", "x".repeat(5)));
+        assert_eq!(with_link_below(&"x".repeat(200), "", 10, 100), format!("{}…", "x".repeat(9)));
+        let long = format!("````\n```\n{}\n````", "x".repeat(200));
+        assert_eq!(with_link_below(&long, LINK, 50, 1000), format!("````\n```\n{}…\n````\n\n{LINK}", "x".repeat(13)));
         for (chars, bytes) in (0..60).flat_map(|chars| (0..80).map(move |bytes| (chars, bytes))) {
             let cut = with_link_below("```\naü🙂b\n```\nü ü ü ü ü ü ü ü ü ü ü ü ü ü ü ü ü ü ü ü ü", LINK, chars, bytes).into_owned();
             assert!(cut.chars().count() <= chars && cut.len() <= bytes, "{chars} {bytes} {cut}");

@@ -130,6 +130,18 @@ impl JsonSchema for Auth {
     }
 }
 
+/// Checks the setting `token`.
+///
+/// # Errors
+///
+/// One that is empty, or has blanks.
+pub fn check_token(token: &str) -> Result<(), Problems> {
+    if token.is_empty() || token.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Problems::at("/token", "a token has at least one character, and no blanks: write token = { secret = \"…\" }"));
+    }
+    Ok(())
+}
+
 /// A URL of the operator's, taken apart for a plan (`base_url`) and the requests (`query`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaseUrl {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::build::Build;
 use crate::component::Problems;
+use crate::event::Event;
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS, name};
 use crate::settings::OneOrMany;
 
@@ -39,6 +40,28 @@ pub struct BuildersSetting {
     /// Names of builders; without it, all
     #[serde(default)]
     pub builders: Option<OneOrMany<String>>,
+}
+
+/// `builders` and `tags`, for reporters of statuses, which every result has.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct OriginSettings {
+    /// Names of builders; without it, all
+    #[serde(default)]
+    pub builders: Option<OneOrMany<String>>,
+    /// Tags, of which the builder must have one; not together with builders
+    #[serde(default)]
+    pub tags: Option<OneOrMany<String>>,
+}
+
+impl OriginSettings {
+    /// Checks them.
+    ///
+    /// # Errors
+    ///
+    /// Builders together with tags.
+    pub fn compile(self) -> Result<Filter, Problems> {
+        FilterSettings { builders: self.builders, tags: self.tags, ..FilterSettings::default() }.compile(&[])
+    }
 }
 
 impl From<BuildersSetting> for Filter {
@@ -153,6 +176,16 @@ impl Filter {
     pub fn decide(&self, build: &Build) -> Result<(), String> {
         self.decide_origin(build)?;
         self.decide_result(build)
+    }
+
+    /// The build of an event, if it is reported whatever its result ([`Filter::decide_origin`]).
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn build<'a>(&self, event: &'a Event) -> Result<&'a Build, String> {
+        let build = event.builds().first().ok_or("the event has no build")?;
+        self.decide_origin(build).map(|()| build)
     }
 
     /// Whether a build is reported whatever its result: builders, schedulers, branches, tags. Cheapest first; only

@@ -20,8 +20,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("ZulipStatusPush", "zulip-status-push"),
 ];
 
-/// Example formatters that the quickstart uses: `component = "example:headline"`.
-const EXAMPLES: &[(&str, &str)] = &[("example:headline", "headline")];
+/// Example formatters that settings may name: `component = "example:headline"`.
+const EXAMPLES: &[(&str, &str)] = &[("example:failed-logs", "failed-logs"), ("example:headline", "headline")];
 
 /// What all of them are made of. Not whole folders where build results or other languages lie in them.
 const SHARED: &[&str] = &[

@@ -317,6 +317,17 @@ async fn each_report_is_a_comment() {
     assert!(noted.of("it")[0].contains("is of no pull request"), "{:?}", noted.of("it"));
 }
 
+/// The page's example `getresults`.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_of_failed_steps() {
+    let github = GitHub::default();
+    let server = github.serve().await;
+    let settings = format!("{COMMENT}endDescription = {{ component = 'example:failed-logs' }}\ncontext = 'buildbot/%(prop:buildername)s'\n");
+    github.is_content(&tell_once(&server, &settings, ended(2)).await);
+    github.is_content(&tell_once(&server, &settings, ended(0)).await);
+    assert_eq!(github.comments(), ["Step : check Result : failure\n```\nmake check\nline one\nerror: two\n```\n", "Build done."]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comment_is_edited_found_again_and_made_anew() {
     let github = GitHub::default();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::build::Build;
 use crate::component::{Failure, Problems};
 use crate::delivery::{Terms, Verdict};
-use crate::endpoint::{Auth, BaseUrl, HttpSettings};
+use crate::endpoint::{Auth, BaseUrl, HttpSettings, check_token};
 use crate::http::Request;
 use crate::interpolate::Interpolate;
 
@@ -31,9 +31,7 @@ pub fn account(token: Interpolate, base_url: Option<&str>, http: &HttpSettings) 
     let mut problems = Problems::default();
     let url = problems.take(BaseUrl::api(base_url, API, "/baseURL"));
     let constant = if token.is_static() { token.render(&()).ok() } else { None };
-    if constant.as_ref().is_some_and(|token| token.is_empty() || token.contains(|c: char| c.is_whitespace() || c.is_control())) {
-        problems.add("/token", "a token has at least one character, and no blanks: write token = { secret = \"…\" }");
-    }
+    problems.take(constant.as_deref().map_or(Ok(()), check_token));
     let auth = constant.as_ref().map(|token| Auth::Header("Authorization".into(), format!("token {token}")));
     let mut endpoint = url.endpoint(auth.as_ref(), http);
     endpoint.insert("headers".into(), json!([["Accept", "application/vnd.github+json"]]));

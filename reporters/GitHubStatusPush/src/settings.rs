@@ -2,12 +2,11 @@
 
 use reporter_sdk::context::StatusContext;
 use reporter_sdk::endpoint::HttpSettings;
-use reporter_sdk::filter::FilterSettings;
+use reporter_sdk::filter::OriginSettings;
 use reporter_sdk::github;
 use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::kinds::EventsSetting;
 use reporter_sdk::prelude::*;
-use reporter_sdk::settings::OneOrMany;
 use reporter_sdk::slot::Slot;
 use reporter_sdk::wording::Descriptions;
 
@@ -39,12 +38,8 @@ pub struct Settings {
     /// The API of GitHub Enterprise (default "https://api.github.com")
     #[serde(default, rename = "baseURL")]
     base_url: Option<String>,
-    /// Names of builders; without it, all
-    #[serde(default)]
-    builders: Option<OneOrMany<String>>,
-    /// Tags, of which the builder must have one; not together with builders
-    #[serde(default)]
-    tags: Option<OneOrMany<String>>,
+    #[serde(flatten)]
+    origin: OriginSettings,
     #[serde(flatten)]
     events: EventsSetting,
     #[serde(flatten)]
@@ -55,7 +50,7 @@ impl Settings {
     /// Checks everything, and makes the reporter and its plan.
     pub fn compile(self) -> Result<(GitHubStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
-        let filter = problems.take(FilterSettings { builders: self.builders, tags: self.tags, ..FilterSettings::default() }.compile(&[]));
+        let filter = problems.take(self.origin.compile());
         let events = problems.take(self.events.compile(&EVENTS, &EVENTS));
         let (token, endpoint) = problems.take(github::account(self.token, self.base_url.as_deref(), &self.http));
         let reporter = GitHubStatusPush {

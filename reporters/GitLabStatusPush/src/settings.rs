@@ -1,12 +1,11 @@
 //! The arguments, and the plan that they make.
 
 use reporter_sdk::context::StatusContext;
-use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings};
-use reporter_sdk::filter::FilterSettings;
+use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings, check_token};
+use reporter_sdk::filter::OriginSettings;
 use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::kinds::EventsSetting;
 use reporter_sdk::prelude::*;
-use reporter_sdk::settings::OneOrMany;
 use reporter_sdk::slot::Slot;
 use reporter_sdk::wording::Descriptions;
 use serde_json::Value;
@@ -40,12 +39,8 @@ pub struct Settings {
     /// Where GitLab is, without /api/ (default "https://gitlab.com")
     #[serde(default, rename = "baseURL")]
     base_url: Option<String>,
-    /// Names of builders; without it, all
-    #[serde(default)]
-    builders: Option<OneOrMany<String>>,
-    /// Tags, of which the builder must have one; not together with builders
-    #[serde(default)]
-    tags: Option<OneOrMany<String>>,
+    #[serde(flatten)]
+    origin: OriginSettings,
     #[serde(flatten)]
     events: EventsSetting,
     #[serde(flatten)]
@@ -57,11 +52,9 @@ impl Settings {
     pub fn compile(self) -> Result<(GitLabStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
         let url = problems.take(base(self.base_url.as_deref()));
-        let filter = problems.take(FilterSettings { builders: self.builders, tags: self.tags, ..FilterSettings::default() }.compile(&[]));
+        let filter = problems.take(self.origin.compile());
         let events = problems.take(self.events.compile(&EVENTS, &EVENTS));
-        if self.token.is_empty() || self.token.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            problems.add("/token", "a token has at least one character, and no blanks: write token = { secret = \"…\" }");
-        }
+        problems.take(check_token(&self.token));
         let endpoint = url.endpoint(Some(&Auth::Header("PRIVATE-TOKEN".into(), self.token)), &self.http);
         let reporter = GitLabStatusPush {
             context: StatusContext::new(self.context),
