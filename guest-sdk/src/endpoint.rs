@@ -50,7 +50,8 @@ impl JsonSchema for Verify {
     }
 }
 
-/// `["user", "password"]`, `{ basic = { user, password } }`, `{ digest = { user, password } }` or `{ bearer = "token" }`.
+/// `["user", "password"]`, `{ basic = { user, password } }`, `{ digest = { user, password } }`, `{ bearer = "token" }` or
+/// `{ oauth2 = { token_url, client_id, client_secret } }`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Auth {
     /// HTTP Basic.
@@ -61,6 +62,20 @@ pub enum Auth {
     Bearer(String),
     /// Any header, by name and value.
     Header(String, String),
+    /// A bearer token that the host asks for.
+    OAuth2(Client),
+}
+
+/// Who asks for a token with OAuth 2 client credentials (RFC 6749, 4.4), and where.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The URL that hands out tokens.
+    pub token_url: String,
+    /// The client's name.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
 }
 
 /// A user and a password.
@@ -82,14 +97,14 @@ impl Auth {
             Self::Digest(of) => json!({"digest": login(of)}),
             Self::Bearer(token) => json!({"bearer": token}),
             Self::Header(name, value) => json!({"header": {"name": name, "value": value}}),
+            Self::OAuth2(of) => json!({"oauth2": {"token_url": of.token_url, "client_id": of.client_id, "client_secret": of.client_secret}}),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Auth {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const FORMS: &str =
-            "write [\"user\", \"password\"], { basic = { user = …, password = … } }, { digest = { user = …, password = … } } or { bearer = \"token\" }";
+        const FORMS: &str = "write [\"user\", \"password\"], { basic = { user = …, password = … } }, { digest = { user = …, password = … } }, { bearer = \"token\" } or { oauth2 = { token_url = …, client_id = …, client_secret = … } }";
         match Value::deserialize(deserializer)? {
             Value::Array(pair) => match &pair[..] {
                 [Value::String(user), Value::String(password)] => Ok(Self::Basic(Login { user: user.clone(), password: password.clone() })),
@@ -101,6 +116,11 @@ impl<'de> Deserialize<'de> for Auth {
                     ("bearer", Value::String(token)) => Ok(Self::Bearer(token)),
                     ("basic", login) => serde_json::from_value(login).map(Self::Basic).map_err(D::Error::custom),
                     ("digest", login) => serde_json::from_value(login).map(Self::Digest).map_err(D::Error::custom),
+                    ("oauth2", client) => {
+                        let client: Client = serde_json::from_value(client).map_err(D::Error::custom)?;
+                        BaseUrl::parse(&client.token_url, "").map_err(|problems| D::Error::custom(format!("token_url: {}", problems.0[0].message)))?;
+                        Ok(Self::OAuth2(client))
+                    }
                     _ => Err(D::Error::custom(FORMS)),
                 }
             }
@@ -120,10 +140,12 @@ impl JsonSchema for Auth {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let login = json!({"type": "object", "properties": {"user": {"type": "string"}, "password": {"type": "string"}}, "required": ["user", "password"], "additionalProperties": false});
+        let text = json!({"type": "string"});
+        let client = json!({"type": "object", "properties": {"token_url": text, "client_id": text, "client_secret": text}, "required": ["token_url", "client_id", "client_secret"], "additionalProperties": false});
         json_schema!({
             "type": ["array", "object"],
             "items": {"type": "string"}, "minItems": 2, "maxItems": 2,
-            "properties": {"basic": login, "digest": login, "bearer": {"type": "string"}},
+            "properties": {"basic": login, "digest": login, "bearer": {"type": "string"}, "oauth2": client},
             "minProperties": 1, "maxProperties": 1,
             "additionalProperties": false
         })
@@ -268,7 +290,18 @@ mod tests {
         assert_eq!(auth(json!(["u", "p"])), Ok(json!({"basic": login})));
         assert_eq!(auth(json!({"digest": login})), Ok(json!({"digest": login})));
         assert_eq!(auth(json!({"bearer": "t"})), Ok(json!({"bearer": "t"})));
-        for wrong in [json!(["u"]), json!("u"), json!({}), json!({"basic": login, "bearer": "t"}), json!({"oauth": "t"}), json!({"basic": {"user": "u"}})] {
+        let client = |url: &str| json!({"oauth2": {"token_url": url, "client_id": "i", "client_secret": "s"}});
+        assert_eq!(auth(client("https://id.example/token?realm=ci")), Ok(client("https://id.example/token?realm=ci")));
+        assert_eq!(auth(client("id.example/token")), Err("token_url: this URL has no scheme: write https://id.example/token".into()));
+        for wrong in [
+            json!({"oauth2": {"token_url": "https://id.example/token", "client_id": "i"}}),
+            json!(["u"]),
+            json!("u"),
+            json!({}),
+            json!({"basic": login, "bearer": "t"}),
+            json!({"oauth": "t"}),
+            json!({"basic": {"user": "u"}}),
+        ] {
             assert!(auth(wrong.clone()).is_err(), "{wrong}");
         }
     }

@@ -217,6 +217,19 @@ impl Filter {
         Ok(())
     }
 
+    /// The builds of an event that are reported, by position: those of a set that ended, or the one that it is about.
+    ///
+    /// # Errors
+    ///
+    /// Why none of them is.
+    pub fn chosen(&self, event: &Event) -> Result<Vec<usize>, String> {
+        match event.builds() {
+            builds if event.kind() == "buildset-complete" => self.decide_set(builds),
+            [build, ..] => self.decide(build).map(|()| vec![0]),
+            [] => Err("the event has no build".into()),
+        }
+    }
+
     /// Whether a build's result is reported. The previous build is fetched only if the mode asks for it.
     ///
     /// # Errors

@@ -52,11 +52,31 @@ impl GitUrl {
     }
 }
 
+/// Decodes %20 and the like in a part of a URL's path. What is no escape, or would be no text or a slash, stays.
+pub fn decoded(part: &str) -> String {
+    let mut out = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = |n: usize| after.get(n).and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+        match (byte, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(high << 4 | low);
+                rest = &after[2..];
+            }
+            _ => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(out).ok().filter(|decoded| !decoded.contains('/') && !decoded.contains(char::is_control)).unwrap_or_else(|| part.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::GitUrl;
+    use super::{GitUrl, decoded};
 
     /// A URL in one of git's spellings, and what it says.
     fn spelled() -> impl Strategy<Value = (String, GitUrl)> {
@@ -104,6 +124,15 @@ mod tests {
                 prop_assert!(!odd(&read.domain) && !odd(&read.repo) && !read.repo.contains('/'), "{:?}", read);
                 prop_assert!(read.owner.as_deref().is_none_or(|owner| !owner.split('/').any(odd)), "{:?}", read);
             }
+        }
+    }
+
+    #[test]
+    fn parts_of_paths() {
+        for (part, expected) in
+            [("we%20ird+repo", "we ird+repo"), ("%c3%bc", "ü"), ("a%2fb", "a%2fb"), ("%0a", "%0a"), ("%ff", "%ff"), ("50%", "50%"), ("%4", "%4")]
+        {
+            assert_eq!(decoded(part), expected, "{part}");
         }
     }
 

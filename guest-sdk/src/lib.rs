@@ -37,6 +37,7 @@
 mod allocator;
 #[allow(missing_docs, clippy::all)]
 pub mod bindings;
+pub mod bitbucket;
 pub mod build;
 pub mod chat;
 pub mod comment;
@@ -67,6 +68,7 @@ pub mod settings;
 pub mod slot;
 pub mod smtp;
 pub mod ssh;
+pub mod stamps;
 pub mod subject;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]

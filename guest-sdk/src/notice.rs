@@ -137,12 +137,7 @@ impl Notifier {
         }
         let builds = event.builds();
         let is_buildset = event.kind() == "buildset-complete";
-        let chosen = match builds.first() {
-            _ if is_buildset => self.filter.decide_set(builds),
-            Some(build) => self.filter.decide(build).map(|()| vec![0]),
-            None => Err("the event has no build".into()),
-        };
-        let chosen = match chosen {
+        let chosen = match self.filter.chosen(event) {
             Ok(chosen) => chosen,
             Err(reason) => return Ok(Err(reason)),
         };

@@ -62,7 +62,7 @@ impl Wording {
 
     fn failed(&self, why: &str) -> String {
         log(Level::Error, why);
-        format!("{} (Its formatter failed.)", self.default)
+        format!("{} (Its formatter failed.)", self.default).trim_start().to_owned()
     }
 }
 
@@ -80,6 +80,11 @@ impl Descriptions {
     /// The settings; `Build started.` and `Build done.` without them.
     pub fn new(start: Option<Slot<Interpolate>>, end: Option<Slot<Interpolate>>) -> Self {
         Self { start: Wording::new("start-description", start, "Build started."), end: Wording::new("description", end, "Build done.") }
+    }
+
+    /// The settings; nothing without them.
+    pub fn or_none(start: Option<Slot<Interpolate>>, end: Option<Slot<Interpolate>>) -> Self {
+        Self { start: Wording::new("start-description", start, ""), end: Wording::new("description", end, "") }
     }
 
     /// The description of an event's build.

@@ -7,6 +7,10 @@ use reporter_componentize::{Error, Guests, Target, encode, give_up};
 
 /// Documented name (also the folder) and package of every reporter that is built in.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("BitbucketServerCoreAPIStatusPush", "bitbucket-server-core-api-status-push"),
+    ("BitbucketServerPRCommentPush", "bitbucket-server-pr-comment-push"),
+    ("BitbucketServerStatusPush", "bitbucket-server-status-push"),
+    ("BitbucketStatusPush", "bitbucket-status-push"),
     ("GerritVerifyStatusPush", "gerrit-verify-status-push"),
     ("GitHubCommentPush", "github-comment-push"),
     ("GitHubStatusPush", "github-status-push"),

@@ -13,6 +13,10 @@ fn settings_of(reporter: &str) -> Value {
     match reporter {
         "MailNotifier" => json!({"fromaddr": "ci@example.org", "extraRecipients": ["list@example.org"], "mode": "all", "addLogs": true}),
         "HttpStatusPush" => json!({"serverUrl": "https://hooks.example.org/in", "wantProperties": true, "wantSteps": true, "wantLogs": true}),
+        "BitbucketServerCoreAPIStatusPush" => json!({"base_url": "https://bitbucket.example.org", "token": "t"}),
+        "BitbucketServerPRCommentPush" => json!({"base_url": "https://bitbucket.example.org", "user": "u", "password": "p"}),
+        "BitbucketServerStatusPush" => json!({"base_url": "https://bitbucket.example.org", "user": "u", "password": "p"}),
+        "BitbucketStatusPush" => json!({"oauth_key": "k", "oauth_secret": "s"}),
         "GitHubStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
         "GitHubCommentPush" => json!({"token": "RHSECRET000000000000000000000000", "editComment": true}),
         "GitLabStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),

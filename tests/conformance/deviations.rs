@@ -171,7 +171,10 @@ pub const DEVIATIONS: &[Deviation] = &[
         name: "a-slash-at-the-end",
         reason: "https://github.com/owner/name/ is understood; Buildbot finds no repository in it",
         covers: |pair, it| {
-            (pair.is("github-") || pair.is("gitlab")) && it.at.is_empty() && it.recorded.is_none() && pair.case.has_repository(|url| url.ends_with('/'))
+            ["github-", "gitlab", "bbserver-core"].iter().any(|of| pair.is(of))
+                && it.at.is_empty()
+                && it.recorded.is_none()
+                && pair.case.has_repository(|url| url.ends_with('/'))
         },
     },
     Deviation {
@@ -238,8 +241,7 @@ pub const DEVIATIONS: &[Deviation] = &[
             let html = |kind: Option<&str>| kind == Some("text/html");
             let ours = if html(pair.says("/type")) { facts::plain(text(&it.ours)) } else { text(&it.ours).to_owned() };
             let facts = facts::facts(text(&it.recorded), html(pair.said("/type")));
-            it.at == "/text"
-                && pair.has_default_words()
+            (it.at == "/text" && pair.has_default_words() || it.at == "/json/text" && pair.reporter == "bbserver-pr")
                 && facts.len() >= 3
                 && facts.iter().all(|fact| ours.contains(fact.as_str()) || ours.contains(&fact.replace("/#b", "/#/b")))
         },
@@ -262,6 +264,88 @@ pub const DEVIATIONS: &[Deviation] = &[
         reason: "a patch that is given as bytes loses Buildbot's mail; ours is sent, and says that there is a patch",
         covers: |pair, it| {
             pair.is("mail-") && it.at.is_empty() && it.recorded.is_none() && pair.says("/text").is_some_and(|text| text.contains("(plus patch)"))
+        },
+    },
+    Deviation {
+        name: "one-token",
+        reason: "a token is kept until it expires; Buildbot asks for one before every status",
+        covers: |pair, it| pair.is("bbcloud-oauth") && it.at.is_empty() && it.ours.is_none(),
+    },
+    Deviation {
+        name: "better-states",
+        reason: "warnings and skipped builds have not failed, and a build that is tried again is under way; for cancelled ones Cloud has STOPPED, and Data Center CANCELLED",
+        covers: |pair, it| {
+            let results = pair.case.results(pair.event);
+            pair.is("bb")
+                && it.at == "/json/state"
+                && text(&it.recorded) == "FAILED"
+                && matches!((results, text(&it.ours)), (Some(1 | 3), "SUCCESSFUL") | (Some(5), "INPROGRESS") | (Some(6) | None, "STOPPED" | "CANCELLED"))
+        },
+    },
+    Deviation {
+        name: "hashed-keys",
+        reason: "Bitbucket Cloud takes keys of 40 characters: as in Buildbot 4.3 they are hashes, with a description beside; Buildbot 2.6 sends names of any length",
+        covers: |pair, it| {
+            let is_hash = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            pair.is("bbcloud")
+                && (it.at == "/json/key" && it.recorded.as_ref() == pair.recorded.and_then(|sent| sent.pointer("/json/name")) && is_hash(text(&it.ours))
+                    || it.at == "/json/description" && it.recorded.is_none() && text(&it.ours).is_empty())
+        },
+    },
+    Deviation {
+        name: "no-status-without-a-revision",
+        reason: "a source stamp without a revision names no commit; Buildbot posts to a path that does not exist",
+        covers: |pair, it| {
+            pair.is("bb")
+                && it.at.is_empty()
+                && it.ours.is_none()
+                && pair.said("/path").is_some_and(|path| path.ends_with("/commits/") || path.contains("/commit//"))
+        },
+    },
+    Deviation {
+        name: "stamps-for-themselves",
+        reason: "in Buildbot a source stamp without a revision stops those after it",
+        covers: |pair, it| pair.is("bbcloud") && it.at.is_empty() && it.recorded.is_none() && pair.case.name.contains("multi"),
+    },
+    Deviation {
+        name: "addresses-of-the-api",
+        reason: "Bitbucket Cloud's hook names repositories by their address in the API, which is understood whatever base_url is",
+        covers: |pair, it| {
+            pair.is("bbcloud") && it.at.is_empty() && it.recorded.is_none() && pair.case.has_repository(|url| url.contains("/2.0/repositories/"))
+        },
+    },
+    Deviation {
+        name: "pages-of-repositories",
+        reason: "https://host/projects/P/repos/r, as Bitbucket Server's hook names repositories, is project P; Buildbot takes the last two parts",
+        covers: |pair, it| {
+            pair.is("bbserver-core")
+                && it.at == "/path"
+                && text(&it.recorded).contains("/projects/repos/repos/")
+                && pair.case.has_repository(|url| url.contains("/projects/") && url.contains("/repos/"))
+        },
+    },
+    Deviation {
+        name: "git-at-host",
+        reason: "git@host:owner/name.git is understood; Buildbot finds no project in it",
+        covers: |pair, it| {
+            pair.is("bbserver-core") && it.at.is_empty() && it.recorded.is_none() && pair.case.has_repository(|url| !url.contains("://") && url.contains(':'))
+        },
+    },
+    Deviation {
+        name: "paths-are-no-repositories",
+        reason: "a path on a disk is no repository of Bitbucket's",
+        covers: |pair, it| pair.is("bbserver-core") && it.at.is_empty() && it.ours.is_none() && pair.case.has_repository(|url| url.starts_with('/')),
+    },
+    Deviation {
+        name: "hosts-are-no-projects",
+        reason: "of ssh://host/name, Buildbot takes the host for the project",
+        covers: |pair, it| pair.is("bbserver-core") && it.at.is_empty() && it.ours.is_none() && pair.case.has_repository(is_no_project),
+    },
+    Deviation {
+        name: "pull-requests-of-others",
+        reason: "the hooks of GitHub and Bitbucket Cloud set pullrequesturl, too; those are no pull requests of a Bitbucket server",
+        covers: |pair, it| {
+            pair.is("bbserver-pr") && it.at.is_empty() && it.ours.is_none() && pair.said("/path").is_some_and(|path| !path.contains("/projects/"))
         },
     },
     Deviation {

@@ -26,7 +26,7 @@ use reporter_host::host::{Wires, Workbench, diagnostics};
 use reporter_host::sandbox::Occasion;
 use reporter_host::tenant::settings::load;
 use reporter_host::tenant::{Components, Entry};
-use reporter_host::transport::{Attempt, Payload, Transport};
+use reporter_host::transport::{Attempt, Auth, Endpoint, EndpointKind, Payload, Transport};
 use serde_json::json;
 
 use crate::judge::Ours;
@@ -107,7 +107,7 @@ async fn run(version: &Version, root: &Path) -> Result<Option<Tally>, String> {
                 let (sent, problem) = host.report(entry, &details, &recorder).await;
                 let reporter = reporter(&entry.service.name);
                 let event = moment.event.id.split_once('/').map_or("", |(_, event)| event).to_owned();
-                ours.extend(sent.into_iter().map(|sent| Ours { reporter: reporter.clone(), event: event.clone(), sent }));
+                ours.extend(sent.into_iter().map(|sent| Ours { reporter: sender(&reporter, &sent), event: event.clone(), sent }));
                 if let Some(problem) = problem {
                     tally.problem(&reporter, &format!("{} {event}: {problem}", case.name));
                 }
@@ -121,6 +121,17 @@ async fn run(version: &Version, root: &Path) -> Result<Option<Tally>, String> {
 /// `mail-multi.2` is a second entry of what is one reporter there.
 fn reporter(entry: &str) -> String {
     entry.rsplit_once('.').filter(|(_, n)| n.chars().all(|c| c.is_ascii_digit())).map_or(entry, |(name, _)| name).to_owned()
+}
+
+/// Questions for tokens are recorded under a name of their own.
+fn sender(reporter: &str, sent: &wire::Sent) -> String {
+    let tokens = tokens(reporter);
+    let place = sent.value()["path"].as_str().and_then(|path| path.split('/').nth(1));
+    if place == Some(tokens.as_str()) { tokens } else { reporter.to_owned() }
+}
+
+fn tokens(reporter: &str) -> String {
+    format!("{reporter}-oauth")
 }
 
 /// A host's entries and transports, without a store.
@@ -154,7 +165,16 @@ impl Settled {
     }
 
     fn names(&self) -> BTreeSet<String> {
-        self.entries.iter().map(|entry| reporter(&entry.service.name)).collect()
+        let mut names = BTreeSet::new();
+        for entry in &self.entries {
+            let reporter = reporter(&entry.service.name);
+            let asks = |endpoint: &Endpoint| matches!(&endpoint.kind, EndpointKind::Http(http) if matches!(http.auth, Auth::OAuth2 { .. }));
+            if entry.plan.endpoints.values().any(|endpoint| asks(endpoint)) {
+                names.insert(tokens(&reporter));
+            }
+            names.insert(reporter);
+        }
+        names
     }
 
     /// What an entry sends for an event, and what went wrong with it.

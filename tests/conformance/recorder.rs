@@ -50,6 +50,9 @@ impl Recorder {
     }
 }
 
+/// The token of every recording.
+const TOKEN: &str = r#"{"access_token": "oracle-access-token", "token_type": "bearer", "expires_in": 7200}"#;
+
 async fn request(State(recorder): State<Recorder>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
     if method == Method::GET {
         let (status, body) = recorder.1.lock().unwrap_or_else(PoisonError::into_inner).to(uri.path());
@@ -59,7 +62,7 @@ async fn request(State(recorder): State<Recorder>, method: Method, uri: Uri, hea
         headers.iter().map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     recorder.keep(Sent::http(method.as_str(), target, &headers, &body));
-    (StatusCode::CREATED, "{}".into())
+    (StatusCode::CREATED, if target.contains("oauth") { TOKEN } else { "{}" }.into())
 }
 
 /// The commands of RFC 5321 that a client needs to hand over mail.

@@ -9,12 +9,8 @@ use reporter_host_tests::real::{Real, problems};
 
 /// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
 /// as the host itself proposes.
-const NOT_YET: &[(&str, &str)] = &[
-    ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
-    ("BitbucketStatusPush", "OAuth with keys is not built in"),
-    ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
-    ("TelegramBot", "updates by polling or a webhook are not built in"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"), ("TelegramBot", "updates by polling or a webhook are not built in")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -50,6 +46,7 @@ fn place(settings: &str) -> tempfile::TempDir {
         ("mail.html", "x"),
         ("mails/body.txt", "x"),
         ("mails/subject.txt", "x"),
+        ("secrets/bitbucket", "x"),
         ("secrets/github", "x"),
         ("secrets/smtp", "x"),
         ("secrets/master", "x"),

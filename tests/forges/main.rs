@@ -3,6 +3,7 @@
 //! A file for each service, with a fake that keeps what the service keeps and enforces its published rules: limits, transitions, throttles in
 //! each dialect. GitHub's requests are held against GitHub's own description of its API (`openapi.rs`).
 
+mod bitbucket;
 mod github;
 mod gitlab;
 mod openapi;
@@ -16,7 +17,7 @@ use reporter_host_tests::play::{Noted, play_events};
 use reporter_host_tests::server::Server;
 
 /// Secrets that settings may name, with their values: `token = { secret = 'github' }`.
-pub const SECRETS: [(&str, &str); 2] = [("github", "gh-s3cret"), ("gitlab", "gl-s3cret")];
+pub const SECRETS: [(&str, &str); 4] = [("bitbucket", "bb-s3cret"), ("datacenter", "dc-s3cret"), ("github", "gh-s3cret"), ("gitlab", "gl-s3cret")];
 
 /// Plays events to one service, called `it`; `SERVER` in its settings is the server's address. State stays in the folder.
 pub async fn tell(folder: &Path, server: &Server, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::giturl::GitUrl;
+use crate::giturl::{GitUrl, decoded};
 
 /// A commit of a repository on GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,29 +69,9 @@ fn from_url(repository: &str) -> Result<(String, String), String> {
     match url.owner {
         None => Err(format!("has a repository without an owner: {repository}")),
         Some(owner) if owner.contains('/') => Err(format!("has a repository in a group of groups, which GitHub does not have: {owner}/{}", url.repo)),
-        Some(owner) if url.proto.starts_with("http") => Ok((decode(&owner), decode(&url.repo))),
+        Some(owner) if url.proto.starts_with("http") => Ok((decoded(&owner), decoded(&url.repo))),
         Some(owner) => Ok((owner, url.repo)),
     }
-}
-
-/// Decodes %20 and the like; the request encodes again. What is no escape, or would be no text or a slash, stays.
-fn decode(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let hex = |n: usize| after.get(n).and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-        match (byte, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(high << 4 | low);
-                rest = &after[2..];
-            }
-            _ => {
-                out.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(out).ok().filter(|decoded| !decoded.contains('/') && !decoded.contains(char::is_control)).unwrap_or_else(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub fn verdict(payload: &Payload, answer: &Answer, rules: &[Rule], now: i64) -> 
     if let Some(failed) = &answer.error {
         return match failed.kind {
             FailedKind::Never => Verdict::Dead(failed.message.clone()),
-            FailedKind::NotSent | FailedKind::NotTried | FailedKind::Unknown => Verdict::Retry { after: None, why: failed.message.clone() },
+            FailedKind::NotSent | FailedKind::NotTried | FailedKind::Unknown => Verdict::Retry { after: asked(answer, now), why: failed.message.clone() },
         };
     }
     let why = why(payload, answer);
@@ -272,6 +272,14 @@ mod tests {
         assert_eq!(word(&judge(400, &[], "else", &rules)), "throttle");
         assert_eq!(word(&judge(200, &[], "NO", &rules)), "dead");
         assert_eq!(judge(200, &[], "yes", &rules), Verdict::Done);
+    }
+
+    #[test]
+    fn attempts_without_an_answer_may_say_when() {
+        let headers = vec![("retry-after".to_owned(), "30".to_owned())];
+        let answer = Answer { headers, ..Answer::failed(FailedKind::NotTried, "no token now") };
+        let after = Some(Duration::from_secs(30));
+        assert_eq!(verdict(&http_payload(), &answer, &[], NOW), Verdict::Retry { after, why: "no token now".into() });
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use serde_json::Value;
+use url::Url;
 
 use super::settings::{ComponentRef, Formatter, Service};
 use crate::contract::{Ask, Ended, EntryView, Formatted, Masters, Plan, Spool, Subformat, Subjects};
 use crate::event::{Details, Event, FetchError, Rows};
 use crate::sandbox::{ConfigureError, Limits, LoadError, Loaded, Loader, Profile, Reporter, RunError};
 use crate::transport::policy::Level;
-use crate::transport::{Endpoint, EndpointKind, Sources};
+use crate::transport::{Auth, Endpoint, EndpointKind, Sources};
 
 /// A service entry that can be shown events.
 pub struct Entry {
@@ -187,23 +188,32 @@ fn grant(plan: &Plan, allow: Option<&[String]>) -> Result<(), EntryError> {
             let starts = |granted: &String| target.strip_prefix(granted.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             allow.iter().any(starts)
         };
-        if !targets(endpoint).iter().all(below) {
-            return Err(EntryError::NotGranted { endpoint: endpoint.name.clone(), destination: endpoint.granted_as() });
+        if let Some((_, destination)) = targets(endpoint).into_iter().find(|(target, _)| !below(target)) {
+            return Err(EntryError::NotGranted { endpoint: endpoint.name.clone(), destination });
         }
     }
     Ok(())
 }
 
-/// What has to be allowed, all of it.
-fn targets(endpoint: &Endpoint) -> Vec<String> {
+/// What has to be allowed, all of it, and how an operator writes that.
+fn targets(endpoint: &Endpoint) -> Vec<(String, String)> {
     let destination = endpoint.destination();
+    let whole = |destination: String| (destination.clone(), destination);
+    let url = |url: &Url| {
+        let origin = url.origin().ascii_serialization();
+        (format!("{origin}{}", url.path().trim_end_matches('/')), origin)
+    };
     match &endpoint.kind {
-        EndpointKind::Http(http) => vec![format!("{destination}{}", http.base_url.path().trim_end_matches('/'))],
-        EndpointKind::Smtp(_) | EndpointKind::Irc(_) | EndpointKind::Master(_) => vec![endpoint.granted_as()],
+        EndpointKind::Http(http) => match &http.auth {
+            // The client's secret goes there.
+            Auth::OAuth2 { token_url, .. } => vec![url(&http.base_url), url(token_url)],
+            _ => vec![url(&http.base_url)],
+        },
+        EndpointKind::Smtp(_) | EndpointKind::Irc(_) | EndpointKind::Master(_) => vec![whole(endpoint.granted_as())],
         EndpointKind::Ssh(ssh) => {
-            let commands = ssh.commands.iter().chain(&ssh.queries).map(|command| format!("{destination}/{}", command.replace(' ', "/")));
-            let commands: Vec<String> = commands.collect();
-            if commands.is_empty() { vec![destination] } else { commands }
+            let commands = ssh.commands.iter().chain(&ssh.queries).map(|command| (format!("{destination}/{}", command.replace(' ', "/")), destination.clone()));
+            let commands: Vec<_> = commands.collect();
+            if commands.is_empty() { vec![whole(destination)] } else { commands }
         }
     }
 }
@@ -225,5 +235,32 @@ impl Subformat for Formatters {
             Err(RunError::NotNow(why)) => Err(Ended::NotNow(why)),
             Err(error) => Ok((Err(error.to_string()), ran.log)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn where_tokens_come_from_is_to_be_allowed_too() {
+        let http = json!({"base_url": "https://api.example.org/2.0/", "auth": {"oauth2": {
+            "token_url": "https://id.example.org/oauth/token", "client_id": "i", "client_secret": "s"}}});
+        let kind = EndpointKind::Http(serde_json::from_value(http).unwrap());
+        let endpoint = Endpoint { name: "api".into(), kind, level: Level::Strict };
+        let plan = Plan { endpoints: BTreeMap::from([("api".to_owned(), Arc::new(endpoint))]), ..Plan::default() };
+        let refused = |allow: &[&str]| {
+            let allow: Vec<String> = allow.iter().map(|url| (*url).to_owned()).collect();
+            grant(&plan, Some(&allow)).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert!(refused(&["https://api.example.org"]).contains("goes to https://id.example.org, which `allow` does not list"));
+        assert!(refused(&["https://id.example.org"]).contains("goes to https://api.example.org, which"));
+        assert!(refused(&["https://api.example.org", "https://id.example.org/other"]).contains("https://id.example.org"));
+        for allow in [["https://api.example.org/2.0", "https://id.example.org/oauth/"], ["https://api.example.org", "https://id.example.org/oauth/token"]] {
+            assert_eq!(refused(&allow), "");
+        }
+        assert!(grant(&plan, None).is_ok());
     }
 }

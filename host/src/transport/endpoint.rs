@@ -90,6 +90,15 @@ pub enum Auth {
         /// Its value, placeholders included.
         value: String,
     },
+    /// A bearer token that the host asks for with OAuth 2 client credentials (RFC 6749, 4.4).
+    OAuth2 {
+        /// Where.
+        token_url: Url,
+        /// The client's name, or a placeholder.
+        client_id: String,
+        /// Its secret, or a placeholder.
+        client_secret: String,
+    },
 }
 
 /// TLS verification.

@@ -88,7 +88,7 @@ pub struct Attempt<'a> {
 pub struct Answer {
     /// HTTP status, SMTP reply code, IRC numeric (200 for what IRC took) or exit code; 0 if there was none.
     pub status: u16,
-    /// Headers, names in lower case, secrets scrubbed.
+    /// Headers, names in lower case, secrets scrubbed. Beside an error: those of the answer that it comes from.
     pub headers: Vec<(String, String)>,
     /// The first 256 KiB of the body (SMTP: the reply's text; SSH: the output, and the errors of a command that failed), secrets scrubbed.
     pub body: Vec<u8>,
@@ -125,7 +125,7 @@ pub struct Failed {
 pub enum FailedKind {
     /// Nothing was sent: refused connection, no such host, TLS. Worth another try.
     NotSent,
-    /// Nothing was tried, because something here cannot be read now: a secret, a spooled log, a certificate's file.
+    /// Nothing was tried, because something is missing now: a secret, a spooled log, a certificate's file, an OAuth 2 token.
     /// Worth another try, and it says nothing about the remote.
     NotTried,
     /// It may have arrived: the connection broke, or the time was up. Worth another try, with the same id.
@@ -151,9 +151,15 @@ impl Answer {
     }
 
     /// The same answer without any secret in it.
-    fn scrubbed(mut self, scrubber: &Scrubber) -> Self {
+    fn scrubbed(self, scrubber: &Scrubber) -> Self {
+        let mut answer = self.without(scrubber);
+        answer.body.truncate(MOST_BODY);
+        answer
+    }
+
+    /// The same, with a longer body that other secrets are still to be taken out of.
+    fn without(mut self, scrubber: &Scrubber) -> Self {
         self.body = scrubber.bytes(&self.body);
-        self.body.truncate(MOST_BODY);
         for (_, value) in &mut self.headers {
             *value = scrubber.text(value);
         }

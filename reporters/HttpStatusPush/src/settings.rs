@@ -30,7 +30,7 @@ pub struct Settings {
     /// Its password
     #[serde(default)]
     password: Option<String>,
-    /// How to authenticate: ["user", "password"], { basic = { user, password } }, { digest = { user, password } } or { bearer = "token" }
+    /// How to authenticate: ["user", "password"], { basic = { user, password } }, { digest = { user, password } }, { bearer = "token" } or { oauth2 = { token_url, client_id, client_secret } }
     #[serde(default)]
     auth: Option<Auth>,
     /// Headers of every request

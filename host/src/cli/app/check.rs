@@ -7,7 +7,7 @@ use crate::cli::wiring::Tell;
 use crate::host::{Wires, Workbench, diagnostics, master};
 use crate::tenant::Entry;
 use crate::tenant::settings::{Settings, SourceKind};
-use crate::transport::EndpointKind;
+use crate::transport::{Auth, EndpointKind, HttpEndpoint};
 
 /// Hosts that the page has as defaults and that are no more: what to write instead.
 const GONE: [(&str, &str); 2] = [
@@ -47,6 +47,9 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
         for endpoint in entry.plan.endpoints.values() {
             let part = format!("endpoint {}", endpoint.name);
             let mut destination = endpoint.destination();
+            if let EndpointKind::Http(HttpEndpoint { auth: Auth::OAuth2 { token_url, .. }, .. }) = &endpoint.kind {
+                destination = format!("{destination}, with tokens from {token_url}");
+            }
             if let Some((_, why)) = GONE.iter().find(|(host, _)| destination.contains(host)) {
                 destination = format!("{destination} ({why})");
             }

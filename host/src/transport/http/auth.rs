@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use digest_auth::{AuthContext, HttpMethod};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
-use super::super::Auth;
+use super::super::{Auth, HttpEndpoint};
+use super::oauth2::Grant;
 use super::request::{Ready, RequestError, header};
 use crate::secret::{Encode, SubstituteError, Vault, substitute};
 
@@ -16,13 +17,15 @@ pub(super) enum Credentials {
     Header(HeaderName, HeaderValue),
     /// User and password for a challenge.
     Digest(String, String),
+    /// What a token is asked for with.
+    OAuth2(Grant),
 }
 
 impl Credentials {
-    pub(super) fn new(name: &str, auth: &Auth, vault: &dyn Vault) -> Result<Self, RequestError> {
+    pub(super) fn new(name: &str, endpoint: &HttpEndpoint, vault: &dyn Vault) -> Result<Self, RequestError> {
         let secret = |text: &str, place| substitute(text, name, vault, place);
         let authorization = |value: String| header("authorization", &value).map(|(n, v)| Self::Header(n, v));
-        match auth {
+        match &endpoint.auth {
             Auth::None => Ok(Self::None),
             Auth::Basic { user, password } => {
                 let (user, password) = pair(user, password, secret)?;
@@ -34,6 +37,10 @@ impl Credentials {
             }
             Auth::Bearer(token) => authorization(format!("Bearer {}", secret(token, Encode::Header)?)),
             Auth::Header { name, value } => header(name, &secret(value, Encode::Header)?).map(|(n, v)| Self::Header(n, v)),
+            Auth::OAuth2 { token_url, client_id, client_secret } => {
+                let (id, secret) = pair(client_id, client_secret, secret)?;
+                Ok(Self::OAuth2(Grant::new(token_url, &id, &secret, &endpoint.verify)?))
+            }
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::super::{Answer, Body, Endpoint, EndpointKind, HttpRequest};
+use super::super::{Answer, Auth, Body, Endpoint, EndpointKind, HttpRequest};
 use super::{HttpTransport, within};
 use crate::secret::Vault;
 
 impl HttpTransport {
-    /// Connects, with TLS, and asks for the head of the base URL with the endpoint's credentials. Any status is good news: what the
+    /// Connects, with TLS, and asks for the head of the base URL with the endpoint's credentials; for a token before that. Any status is good news: what the
     /// endpoint is for may not live at its base; it is in the answer for somebody to look at.
     ///
     /// # Errors
@@ -18,14 +18,20 @@ impl HttpTransport {
         };
         let head = HttpRequest { method: "HEAD".to_owned(), path: Vec::new(), query: Vec::new(), headers: Vec::new(), body: Body::Empty };
         let scrubber = vault.scrubber();
-        let answer = match self.prepare(&endpoint.name, http, &head, vault) {
+        let answer = match self.prepare(&endpoint.name, http, &head, vault, timeout) {
             Ok(prepared) => within(timeout, prepared.send(0)).await,
             Err(answer) => answer,
         };
         let Answer { status, error, .. } = answer.scrubbed(&scrubber);
         match error {
             Some(failed) => Err(failed.message),
-            None => Ok(format!("{}: answers HEAD with {status}{}", endpoint.destination(), remark(status))),
+            None => {
+                let with = match &http.auth {
+                    Auth::OAuth2 { token_url, .. } => format!(", with a token from {}", token_url.origin().ascii_serialization()),
+                    _ => String::new(),
+                };
+                Ok(format!("{}: answers HEAD with {status}{}{with}", endpoint.destination(), remark(status)))
+            }
         }
     }
 }

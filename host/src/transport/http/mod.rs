@@ -9,6 +9,7 @@ mod auth;
 mod check;
 mod client;
 pub(super) mod failure;
+mod oauth2;
 mod query;
 mod request;
 #[cfg(test)]
@@ -22,10 +23,10 @@ pub use request::{RequestError, check_endpoint, check_request};
 pub use verify::{VerifyError, verified};
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use reqwest::header::{HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode};
 use url::Url;
 
@@ -34,6 +35,7 @@ use super::{Answer, Attempt, EndpointKind, FailedKind, HttpEndpoint, HttpRequest
 use crate::secret::Vault;
 use auth::Credentials;
 use client::Clients;
+use oauth2::{Token, Tokens};
 use query::Cache;
 use request::Ready;
 
@@ -44,24 +46,29 @@ const MOST_MOVES: usize = 3;
 pub struct HttpTransport {
     clients: Clients,
     cache: Cache,
+    tokens: Arc<Tokens>,
 }
 
 impl HttpTransport {
     /// Reaches what the policy permits.
     pub fn new(policy: Arc<Policy>) -> Self {
-        Self { clients: Clients::new(policy), cache: Cache::default() }
+        Self { clients: Clients::new(policy), cache: Cache::default(), tokens: Arc::default() }
     }
 
-    /// The request with everything that is added to it, or the answer that says why there is none.
-    fn prepare(&self, name: &str, endpoint: &HttpEndpoint, request: &HttpRequest, vault: &dyn Vault) -> Result<Prepared, Answer> {
+    /// The request with everything that is added to it but an OAuth 2 token, for which it may wait half of its time; or the answer that
+    /// says why there is none.
+    fn prepare(&self, name: &str, endpoint: &HttpEndpoint, request: &HttpRequest, vault: &dyn Vault, timeout: Duration) -> Result<Prepared, Answer> {
         let wrong = |e: request::RequestError| Answer::failed(e.kind(), e.to_string());
         let mut ready = request::ready(name, endpoint, request, vault).map_err(wrong)?;
-        let credentials = Credentials::new(name, &endpoint.auth, vault).map_err(wrong)?;
+        let credentials = Credentials::new(name, endpoint, vault).map_err(wrong)?;
         credentials.apply(&mut ready);
-        self.clients.check_literal(&ready.url).map_err(|denied| Answer::failed(FailedKind::Never, denied.to_string()))?;
+        let of_token = if let Credentials::OAuth2(grant) = &credentials { Some(grant.url()) } else { None };
+        for url in of_token.into_iter().chain([&ready.url]) {
+            self.clients.check_literal(url).map_err(|denied| Answer::failed(FailedKind::Never, denied.to_string()))?;
+        }
         // The file may be put right while the delivery waits.
         let client = self.clients.get(&endpoint.verify).map_err(|e| Answer::failed(FailedKind::NotTried, e.to_string()))?;
-        Ok(Prepared { client, ready, credentials, base: endpoint.base_url.clone() })
+        Ok(Prepared { client, ready, credentials, base: endpoint.base_url.clone(), tokens: self.tokens.clone(), token_time: timeout / 2 })
     }
 }
 
@@ -72,7 +79,7 @@ impl Transport for HttpTransport {
             return Answer::failed(FailedKind::Never, format!("endpoint {:?} is not of the kind of this delivery", attempt.endpoint.name));
         };
         let scrubber = attempt.vault.scrubber();
-        let answer = match self.prepare(&attempt.endpoint.name, endpoint, request, attempt.vault) {
+        let answer = match self.prepare(&attempt.endpoint.name, endpoint, request, attempt.vault, attempt.timeout) {
             Ok(mut prepared) => match prepared.identify(attempt.id) {
                 Ok(()) => within(attempt.timeout, prepared.send(scrubber.longest())).await,
                 Err(answer) => answer,
@@ -95,6 +102,8 @@ struct Prepared {
     ready: Ready,
     credentials: Credentials,
     base: Url,
+    tokens: Arc<Tokens>,
+    token_time: Duration,
 }
 
 impl Prepared {
@@ -110,10 +119,16 @@ impl Prepared {
         Ok(())
     }
 
-    /// Sends it, answering one challenge and following what has moved. `slack` more bytes of the body are kept than an answer may have.
+    /// Sends it, answering one challenge, following what has moved, and asking once for another token in the place of one that is refused.
+    /// `slack` more bytes of the body are kept than an answer may have.
     async fn send(mut self, slack: usize) -> Answer {
+        let began = Instant::now();
         let mut challenged = false;
         let mut moves = 0;
+        let mut token = match self.token(None).await {
+            Ok(token) => token,
+            Err(answer) => return answer,
+        };
         loop {
             let response = match self.once().await {
                 Ok(response) => response,
@@ -126,6 +141,14 @@ impl Prepared {
                 challenged = true;
                 answer::drain(response).await;
                 self.ready = again;
+            } else if response.status() == StatusCode::UNAUTHORIZED
+                && let Some(refused) = token.as_ref().filter(|token| token.since < began)
+            {
+                answer::drain(response).await;
+                token = match self.token(Some(refused)).await {
+                    Ok(token) => token,
+                    Err(answer) => return answer,
+                };
             } else if moves < MOST_MOVES
                 && let Some(url) = self.moved(&response)
             {
@@ -134,9 +157,21 @@ impl Prepared {
                 answer::drain(response).await;
                 self.ready.url = url;
             } else {
-                return answer::read(response, slack).await;
+                return match token {
+                    Some(Token { scrubber, .. }) => answer::read(response, slack.max(scrubber.longest())).await.without(&scrubber),
+                    None => answer::read(response, slack).await,
+                };
             }
         }
+    }
+
+    /// Puts a token into the request, if the endpoint has tokens.
+    async fn token(&mut self, refused: Option<&Token>) -> Result<Option<Token>, Answer> {
+        let Credentials::OAuth2(grant) = &self.credentials else { return Ok(None) };
+        let got = tokio::time::timeout(self.token_time, self.tokens.get(&self.client, grant, refused)).await;
+        let token = got.unwrap_or_else(|_| Err(oauth2::late(grant, self.token_time)))?;
+        self.ready.headers.insert(AUTHORIZATION, token.header.clone());
+        Ok(Some(token))
     }
 
     async fn once(&self) -> Result<Response, reqwest::Error> {

@@ -30,7 +30,7 @@ impl HttpTransport {
             return answer;
         }
         let scrubber = vault.scrubber();
-        let answer = match self.prepare(&endpoint.name, http, request, vault) {
+        let answer = match self.prepare(&endpoint.name, http, request, vault, timeout) {
             Ok(prepared) => within(timeout, prepared.send(scrubber.longest())).await,
             Err(answer) => answer,
         };

@@ -7,6 +7,8 @@ use url::Url;
 use super::super::{Auth, Body, FailedKind, HttpEndpoint, HttpRequest};
 use crate::secret::{Encode, SubstituteError, Vault, substitute};
 
+/// Who asks.
+pub(super) const AGENT: &str = concat!("reporter-host/", env!("CARGO_PKG_VERSION"));
 /// What a request wants to say about itself is the host's to say.
 const HOST_OWNED: &[&str] = &[
     "host",
@@ -48,6 +50,11 @@ pub enum RequestError {
     /// The endpoint's base.
     #[error("base_url {0}: write http:// or https://, a host and a path; user names, queries and fragments have no place there (credentials: auth)")]
     Base(Url),
+    /// Where tokens come from.
+    #[error(
+        "token_url {0}: write http:// or https://, a host and a path; user names and fragments have no place there (credentials: client_id, client_secret)"
+    )]
+    TokenUrl(Url),
     /// A header that the host writes.
     #[error("header {0:?} is written by the host; leave it out")]
     HostOwned(String),
@@ -92,6 +99,7 @@ pub fn check_endpoint(endpoint: &HttpEndpoint) -> Result<(), RequestError> {
     headers(&endpoint.headers)?;
     match &endpoint.auth {
         Auth::Header { name, value } => header(name, value).map(drop),
+        Auth::OAuth2 { token_url, .. } if !is_plain(token_url) => Err(RequestError::TokenUrl(token_url.clone())),
         _ => Ok(()),
     }
 }
@@ -132,7 +140,7 @@ pub(super) fn ready(name: &str, endpoint: &HttpEndpoint, request: &HttpRequest, 
     check_request(request)?;
     let secret = |text: &str, place| substitute(text, name, vault, place);
     let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("reporter-host/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let (content_type, body) = match &request.body {
         Body::Empty => (None, Vec::new()),
         Body::Json(text) => (Some("application/json"), text.clone().into_bytes()),
@@ -183,13 +191,12 @@ pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue
 /// The base URL, if it is one that requests can go below.
 pub(super) fn base(endpoint: &HttpEndpoint) -> Result<&Url, RequestError> {
     let url = &endpoint.base_url;
-    let fits = matches!(url.scheme(), "http" | "https")
-        && url.host().is_some()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if fits { Ok(url) } else { Err(RequestError::Base(url.clone())) }
+    if is_plain(url) && url.query().is_none() { Ok(url) } else { Err(RequestError::Base(url.clone())) }
+}
+
+/// Whether a URL is of HTTP and has nothing that is not sent.
+fn is_plain(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.host().is_some() && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
 }
 
 fn method(request: &HttpRequest) -> Result<Method, RequestError> {
@@ -322,6 +329,11 @@ mod tests {
         assert!(check(&|e| e.headers.push(("Host".into(), "a".into()))).unwrap_err().contains("written by the host"));
         assert!(check(&|e| e.auth = Auth::Header { name: "Idempotency-Key".into(), value: "a".into() }).is_err());
         assert!(check(&|e| e.auth = Auth::Header { name: "Private-Token".into(), value: ENTRY_SECRET.into() }).is_ok());
+        let oauth2 = |url: &str| Auth::OAuth2 { token_url: url.parse().unwrap(), client_id: "i".into(), client_secret: "s".into() };
+        assert!(check(&|e| e.auth = oauth2("https://id.example/token?realm=ci")).is_ok());
+        for url in ["https://u@id.example/token", "ftp://id.example/token", "https://id.example/token#x"] {
+            assert!(check(&|e| e.auth = oauth2(url)).unwrap_err().contains("token_url"), "{url}");
+        }
     }
 
     #[test]

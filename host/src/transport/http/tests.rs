@@ -1,5 +1,7 @@
 //! The client against listeners on loopback.
 
+mod oauth2;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,0 +1,75 @@
+//! Comments of pull requests, as the API of Bitbucket Server and Data Center has them.
+
+use reporter_sdk::comment::{Comment, Limits, Page, Service, plain};
+use reporter_sdk::http::{Answer, Request};
+use serde_json::{Value, json};
+
+use crate::settings::ENDPOINT;
+
+/// What Bitbucket takes.
+pub const LIMITS: Limits = Limits { chars: 32_768, bytes: usize::MAX };
+/// The most on one page.
+const PER_PAGE: &str = "100";
+
+/// Adds a comment; `place` is `projects`, project, `repos`, repository, `pull-requests`, id.
+pub fn add(place: &[String], text: &str) -> Request {
+    request("POST", place, &["comments"]).json(&json!({"text": text}))
+}
+
+fn request(method: &str, place: &[String], rest: &[&str]) -> Request {
+    Request::new(ENDPOINT, method, ["rest", "api", "1.0"].into_iter().chain(place.iter().map(String::as_str)).chain(rest.iter().copied()))
+}
+
+/// Bitbucket counts the versions of a comment, and an edit names the one that it has seen.
+fn version(comment: &Comment) -> u64 {
+    comment.version.unwrap_or_default()
+}
+
+/// All pull requests' comments.
+#[derive(Debug)]
+pub struct PullRequests;
+
+impl Service for PullRequests {
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    /// The address of comments wants a file; those of the whole pull request are among its activities only.
+    fn page(&self, place: &[String], next: Option<&str>) -> Request {
+        request("GET", place, &["activities"]).query("limit", PER_PAGE).query("start", next.unwrap_or("0"))
+    }
+
+    fn read_page(&self, answer: &Answer) -> Page {
+        let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let comments = page["values"].as_array().into_iter().flatten().filter(|activity| activity["action"] == "COMMENTED");
+        let next = page["nextPageStart"].as_u64().filter(|_| page["isLastPage"] == false);
+        Page { comments: comments.filter_map(|activity| self.read(&activity["comment"])).collect(), next: next.map(|start| start.to_string()) }
+    }
+
+    fn one(&self, place: &[String], id: &str) -> Request {
+        request("GET", place, &["comments", id])
+    }
+
+    fn read(&self, comment: &Value) -> Option<Comment> {
+        let author = comment["author"]["id"].as_u64().map(|id| id.to_string()).unwrap_or_default();
+        let text = comment["text"].as_str().unwrap_or_default().to_owned();
+        Some(Comment { id: comment["id"].as_u64()?.to_string(), version: comment["version"].as_u64(), author, text })
+    }
+
+    fn add(&self, place: &[String], text: &str) -> Request {
+        add(place, text)
+    }
+
+    fn edit(&self, place: &[String], comment: &Comment, text: &str) -> Request {
+        request("PUT", place, &["comments", &comment.id]).json(&json!({"text": text, "version": version(comment)}))
+    }
+
+    fn remove(&self, place: &[String], comment: &Comment) -> Request {
+        request("DELETE", place, &["comments", &comment.id]).query("version", version(comment).to_string())
+    }
+
+    /// HTML would be shown as text. This is a definition of a link that nothing uses.
+    fn marker(&self, context: &str) -> String {
+        format!("[//]: # ({})", plain(context))
+    }
+}

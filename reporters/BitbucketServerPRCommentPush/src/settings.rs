@@ -1,0 +1,68 @@
+//! The arguments, and the plan that they make.
+
+use reporter_sdk::context::StatusContext;
+use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings, Login};
+use reporter_sdk::filter::FilterSettings;
+use reporter_sdk::message::{MessageFormatter, MessageFormatterSettings};
+use reporter_sdk::prelude::*;
+use reporter_sdk::slot::Slot;
+use serde_json::Value;
+
+use crate::{BitbucketServerPRCommentPush, Edited};
+
+/// The endpoint's name in the plan.
+pub const ENDPOINT: &str = "server";
+
+/// What the operator writes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// The server: https://bitbucket.example.org
+    #[serde(rename = "base_url")]
+    base_url: String,
+    /// The user to comment as
+    user: String,
+    /// That user's password, or an HTTP access token of theirs
+    password: String,
+    /// What the comment says
+    #[serde(default)]
+    #[schemars(extend("x-slot" = "message"))]
+    message_formatter: Option<Slot<MessageFormatterSettings>>,
+    /// Whether the comment of an earlier report is edited instead of adding another (default false)
+    #[serde(default)]
+    edit_comment: bool,
+    /// With editComment: reports with the same context share a comment; renderable (default "buildbot/%(prop:buildername)s", and one for all buildsets)
+    #[serde(default)]
+    context: Option<Interpolate>,
+    /// mode, builders, tags, schedulers, branches, buildSetSummary
+    #[serde(flatten)]
+    filter: FilterSettings,
+    #[serde(flatten)]
+    http: HttpSettings,
+}
+
+impl Settings {
+    /// Checks everything, and makes the reporter and its plan.
+    pub fn compile(self) -> Result<(BitbucketServerPRCommentPush, Plan), Problems> {
+        let mut problems = Problems::default();
+        let url = problems.take(BaseUrl::api(Some(&self.base_url), "", "/base_url"));
+        let filter = problems.take(self.filter.compile(&["failing", "passing", "warnings"]));
+        let message = match MessageFormatter::compile(self.message_formatter, false) {
+            Ok(message) => message,
+            Err(found) => {
+                problems.0.extend(found.0);
+                return Err(problems);
+            }
+        };
+        let auth = Auth::Basic(Login { user: self.user, password: self.password });
+        let endpoint = url.endpoint(Some(&auth), &self.http);
+        let event = if self.filter.build_set_summary { "buildset-complete" } else { "build-finished" };
+        let plan = Plan::events([event]).endpoint(ENDPOINT, "http", Value::Object(endpoint)).uses(message.words().iter().copied());
+        let edited = self.edit_comment.then(|| match self.context {
+            None if self.filter.build_set_summary => Edited::OfSets,
+            context => Edited::Of(StatusContext::new(context)),
+        });
+        let plan = if edited.is_some() { plan.uses(["state"]) } else { plan };
+        problems.or((BitbucketServerPRCommentPush { filter, message, edited }, plan))
+    }
+}
