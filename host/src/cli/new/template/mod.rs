@@ -93,6 +93,7 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("guest-sdk/src/settings.rs"),
     copied!("guest-sdk/src/slot.rs"),
     copied!("guest-sdk/src/smtp.rs"),
+    copied!("guest-sdk/src/snippets.rs"),
     copied!("guest-sdk/src/ssh.rs"),
     copied!("guest-sdk/src/subject.rs"),
     copied!("guest-sdk/src/template.rs"),
