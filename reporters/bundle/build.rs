@@ -7,6 +7,7 @@ use reporter_componentize::{Error, Guests, Target, encode, give_up};
 
 /// Documented name (also the folder) and package of every reporter that is built in.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("GerritStatusPush", "gerrit-status-push"),
     ("GerritVerifyStatusPush", "gerrit-verify-status-push"),
     ("GitHubStatusPush", "github-status-push"),
     ("HipchatStatusPush", "hipchat-status-push"),
@@ -18,8 +19,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("ZulipStatusPush", "zulip-status-push"),
 ];
 
-/// Example formatters that the quickstart uses: `component = "example:headline"`.
-const EXAMPLES: &[(&str, &str)] = &[("example:headline", "headline")];
+/// Formatters that the examples use: `component = "example:headline"`.
+const EXAMPLES: &[(&str, &str)] = &[("example:gerrit-callbacks", "gerrit-callbacks"), ("example:headline", "headline")];
 
 /// What all of them are made of. Not whole folders where build results or other languages lie in them.
 const SHARED: &[&str] = &[

@@ -13,6 +13,9 @@ fn settings_of(reporter: &str) -> Value {
         "MailNotifier" => json!({"fromaddr": "ci@example.org", "extraRecipients": ["list@example.org"], "mode": "all", "addLogs": true}),
         "HttpStatusPush" => json!({"serverUrl": "https://hooks.example.org/in", "wantProperties": true, "wantSteps": true, "wantLogs": true}),
         "GitHubStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
+        "GerritStatusPush" => {
+            json!({"server": "gerrit.example.org", "username": "bb", "reviewCB": {"message": "{{ builderName }}: {{ result_name }}", "labels": {"Verified": "{{ 1 if result == 0 else -1 }}"}}})
+        }
         "GerritVerifyStatusPush" => json!({"baseURL": "https://gerrit.example.org", "auth": ["u", "p"]}),
         "HipchatStatusPush" => json!({"auth_token": "t", "builder_room_map": {"linux": "builds"}, "wantProperties": true}),
         "PushjetNotifier" => json!({"secret": "s", "mode": "all", "levels": {"failing": 5}}),

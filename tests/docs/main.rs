@@ -12,7 +12,6 @@ use reporter_host_tests::real::{Real, problems};
 const NOT_YET: &[(&str, &str)] = &[
     ("BitBucketServerPRCommentPush", "comments on pull requests are not built in"),
     ("BitbucketStatusPush", "OAuth with keys is not built in"),
-    ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
     ("GitHubCommentPush", "comments on pull requests are not built in"),
     ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
     ("TelegramBot", "updates by polling or a webhook are not built in"),
@@ -116,7 +115,7 @@ fn what_is_not_built_in_is_not_built_in() {
 
 #[test]
 fn the_examples_are_taken() {
-    for (name, entries) in [("master.toml", 2), ("quickstart.toml", 4)] {
+    for (name, entries) in [("master.toml", 2), ("quickstart.toml", 4), ("git_gerrit.toml", 1), ("repo_gerrit.toml", 1)] {
         let settings = check(&root().join("examples").join(name)).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!(settings.services.len(), entries, "{name}");
     }

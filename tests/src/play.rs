@@ -10,8 +10,8 @@ use reporter_host::store::{Delivery, End, Settle, Settled};
 use reporter_host::tenant::Components;
 use reporter_host::tenant::settings::load_to_run;
 
-use crate::build;
 use crate::process::PATIENCE;
+use crate::{Mapped, build};
 
 /// What became of units and deliveries, by entry.
 #[derive(Default)]
@@ -61,12 +61,20 @@ impl reporter_host::delivery::Observer for Noted {
 /// Plays builds 1 to `builds`, which failed, with these settings, and waits until everything has ended. The settings,
 /// the recording and the state are in `folder`.
 pub async fn play(folder: &Path, settings: &str, builds: u64) -> Arc<Noted> {
+    let failed = |number| {
+        let (mut event, source) = build(2);
+        event.id = format!("main/builds/{number}/finished");
+        (event, source)
+    };
+    play_events(folder, settings, (1..=builds).map(failed)).await
+}
+
+/// The same with these events. What was played in the folder before is not played again.
+pub async fn play_events(folder: &Path, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
     let recording = folder.join("recording.jsonl");
     std::fs::remove_file(&recording).ok();
     let mut writer = Writer::append(&recording).expect("a recording");
-    for number in 1..=builds {
-        let (mut event, source) = build(2);
-        event.id = format!("main/builds/{number}/finished");
+    for (event, source) in events {
         let details: Vec<_> = source.rows().map(|(path, rows)| (path.clone(), rows.clone())).collect();
         writer.write(&event, &details).expect("written");
     }
