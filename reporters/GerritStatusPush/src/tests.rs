@@ -190,6 +190,16 @@ fn summaries_by_template() {
 }
 
 #[test]
+fn a_template_in_a_file() {
+    version("3.9.1");
+    // The host hands in the text.
+    let push = configure(json!({"reviewCB": {"message_file": "{{ builderName }} from a file\n"}}));
+    assert_eq!(message(&push.report(event("build-finished", json!(0)))), "linux from a file");
+    assert_eq!(problem(json!({"reviewCB": {"message_file": "{{ x"}})).0, "/reviewCB/message_file");
+    assert!(problem(json!({"reviewCB": {"message_file": "m", "message": "m"}})).1.contains("write only one of"));
+}
+
+#[test]
 fn components() {
     version("3.9.1");
     testing::plug("review", |subjects, context| {
