@@ -67,6 +67,7 @@ pub mod services;
 pub mod settings;
 pub mod slot;
 pub mod smtp;
+pub mod snippets;
 pub mod ssh;
 pub mod stamps;
 pub mod subject;

@@ -11,6 +11,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("BitbucketServerPRCommentPush", "bitbucket-server-pr-comment-push"),
     ("BitbucketServerStatusPush", "bitbucket-server-status-push"),
     ("BitbucketStatusPush", "bitbucket-status-push"),
+    ("GerritStatusPush", "gerrit-status-push"),
     ("GerritVerifyStatusPush", "gerrit-verify-status-push"),
     ("GitHubCommentPush", "github-comment-push"),
     ("GitHubStatusPush", "github-status-push"),
@@ -25,7 +26,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// Example formatters that settings may name: `component = "example:headline"`.
-const EXAMPLES: &[(&str, &str)] = &[("example:failed-logs", "failed-logs"), ("example:headline", "headline")];
+const EXAMPLES: &[(&str, &str)] = &[("example:failed-logs", "failed-logs"), ("example:gerrit-callbacks", "gerrit-callbacks"), ("example:headline", "headline")];
 
 /// What all of them are made of. Not whole folders where build results or other languages lie in them.
 const SHARED: &[&str] = &[

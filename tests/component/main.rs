@@ -20,6 +20,9 @@ fn settings_of(reporter: &str) -> Value {
         "GitHubStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
         "GitHubCommentPush" => json!({"token": "RHSECRET000000000000000000000000", "editComment": true}),
         "GitLabStatusPush" => json!({"token": "RHSECRET000000000000000000000000"}),
+        "GerritStatusPush" => {
+            json!({"server": "gerrit.example.org", "username": "bb", "reviewCB": {"message": "{{ builderName }}: {{ result_name }}", "labels": {"Verified": "{{ 1 if result == 0 else -1 }}"}}})
+        }
         "GerritVerifyStatusPush" => json!({"baseURL": "https://gerrit.example.org", "auth": ["u", "p"]}),
         "HipchatStatusPush" => json!({"auth_token": "t", "builder_room_map": {"linux": "builds"}, "wantProperties": true}),
         "PushjetNotifier" => json!({"secret": "s", "mode": "all", "levels": {"failing": 5}}),

@@ -319,13 +319,28 @@ fn recorded(path: &Path) -> Result<Option<Recorded>, String> {
     // Named by the path that it went to; where several share one, as Pushover's do, by who sent it.
     let path_name = whole["reporter"].as_str().unwrap_or_default();
     let sender = whole["attribution"]["reporter"].as_str().filter(|sender| sender.strip_prefix(path_name).is_some_and(|rest| rest.starts_with('-')));
-    let reporter = sender.unwrap_or(path_name).to_owned();
+    let reporter = match by_server(&whole) {
+        Some(reporter) if path_name == "ssh" => reporter.to_owned(),
+        _ => sender.unwrap_or(path_name).to_owned(),
+    };
     // Long bodies are packed beside; a reporter that is covered has none (README).
     let key = array(&whole["attribution"]["key"]).iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect::<Vec<_>>();
     let event = (!key.is_empty()).then(|| key.join("/"));
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     unpack(&mut whole, path)?;
     Ok(Sent::recorded(&whole).map(|sent| Recorded { reporter, event, sent, file }))
+}
+
+/// Whose the server of a command is, where nothing else tells.
+fn by_server(whole: &Value) -> Option<&'static str> {
+    let (_, server) = array(&whole["argv"]).iter().filter_map(Value::as_str).find_map(|word| word.split_once('@'))?;
+    let of = [
+        ("gerrit.oracle.test", "gerrit-summary"),
+        ("rev.oracle.test", "gerrit-review"),
+        ("old.oracle.test", "gerrit-old"),
+        ("leg.oracle.test", "gerrit-legacy"),
+    ];
+    of.into_iter().find(|(name, _)| *name == server).map(|(_, reporter)| reporter)
 }
 
 /// Bodies over 60 kB stand gzipped beside the file that tells of them.

@@ -18,7 +18,7 @@ pub struct Difference {
 /// All differences.
 pub fn differences(recorded: &Sent, ours: &Sent) -> Vec<Difference> {
     let mut found = Vec::new();
-    if recorded.is_mail() == ours.is_mail() {
+    if std::mem::discriminant(recorded) == std::mem::discriminant(ours) {
         walk("", Some(recorded.value()), Some(ours.value()), &mut found);
     } else {
         found.push(Difference { at: "/kind".into(), recorded: Some(recorded.value().clone()), ours: Some(ours.value().clone()) });

@@ -376,6 +376,13 @@ pub const DEVIATIONS: &[Deviation] = &[
         covers: |pair, it| pair.is("hipchat") && it.at == "/path" && text(&it.ours).replace("%2F", "/") == text(&it.recorded),
     },
     Deviation {
+        name: "apostrophes-arrive",
+        reason: "an apostrophe in a message is quoted for Gerrit; Buildbot makes a quotation mark of it",
+        covers: |pair, it| {
+            pair.is("gerrit-") && it.at.starts_with("/words/") && text(&it.ours).contains('\'') && text(&it.ours).replace('\'', "\"") == text(&it.recorded)
+        },
+    },
+    Deviation {
         name: "a-mail-for-each-entry",
         reason: "the messages of several generators make one mail in Buildbot; they are several entries here, each with its mail",
         covers: |pair, it| {

@@ -8,6 +8,7 @@ mod case;
 mod compare;
 mod deviations;
 mod facts;
+mod gerrit;
 mod judge;
 mod recorder;
 mod wire;
@@ -90,7 +91,7 @@ async fn run(version: &Version, root: &Path) -> Result<Option<Tally>, String> {
     let mut cases: Vec<PathBuf> = cases.flatten().map(|case| case.path()).filter(|path| path.join("build.json").exists()).collect();
     cases.sort();
     let (recorder, http, smtp) = Recorder::start().await.map_err(|error| error.to_string())?;
-    let host = Settled::new(version, &format!("http://{http}"), smtp.port()).await?;
+    let host = Settled::new(version, &recorder, &format!("http://{http}"), smtp.port()).await?;
     let config = json!({"title": "Oracle Töst & <Co>", "titleURL": version.url, "buildbotURL": version.url});
     let mut world = World::of(&root.join(version.name))?;
     for path in &cases {
@@ -142,10 +143,13 @@ struct Settled {
 }
 
 impl Settled {
-    async fn new(version: &Version, http: &str, smtp: u16) -> Result<Self, String> {
+    async fn new(version: &Version, recorder: &Recorder, http: &str, smtp: u16) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let file = folder.path().join("settings.toml");
-        let text = version.settings.replace("\"HTTP/", &format!("\"{http}/")).replace("smtpPort = SMTP", &format!("smtpPort = {smtp}"));
+        let mut text = version.settings.replace("\"HTTP/", &format!("\"{http}/")).replace("smtpPort = SMTP", &format!("smtpPort = {smtp}"));
+        for (recorded, port) in gerrit::start(recorder, folder.path()).await? {
+            text = text.replace(&format!("port = {recorded}\n"), &format!("port = {port}\n"));
+        }
         for (path, bytes) in
             [(file.clone(), text.as_bytes()), (folder.path().join("pick.wasm"), test_guests::PICK), (folder.path().join("github"), version.token.as_bytes())]
         {

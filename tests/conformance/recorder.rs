@@ -1,4 +1,4 @@
-//! Where our reporters send to: an HTTP server and an SMTP server that take everything and keep it.
+//! Where our reporters send to: servers for HTTP, SMTP and SSH that take everything and keep it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use crate::wire::Sent;
 pub struct Recorder(Arc<Mutex<Vec<Sent>>>, Arc<Mutex<Answers>>);
 
 impl Recorder {
-    /// Starts both servers: where they listen, HTTP first.
+    /// Starts the servers for HTTP and SMTP: where they listen.
     pub async fn start() -> std::io::Result<(Self, SocketAddr, SocketAddr)> {
         let recorder = Self::default();
         let http = TcpListener::bind("127.0.0.1:0").await?;
@@ -45,7 +45,8 @@ impl Recorder {
         *self.1.lock().unwrap_or_else(PoisonError::into_inner) = answers;
     }
 
-    fn keep(&self, sent: Sent) {
+    /// Keeps something.
+    pub fn keep(&self, sent: Sent) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
     }
 }

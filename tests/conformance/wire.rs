@@ -4,6 +4,7 @@
 //! which Buildbot tells in changing orders.
 
 use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders, PartType};
+use reporter_host_tests::gerrit;
 use serde_json::{Map, Value, json};
 
 /// Headers of HTTP that the libraries write, and those that only say that a delivery is the same as an earlier one.
@@ -29,10 +30,15 @@ pub enum Sent {
     Http(Value),
     /// `{"from", "recipients", "headers", "to", "cc", "subject", "type", "text", "attachments"}`
     Mail(Value),
+    /// `{"user", "port", "words"}`
+    Ssh(Value),
 }
 
+/// The command that only asks; how often it is asked is nobody's business.
+pub const VERSION: &str = "gerrit version";
+
 impl Sent {
-    /// From a recorded file; none for what is neither HTTP nor mail.
+    /// From a recorded file; none for what is not sent by reporters of builds, and for questions.
     pub fn recorded(whole: &Value) -> Option<Self> {
         match whole["kind"].as_str() {
             Some("http") => {
@@ -54,8 +60,21 @@ impl Sent {
                 let to: Vec<&str> = array(&whole["rcpt_tos"]).iter().filter_map(Value::as_str).collect();
                 Some(Self::mail(whole["mail_from"].as_str().unwrap_or_default(), &to, whole["raw"].as_str().unwrap_or_default().as_bytes()))
             }
+            Some("ssh") => {
+                let argv: Vec<&str> = array(&whole["argv"]).iter().filter_map(Value::as_str).collect();
+                let command = argv.iter().position(|word| *word == "gerrit")?;
+                let (user, _) = argv.iter().find_map(|word| word.split_once('@'))?;
+                let port = argv.iter().position(|word| *word == "-p").and_then(|n| argv.get(n + 1)?.parse().ok())?;
+                // ssh puts blanks between its arguments, and the server reads one line.
+                Self::ssh(user, port, &argv[command..].join(" "))
+            }
             _ => None,
         }
+    }
+
+    /// A command that arrived, unless it is a question.
+    pub fn ssh(user: &str, port: u16, line: &str) -> Option<Self> {
+        (line != VERSION).then(|| Self::Ssh(json!({"user": user, "port": port, "words": gerrit::split(line)})))
     }
 
     /// A request that arrived.
@@ -113,13 +132,8 @@ impl Sent {
     /// As one value.
     pub fn value(&self) -> &Value {
         match self {
-            Self::Http(value) | Self::Mail(value) => value,
+            Self::Http(value) | Self::Mail(value) | Self::Ssh(value) => value,
         }
-    }
-
-    /// Of which kind.
-    pub fn is_mail(&self) -> bool {
-        matches!(self, Self::Mail(_))
     }
 }
 

@@ -9,8 +9,7 @@ use reporter_host_tests::real::{Real, problems};
 
 /// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
 /// as the host itself proposes.
-const NOT_YET: &[(&str, &str)] =
-    &[("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"), ("TelegramBot", "updates by polling or a webhook are not built in")];
+const NOT_YET: &[(&str, &str)] = &[("TelegramBot", "updates by polling or a webhook are not built in")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -112,7 +111,7 @@ fn what_is_not_built_in_is_not_built_in() {
 
 #[test]
 fn the_examples_are_taken() {
-    for (name, entries) in [("master.toml", 2), ("quickstart.toml", 4)] {
+    for (name, entries) in [("master.toml", 2), ("quickstart.toml", 4), ("git_gerrit.toml", 1), ("repo_gerrit.toml", 1)] {
         let settings = check(&root().join("examples").join(name)).unwrap_or_else(|why| panic!("{why}"));
         assert_eq!(settings.services.len(), entries, "{name}");
     }

@@ -9,14 +9,14 @@ use reporter_host::store::NewDelivery;
 use reporter_host::transport::http::HttpTransport;
 use reporter_host::transport::policy::Policy;
 use reporter_host::transport::smtp::SmtpTransport;
-use reporter_host::transport::{Attempt, Endpoint, EndpointKind, Tls, Transport};
+use reporter_host::transport::{Attempt, Body, Endpoint, EndpointKind, Payload, Tls, Transport, ssh};
 use reporter_host_tests::{NoSecrets, build, details};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{kit, run};
+use super::{kit, run, run_with};
 
 /// The line of the request, below the base `/base/`.
 const TARGETS: &[(&str, &str)] = &[
@@ -35,11 +35,15 @@ const MAILS: &[(&str, &[&str])] = &[
     ("mail-dot", &["a", "..", "RSET"]),
     ("mail-filename-crlf", &["Content-Disposition: attachment; filename=\"a__Bcc: all@example.org\"", "Content-Type: application/octet-stream"]),
 ];
+/// Arguments of a command, as they are.
+const ARGUMENTS: &[&str] =
+    &["$(touch evil)", "`touch evil`", "; touch evil", "' ; touch evil '", "\\'; touch evil", "--submit\nevil", "$HOME *", "# \"", "\t ü \u{202e}", "''"];
+const COMMANDS: &[&str] = &["ssh-argument", "ssh-query"];
 const TERMS: &[&str] = &["huge-lane", "huge-title", "odd-title"];
 
 pub fn words() -> Vec<&'static str> {
     let wire = TARGETS.iter().map(|(word, _)| *word).chain(MAILS.iter().map(|(word, _)| *word));
-    wire.chain(TERMS.iter().copied()).collect()
+    wire.chain([TERMS, COMMANDS].concat()).collect()
 }
 
 /// A server for one request: its head, as it came.
@@ -149,4 +153,30 @@ async fn terms_are_one_line_and_not_too_long() {
         assert!(sent.title.len() <= 1_000 && lane.len() <= 1_000, "{what}: {} and {} bytes", sent.title.len(), lane.len());
         assert!(!sent.title.contains(char::is_control), "{what}: {:?}", sent.title);
     }
+}
+
+/// What the far side makes of the line, by a shell of our own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_argument_is_one_argument() {
+    let kit = kit();
+    let folder = tempfile::tempdir().unwrap();
+    for argument in ARGUMENTS {
+        let ran = run_with(&kit, json!({"do": "ssh-argument", "text": argument})).await;
+        assert_eq!(ran.answer, Ok(Outcome::Sent), "{argument:?}");
+        let Payload::Ssh(command) = ran.sends[0].payload.as_ref() else { panic!("no command") };
+        let mut shell = std::process::Command::new("sh");
+        shell.arg("-c").arg(format!("printf '%s\\0' {}", ssh::line(command))).current_dir(folder.path());
+        let read = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        assert_eq!(read.split_terminator('\0').collect::<Vec<_>>(), ["gerrit", "review", argument]);
+        assert_eq!(reporter_host_tests::gerrit::split(&ssh::line(command)), ["gerrit", "review", argument]);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_answered() {
+    let ran = run(&kit(), "ssh-query").await;
+    assert_eq!(ran.answer, Ok(Outcome::Sent));
+    let Payload::Http(request) = ran.sends[0].payload.as_ref() else { panic!("no request") };
+    assert_eq!(request.body, Body::Text("gerrit version 3.9.1\n".into()));
 }

@@ -1,6 +1,7 @@
-//! The notifiers and chats through the whole host, to servers that refuse what the real ones would.
+//! The notifiers, chats and Gerrit's verifications through the whole host, to servers that refuse what the real ones would.
 
 mod fakes;
+mod gerrit;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use reporter_host_tests::play::{Noted, play};
 use reporter_host_tests::server::{Reply, Server};
 
-const SECRETS: [(&str, &str); 5] = [("user", "user-key"), ("app", "app-token"), ("service", "service-secret"), ("chat", "chat-token"), ("bot", "bot-key")];
+const SECRETS: [(&str, &str); 6] =
+    [("gerrit", "http-password"), ("user", "user-key"), ("app", "app-token"), ("service", "service-secret"), ("chat", "chat-token"), ("bot", "bot-key")];
 
 /// Plays builds to one service; `SERVER` in its settings is the server's address.
 async fn tell(server: &Server, settings: &str, builds: u64) -> Arc<Noted> {

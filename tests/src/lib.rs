@@ -1,6 +1,7 @@
 //! What the suites share: components run in the real sandbox on events made here, without a store
 //! and without a network.
 
+pub mod gerrit;
 pub mod play;
 pub mod process;
 pub mod real;
@@ -253,7 +254,9 @@ pub fn build(results: u8) -> (Event, Mapped) {
         (
             "builds/40/properties",
             json!({"scheduler": ["all", "Scheduler"], "buildername": ["linux", "Builder"], "workername": ["w1", "Worker"],
-            "branch": ["main", "Build"], "revision": ["4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f", "Build"], "owners": [["bob@example.org"], "Build"]}),
+            "branch": ["main", "Build"], "revision": ["4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f", "Build"], "owners": [["bob@example.org"], "Build"],
+            "event.change.id": ["I8473b95", "Change"], "event.change.number": [4711, "Change"], "event.change.project": ["tools/p", "Change"],
+            "event.patchSet.number": [3, "Change"], "event.patchSet.revision": ["4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f", "Change"]}),
         ),
         ("builds/40/changes", json!({"changeid": 5, "author": "Zoë <zoe@example.org>", "comments": "Fix it", "revision": "4f1c9d2", "files": ["a.c"]})),
         ("builds/40/steps", step),

@@ -12,7 +12,7 @@ use crate::event::Kind;
 use crate::transport::http::check_endpoint;
 use crate::transport::irc::check_endpoint as check_irc;
 use crate::transport::policy::Level;
-use crate::transport::ssh::is_plain;
+use crate::transport::ssh::check_endpoint as check_ssh;
 use crate::transport::{Endpoint, EndpointKind};
 
 /// Endpoints that one plan may have.
@@ -90,10 +90,8 @@ impl Plan {
         if Endpoint::master_of(&name).is_some() {
             return Err("names that begin with \"master:\" are the host's".into());
         }
-        if let EndpointKind::Ssh(ssh) = &kind
-            && let Some(wrong) = ssh.commands.iter().chain(&ssh.queries).find(|command| !command.split(' ').all(is_plain))
-        {
-            return Err(format!("the command {wrong:?} is not words of letters, digits, _, . and - with a blank between them"));
+        if let EndpointKind::Ssh(ssh) = &kind {
+            check_ssh(ssh)?;
         }
         let endpoint = Endpoint { name: name.clone(), kind, level: Level::default() };
         if let Some(fallback) = fallback {

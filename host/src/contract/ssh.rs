@@ -7,9 +7,10 @@ use wasmtime::component::Resource;
 use super::budget::PART;
 use super::call::{Call, Ended, Phase};
 use super::delivery::Terms;
+use super::log::shortened;
 use super::reporter::reporter_host::reporter::delivery::Answer as Answered;
 use super::reporter::reporter_host::reporter::ssh::{Command, Host};
-use crate::transport::ssh::check_command;
+use crate::transport::ssh::{check_command, names};
 use crate::transport::{self, Endpoint, EndpointKind, Payload, SshCommand};
 
 impl Host for Call {
@@ -50,11 +51,10 @@ fn checked(command: Command, endpoint: &Arc<Endpoint>, asks: bool) -> Result<Ssh
         return Err(Ended::Misuse(format!("it sent a command to endpoint {:?}, which is of another kind", endpoint.name)));
     };
     let granted = if asks { &server.queries } else { &server.commands };
-    let words = command.words.join(" ");
-    if !granted.contains(&words) {
+    if !names(granted, &command.words) {
         let list = if asks { "queries" } else { "commands" };
-        let names = granted.join(", ");
-        return Err(Ended::Misuse(format!("it ran {words:?}, which is not among the {list} of endpoint {:?}: {names}", endpoint.name)));
+        let (words, there) = (shortened(command.words.join(" ")), granted.join(", "));
+        return Err(Ended::Misuse(format!("it ran {words:?}, which is not among the {list} of endpoint {:?}: {there}", endpoint.name)));
     }
     let command = SshCommand { words: command.words, arguments: command.arguments, stdin: command.stdin };
     match check_command(&command) {

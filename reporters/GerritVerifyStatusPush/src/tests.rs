@@ -106,7 +106,7 @@ fn changes_of_a_property() {
     let push = configure(json!({}));
     let mut properties = patchset();
     properties["gerrit_changes"] = json!([
-        {"change_id": "tools/proj~master~I1", "revision_id": "r1"}, {"change_id": 55, "revision_id": 2}, {"change_id": 55, "revision_id": "2"},
+        {"change_id": "tools%2Fproj~master~I1", "revision_id": "r1"}, {"change_id": "tools/proj~master~I1", "revision_id": "r1"}, {"change_id": 55, "revision_id": 2}, {"change_id": 55, "revision_id": "2"},
         {"change_id": 56}, {"change_id": "..", "revision_id": 1}, 7
     ]);
     let report = push.report(event("build-finished", json!(0), properties.clone()));

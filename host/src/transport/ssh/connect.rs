@@ -32,7 +32,8 @@ pub(super) struct Login {
     /// The keys, and what an operator knows each by.
     pub keys: Vec<(String, Arc<PrivateKey>)>,
     known: PathBuf,
-    hosts: String,
+    /// What is in that file.
+    pub hosts: String,
 }
 
 /// Checks the server's key.
@@ -102,7 +103,7 @@ fn folder() -> PathBuf {
 
 fn decode(text: &str, passphrase: Option<&str>) -> Result<Arc<PrivateKey>, String> {
     decode_secret_key(text, passphrase).map(Arc::new).map_err(|error| match (&error, passphrase) {
-        (russh::keys::Error::KeyIsEncrypted, None) => "is encrypted: give its passphrase as `identity_passphrase`".to_owned(),
+        (russh::keys::Error::KeyIsEncrypted, None) => "is encrypted: its endpoint needs a `passphrase` (`identity_passphrase` of GerritStatusPush)".to_owned(),
         (_, Some(_)) => format!("cannot be read; is its passphrase right? ({error})"),
         (_, None) => format!("is no private key that can be read ({error})"),
     })

@@ -8,14 +8,14 @@ mod hosts;
 mod pool;
 mod quote;
 
-pub use quote::{CommandError, check_command, is_plain, line};
+pub use quote::{CommandError, check_command, check_endpoint, line, names};
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use russh::ChannelMsg;
+use russh::client::Msg;
+use russh::{Channel, ChannelMsg};
 
 use super::http::chain;
 use super::policy::Policy;
@@ -64,19 +64,30 @@ impl SshTransport {
     }
 
     async fn within(&self, timeout: Duration, endpoint: &Endpoint, ssh: &SshEndpoint, command: &SshCommand, vault: &dyn Vault) -> Answer {
-        let sent = AtomicBool::new(false);
-        let answer = tokio::time::timeout(timeout, self.run(endpoint, ssh, command, vault, &sent)).await;
-        answer.unwrap_or_else(|_| timed_out(timeout, sent.load(Ordering::Relaxed))).scrubbed(&vault.scrubber())
+        let under_way = UnderWay::default();
+        let answer = tokio::time::timeout(timeout, self.run(endpoint, ssh, command, vault, &under_way)).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(_) => {
+                // Perhaps nobody is at the other end any more: whoever comes next makes a new connection. Other commands go on in this one.
+                let (session, sent) = under_way.take();
+                if let Some((key, session)) = session {
+                    self.pool.drop(&key, &session).await;
+                }
+                timed_out(timeout, sent)
+            }
+        };
+        answer.scrubbed(&vault.scrubber())
     }
 
-    async fn run(&self, endpoint: &Endpoint, ssh: &SshEndpoint, command: &SshCommand, vault: &dyn Vault, sent: &AtomicBool) -> Answer {
+    async fn run(&self, endpoint: &Endpoint, ssh: &SshEndpoint, command: &SshCommand, vault: &dyn Vault, under_way: &UnderWay) -> Answer {
         let login = match connect::login(endpoint, ssh, vault).await {
             Ok(login) => login,
             Err(answer) => return answer,
         };
         let key = Key::new(ssh, &login);
-        let mut kept = true;
         loop {
+            let mut kept = true;
             let session = self.pool.get(&key, async {
                 kept = false;
                 connect::connect(ssh, &login, &self.policy).await
@@ -85,16 +96,43 @@ impl SshTransport {
                 Ok(session) => session,
                 Err(answer) => return answer,
             };
-            let answer = exec(&session, &line(command), &command.stdin, sent).await;
+            under_way.opens(&key, &session);
+            let channel = match session.channel_open_session().await {
+                Ok(channel) => channel,
+                Err(error) => {
+                    self.pool.drop(&key, &session).await;
+                    // The server may have ended a kept connection a moment ago.
+                    if kept {
+                        continue;
+                    }
+                    return Answer::failed(FailedKind::NotSent, format!("the server opens no channel for a command: {}", chain(&error)));
+                }
+            };
+            under_way.runs();
+            let answer = exec(channel, &line(command), &command.stdin).await;
             if answer.error.is_some() {
                 self.pool.drop(&key, &session).await;
-                // The server may have ended a kept connection a moment ago. Nothing has been run on it.
-                if std::mem::take(&mut kept) && !sent.load(Ordering::Relaxed) {
-                    continue;
-                }
             }
             return answer;
         }
+    }
+}
+
+/// The connection that a command is run in, and whether the server may have learned of it.
+#[derive(Default)]
+struct UnderWay(Mutex<(Option<(Key, Arc<Session>)>, bool)>);
+
+impl UnderWay {
+    fn opens(&self, key: &Key, session: &Arc<Session>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Some((key.clone(), session.clone())), false);
+    }
+
+    fn runs(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+    }
+
+    fn take(&self) -> (Option<(Key, Arc<Session>)>, bool) {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -105,56 +143,77 @@ impl Transport for SshTransport {
             return Answer::failed(FailedKind::Never, format!("endpoint {:?} is not of the kind of this delivery", attempt.endpoint.name));
         };
         // The settings may have changed since it was queued.
-        let words = command.words.join(" ");
-        if !ssh.commands.contains(&words) {
+        if !names(&ssh.commands, &command.words) {
+            let words = command.words.join(" ");
             return Answer::failed(FailedKind::Never, format!("{words:?} is not among the commands of endpoint {:?}", attempt.endpoint.name));
         }
         self.within(attempt.timeout, attempt.endpoint, ssh, command, attempt.vault).await
     }
 }
 
-/// Runs a line in a channel of its own. `sent` is set before the server learns of it.
-async fn exec(session: &Session, line: &str, stdin: &[u8], sent: &AtomicBool) -> Answer {
-    let failed = |error: russh::Error| {
-        let kind = if sent.load(Ordering::Relaxed) { FailedKind::Unknown } else { FailedKind::NotSent };
-        Answer::failed(kind, format!("the connection broke: {}", chain(&error)))
-    };
-    let mut channel = match session.channel_open_session().await {
-        Ok(channel) => channel,
-        Err(error) => return failed(error),
-    };
-    sent.store(true, Ordering::Relaxed);
-    let ran = async {
-        channel.exec(true, line).await?;
-        if !stdin.is_empty() {
-            channel.data(stdin).await?;
-        }
-        channel.eof().await
-    };
-    if let Err(error) = ran.await {
-        return failed(error);
+/// Runs a line in its channel.
+async fn exec(channel: Channel<Msg>, line: &str, stdin: &[u8]) -> Answer {
+    let (mut read, write) = channel.split();
+    if let Err(error) = write.exec(true, line).await {
+        return Answer::failed(FailedKind::Unknown, format!("the connection broke: {}", chain(&error)));
     }
-    let (mut out, mut err, mut code) = (Vec::new(), Vec::new(), None);
-    while let Some(message) = channel.wait().await {
+    let writing = async {
+        if !stdin.is_empty() {
+            write.data(stdin).await?;
+        }
+        write.eof().await
+    };
+    let mut ended = Ended::default();
+    let reading = async {
+        while let Some(message) = read.wait().await {
+            ended.hears(message);
+        }
+    };
+    // Both at once: a command may answer before it has read everything, and none has to read it.
+    {
+        tokio::pin!(reading);
+        tokio::select! {
+            () = &mut reading => {}
+            _ = writing => reading.await,
+        }
+    }
+    ended.answer()
+}
+
+/// What a command came to.
+#[derive(Default)]
+struct Ended {
+    out: Vec<u8>,
+    err: Vec<u8>,
+    code: Option<u32>,
+    failed: Option<Answer>,
+}
+
+impl Ended {
+    fn hears(&mut self, message: ChannelMsg) {
         match message {
-            ChannelMsg::Data { data } => keep(&mut out, &data),
-            ChannelMsg::ExtendedData { data, .. } => keep(&mut err, &data),
-            ChannelMsg::ExitStatus { exit_status } => code = Some(exit_status),
-            ChannelMsg::Failure => return Answer::failed(FailedKind::Never, "the server refuses to run commands for this user"),
+            ChannelMsg::Data { data } => keep(&mut self.out, &data),
+            ChannelMsg::ExtendedData { data, .. } => keep(&mut self.err, &data),
+            ChannelMsg::ExitStatus { exit_status } => self.code = Some(exit_status),
+            ChannelMsg::Failure => self.failed = Some(Answer::failed(FailedKind::NotSent, "the server does not run commands for this user")),
             ChannelMsg::ExitSignal { signal_name, .. } => {
-                return Answer::failed(FailedKind::Unknown, format!("the command was ended by the signal {signal_name:?}"));
+                self.failed = Some(Answer::failed(FailedKind::Unknown, format!("the command was ended by the signal {signal_name:?}")));
             }
             _ => {}
         }
     }
-    match code {
-        Some(code) => {
-            if code != 0 {
-                keep(&mut out, &err);
+
+    fn answer(mut self) -> Answer {
+        match (self.code, self.failed) {
+            (Some(code), _) => {
+                if code != 0 {
+                    keep(&mut self.out, &self.err);
+                }
+                Answer { status: u16::try_from(code).unwrap_or(u16::MAX), body: self.out, ..Answer::default() }
             }
-            Answer { status: u16::try_from(code).unwrap_or(u16::MAX), body: out, ..Answer::default() }
+            (None, Some(failed)) => failed,
+            (None, None) => Answer::failed(FailedKind::Unknown, "the connection ended before the command told its exit code"),
         }
-        None => Answer::failed(FailedKind::Unknown, "the connection ended before the command told its exit code"),
     }
 }
 

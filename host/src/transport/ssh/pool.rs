@@ -8,14 +8,14 @@ use sha2::{Digest as _, Sha256};
 use super::super::{Answer, SshEndpoint};
 use super::connect::{Login, Session};
 
-/// What a connection was made for: the server and the keys of the moment (as a hash).
+/// What a connection was made for: the server, the keys of the moment on both sides, and who logs in (as a hash).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
 
 impl Key {
     pub(super) fn new(ssh: &SshEndpoint, login: &Login) -> Self {
         let keys: Vec<String> = login.keys.iter().map(|(_, key)| format!("{:?}", key.public_key().key_data())).collect();
-        Self(Sha256::digest(format!("{:?} {} {:?} {keys:?}", (&ssh.host, ssh.port), login.user, ssh.known_hosts)).into())
+        Self(Sha256::digest(format!("{:?}", (&ssh.host, ssh.port, &login.user, keys, &login.hosts))).into())
     }
 }
 

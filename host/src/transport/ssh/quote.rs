@@ -3,7 +3,7 @@
 //! A word of letters, digits and `_@%+=:,./-` stands as it is, every other one in single quotes, `'` as `'\''`. A POSIX shell and Gerrit's own
 //! splitter (which knows no variables, but the same quotes) read it as one word, line breaks and all.
 
-use super::super::SshCommand;
+use super::super::{SshCommand, SshEndpoint};
 
 /// Arguments that one command may have.
 const MOST_ARGUMENTS: usize = 1_000;
@@ -48,8 +48,31 @@ pub fn check_command(command: &SshCommand) -> Result<(), CommandError> {
     much("bytes of arguments", MOST_LINE, line(command).len() > MOST_LINE)
 }
 
-/// Whether the words of an endpoint's `commands` need no quotes: only such can be granted.
-pub fn is_plain(word: &str) -> bool {
+/// Whether a list of an endpoint's commands has this one, word for word.
+pub fn names(list: &[String], words: &[String]) -> bool {
+    list.iter().any(|command| command.split(' ').eq(words.iter().map(String::as_str)))
+}
+
+/// Whether an endpoint can be what it says.
+///
+/// # Errors
+/// In words: a command with anything but plain words in it, a host that is no name and no address, no user.
+pub fn check_endpoint(ssh: &SshEndpoint) -> Result<(), String> {
+    if let Some(wrong) = ssh.commands.iter().chain(&ssh.queries).find(|command| !command.split(' ').all(is_plain)) {
+        return Err(format!("the command {wrong:?} is not words of letters, digits, _, . and - with a blank between them"));
+    }
+    // Grants are read by the text of the destination, so nothing in a host may look like more than one.
+    if ssh.host.is_empty() || !ssh.host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]%".contains(&b) || b >= 0x80) {
+        return Err(format!("its host {:?} is no name and no address", ssh.host));
+    }
+    if ssh.user.is_empty() {
+        return Err("it has no user to log in".into());
+    }
+    Ok(())
+}
+
+/// Whether a word of an endpoint's commands needs no quotes: only such can be granted.
+fn is_plain(word: &str) -> bool {
     !word.is_empty() && !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
@@ -66,10 +89,6 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
-    use proptest::prelude::*;
-
     use super::*;
 
     fn command(arguments: &[&str]) -> SshCommand {
@@ -95,39 +114,38 @@ mod tests {
         }
     }
 
-    /// Gerrit's splitter (BaseCommand.split): blanks outside of quotes separate, a backslash outside of single quotes takes the next character
-    /// as it is, everything else is itself, and what is empty is dropped.
-    fn gerrit(line: &str) -> Vec<String> {
-        let (mut words, mut word, mut single, mut double) = (Vec::new(), String::new(), false, false);
-        let mut characters = line.chars().peekable();
-        while let Some(c) = characters.next() {
-            match c {
-                ' ' | '\t' if !single && !double => {
-                    if !word.is_empty() {
-                        words.push(std::mem::take(&mut word));
-                    }
-                }
-                '"' if !single => double = !double,
-                '\'' if !double => single = !single,
-                '\\' if !single && characters.peek().is_some() => word.extend(characters.next()),
-                other => word.push(other),
-            }
+    #[test]
+    fn endpoints() {
+        let ssh = |host: &str, command: &str| SshEndpoint {
+            host: host.into(),
+            port: 29418,
+            user: "bot".into(),
+            identity: None,
+            identity_file: None,
+            passphrase: None,
+            known_hosts: None,
+            commands: vec![command.into()],
+            queries: vec![],
+        };
+        for host in ["gerrit.example.org", "192.0.2.1", "::1", "[fe80::1%eth0]", "bücher.example"] {
+            assert_eq!(check_endpoint(&ssh(host, "gerrit review")), Ok(()), "{host}");
         }
-        words.extend((!word.is_empty()).then_some(word));
-        words
+        for host in ["", "a/b", "a b", "user@host", "h:1/gerrit/review", "h\n"] {
+            assert!(check_endpoint(&ssh(host, "gerrit review")).is_err(), "{host}");
+        }
+        for command in ["", "gerrit  review", "gerrit; rm", "sh -c", "gerrit review "] {
+            assert!(check_endpoint(&ssh("h", command)).is_err(), "{command}");
+        }
+        assert!(check_endpoint(&SshEndpoint { user: String::new(), ..ssh("h", "a") }).is_err());
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn every_argument_arrives_as_it_is(arguments in prop::collection::vec("[^\0]{1,12}|[-'\"\\\\$`;&|<>(){}*?!#~ \t\n\r]{1,8}", 0..6)) {
-            let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let line = line(&command(&texts));
-            let expected: Vec<String> = ["gerrit", "review"].into_iter().chain(texts).map(str::to_owned).collect();
-            prop_assert_eq!(gerrit(&line), expected.clone());
-            let shell = Command::new("sh").arg("-c").arg(format!("printf '%s\\0' {line}")).output().unwrap();
-            let shell: Vec<String> = String::from_utf8(shell.stdout).unwrap().split_terminator('\0').map(str::to_owned).collect();
-            prop_assert_eq!(shell, expected);
+    #[test]
+    fn commands_are_named_word_for_word() {
+        let list = ["gerrit review".to_owned()];
+        let named = |words: &[&str]| names(&list, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert!(named(&["gerrit", "review"]));
+        for other in [&["gerrit"][..], &["gerrit review"], &["gerrit", "", "review"], &["gerrit", "review", "x"], &["review", "gerrit"], &[]] {
+            assert!(!named(other), "{other:?}");
         }
     }
 }

@@ -5,13 +5,15 @@ use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log, state};
 use serde_json::json;
 
-use crate::{Settings, exhaust};
+use crate::{Settings, exhaust, shell};
 
 /// Words that are about `configure`; every other is about `report`.
 pub fn configure(settings: &Settings) -> Result<Plan, Problems> {
     let plan = Plan::events(["build-started", "build-finished", "buildset-complete", "worker-missing"]);
     let plan = plan.endpoint("server", "http", json!({"base_url": settings.server_url}));
     let plan = plan.endpoint("relay", "smtp", json!({"host": "127.0.0.1", "port": 25}));
+    let ssh = |more: serde_json::Value| shell::endpoint(more.as_object().unwrap_or(&settings.shell));
+    let plan = if settings.what.starts_with("ssh-") { plan.endpoint("shell", "ssh", shell::endpoint(&settings.shell)) } else { plan };
     Ok(match settings.what.as_str() {
         "configure-loop" => exhaust::spin(),
         "configure-recurse" => plan.uses([exhaust::recurse(1).to_string()]),
@@ -63,6 +65,14 @@ pub fn configure(settings: &Settings) -> Result<Plan, Problems> {
         "plan-unknown-event" => Plan { events: vec!["full-moon".into()], ..plan },
         "plan-unknown-use" => plan.uses(["tea-leaves"]),
         "plan-flood" => (0..settings.count).fold(plan, |plan, n| plan.endpoint(&format!("e{n}"), "http", json!({"base_url": "http://127.0.0.1/"}))),
+        // Commands that are more than words, and servers that are more than a name.
+        "plan-ssh-option" => plan.endpoint("shell", "ssh", ssh(json!({"commands": ["sh -c"]}))),
+        "plan-ssh-quotes" => plan.endpoint("shell", "ssh", ssh(json!({"queries": ["gerrit 'version'"]}))),
+        "plan-ssh-no-word" => plan.endpoint("shell", "ssh", ssh(json!({"commands": [""]}))),
+        "plan-ssh-host" => plan.endpoint("shell", "ssh", ssh(json!({"host": "127.0.0.1:22/gerrit/review"}))),
+        "plan-ssh-no-user" => plan.endpoint("shell", "ssh", ssh(json!({"user": ""}))),
+        "plan-ssh-member" => plan.endpoint("shell", "ssh", ssh(json!({"proxy_command": "touch /tmp/evil"}))),
+        "plan-ssh-fallback" => plan.endpoint("shell", "ssh", ssh(json!({}))).fallback("shell", json!({"words": ["gerrit", "review"], "arguments": ["{text}"]})),
         // Plain messages; the first is as it should be.
         "plan-fallback" => plan.fallback("server", json!({"method": "POST", "path": ["plain"], "body": {"text": "{text}"}})),
         "plan-fallback-twice" => {

@@ -1,15 +1,17 @@
 //! A reporter that does what its settings say: `{ do = "loop", serverUrl = "http://127.0.0.1:8000/hook" }`.
 //!
-//! Its endpoints are `server` (HTTP, at serverUrl) and `relay` (SMTP, at 127.0.0.1:25). What each word does stands beside it in
+//! Its endpoints are `server` (HTTP, at serverUrl), `relay` (SMTP, at 127.0.0.1:25) and, for words that begin with `ssh-`, `shell` (SSH). What each word does stands beside it in
 //! [`configure`] and [`report`]; one that nobody knows is refused, so that no test passes because of a misspelt word.
 
 mod configure;
 mod exhaust;
 mod report;
+mod shell;
 mod wire;
 
 use reporter_sdk::event::Event;
 use reporter_sdk::prelude::*;
+use reporter_sdk::settings::Table;
 
 /// What the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -23,6 +25,9 @@ pub struct Settings {
     /// A text for the words that need one: a secret's placeholder, a path segment
     #[serde(default)]
     text: String,
+    /// Members of the endpoint `shell`
+    #[serde(default)]
+    shell: Table,
     /// How often, for the words that repeat
     #[serde(default = "million")]
     count: u64,

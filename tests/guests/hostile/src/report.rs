@@ -6,7 +6,7 @@ use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log, state};
 use reporter_sdk::slot::ask;
 
-use crate::{Settings, exhaust, wire};
+use crate::{Settings, exhaust, shell, wire};
 
 /// Does it.
 pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
@@ -110,7 +110,7 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
         "tagged" | "tagged-trap" | "tagged-loop" | "tagged-again" => wire::post_tagged("first"),
 
         other => {
-            if !wire::misbehave(other, &settings.text) {
+            if !wire::misbehave(other, &settings.text) && !shell::misbehave(other, &settings.text) {
                 return Err(Failure::for_good(format!("nothing is known about {other}")));
             }
         }

@@ -102,6 +102,7 @@ pub const FILES: &[(&str, &str)] = &[
     copied!("guest-sdk/src/settings.rs"),
     copied!("guest-sdk/src/slot.rs"),
     copied!("guest-sdk/src/smtp.rs"),
+    copied!("guest-sdk/src/snippets.rs"),
     copied!("guest-sdk/src/ssh.rs"),
     copied!("guest-sdk/src/stamps.rs"),
     copied!("guest-sdk/src/subject.rs"),
