@@ -106,6 +106,8 @@ macro_rules! cases {
 }
 
 cases! {
+    amounts
+    amounts_wrong
     broken_toml
     builders_and_tags
     components
