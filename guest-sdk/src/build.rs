@@ -364,6 +364,27 @@ impl Log {
     }
 }
 
+impl Log {
+    /// How many bytes its text has, without stream prefixes. *Fetches.*
+    pub fn size(&self) -> u64 {
+        ask!(self, h => h.size(), j => sample_lines(j).iter().map(|line| line.len() as u64).sum())
+    }
+
+    /// The same log from the beginning of a line on, of which at most `bytes` bytes are left.
+    pub fn end(&self, bytes: u64) -> Self {
+        Self(ask!(self, h => Of::Host(h.end(bytes)), j => {
+            let mut lines = sample_lines(j);
+            while lines.iter().map(|line| line.len() as u64).sum::<u64>() > bytes {
+                lines.remove(0);
+            }
+            let mut end = j.clone();
+            end["type"] = "t".into();
+            end["content"] = json!({"content": lines.concat()});
+            Of::Json(end)
+        }))
+    }
+}
+
 /// The lines of a test's log, without stream prefixes.
 fn sample_lines(log: &Value) -> Vec<String> {
     let content = text(&log["content"]["content"]);

@@ -35,6 +35,7 @@
 
 #[cfg(all(target_arch = "wasm32", feature = "allocator"))]
 mod allocator;
+pub mod amount;
 #[allow(missing_docs, clippy::all)]
 pub mod bindings;
 pub mod bitbucket;
@@ -47,6 +48,7 @@ pub mod cut;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
+pub mod excerpt;
 #[doc(hidden)]
 pub mod export;
 pub mod filter;

@@ -10,12 +10,13 @@ use serde::Deserialize;
 use crate::build::{Build, text};
 use crate::component::{Failure, Problems};
 use crate::event::{Event, MasterInfo};
+use crate::excerpt::Excerpt;
 use crate::percent::python_str;
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, NAMES, SUCCESS, WARNINGS, name};
 use crate::services::{Level, log};
 use crate::settings::{FileText, Folder, Table};
 use crate::slot::{Context, Slot, ask};
-use crate::template::{Defaults, TemplateSettings, TemplateType, Templates, value_of};
+use crate::template::{Defaults, Rendered, TemplateSettings, TemplateType, Templates, value_of};
 use crate::want::{Want, WantSettings};
 
 /// `messageFormatter = { … }`
@@ -40,9 +41,18 @@ pub struct MessageFormatterSettings {
     /// The subject's template; without it, the reporter's own subject
     #[serde(default)]
     pub subject: Option<String>,
-    /// plain or html; in html, values are escaped
+    /// plain, html (values are escaped), or both: a mail has the two forms
     #[serde(default)]
     pub template_type: TemplateType,
+    /// Of both, the file in template_dir that is the HTML form
+    #[serde(default)]
+    pub html_template_filename: Option<String>,
+    /// Of both, the HTML form's template
+    #[serde(default)]
+    pub html_template: Option<String>,
+    /// Of both, a file that is the HTML form's template
+    #[serde(default)]
+    pub html_template_file: Option<FileText>,
     /// Additional variables for the templates
     #[serde(default)]
     pub ctx: Table,
@@ -58,6 +68,9 @@ pub struct MessageFormatterSettings {
     /// Whether there is build['prev_build']
     #[serde(default, rename = "wantPreviousBuild")]
     pub want_previous_build: Option<bool>,
+    /// Lines of each failing step's log that {{ excerpts }} has (default 20), at most 200; given, the built-in text has them as well
+    #[serde(default)]
+    pub excerpt: Option<u32>,
 }
 
 /// A body and perhaps a subject.
@@ -69,6 +82,8 @@ pub struct Message {
     pub subject: Option<String>,
     /// Plain or HTML.
     pub kind: TemplateType,
+    /// The body in HTML beside the plain one, if there are both.
+    pub html: Option<String>,
     /// What else a formatter component said (`extra_info`), or null.
     pub extra_info: serde_json::Value,
 }
@@ -87,7 +102,7 @@ impl Message {
             body.push_str(&format!("\n{}\n\n", build.url()));
         }
         body.push_str(&format!("Its message could not be worded: {why}\n"));
-        Self { body, subject: None, kind: TemplateType::Plain, extra_info: serde_json::Value::Null }
+        Self { body, subject: None, kind: TemplateType::Plain, html: None, extra_info: serde_json::Value::Null }
     }
 
     /// Reads a `message` document.
@@ -108,7 +123,12 @@ impl Message {
             serde_json::Value::String(subject) => Some(subject.split_whitespace().collect::<Vec<_>>().join(" ")),
             _ => return Err(wrong("has a subject that is no text")),
         };
-        Ok(Self { body: body.into(), subject, kind, extra_info: document["extra_info"].clone() })
+        let html = match &document["html"] {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(html) if kind == TemplateType::Plain => Some(html.clone()),
+            _ => return Err(wrong("has as html what is no text, or stands beside a body that is HTML itself")),
+        };
+        Ok(Self { body: body.into(), subject, kind, html, extra_info: document["extra_info"].clone() })
     }
 }
 
@@ -118,7 +138,12 @@ pub struct MessageFormatter {
     how: How,
     want: Want,
     additional: bool,
+    /// Lines of an excerpt.
+    excerpt: u32,
 }
+
+/// Lines of an excerpt unless the operator says otherwise, and at most.
+const EXCERPT: (u32, u32) = (20, 200);
 
 #[derive(Debug)]
 enum How {
@@ -159,6 +184,11 @@ impl MessageFormatter {
     ///
     /// Everything wrong in it.
     pub fn compile_short(setting: Option<Slot<MessageFormatterSettings>>, kind: TemplateType) -> Result<Self, Problems> {
+        if let Some(Slot::Own(settings)) = &setting
+            && settings.template_type == TemplateType::Both
+        {
+            return Err(Problems::at("/messageFormatter/template_type", "a mail has both forms, this has one: write \"plain\" or \"html\""));
+        }
         let short = match &setting {
             Some(Slot::Own(settings)) => settings.template_filename.as_deref().is_some_and(|name| SHORT.names.contains(&name)),
             _ => true,
@@ -169,7 +199,7 @@ impl MessageFormatter {
     fn with_defaults(setting: Option<Slot<MessageFormatterSettings>>, additional: bool, defaults: Defaults, kind: TemplateType) -> Result<Self, Problems> {
         let at = "/messageFormatter";
         let settings = match setting {
-            Some(Slot::Component) => return Ok(Self { how: How::Component, want: Want::default(), additional }),
+            Some(Slot::Component) => return Ok(Self { how: How::Component, want: Want::default(), additional, excerpt: 0 }),
             Some(Slot::Own(settings)) => settings,
             None => MessageFormatterSettings { template_type: kind, ..MessageFormatterSettings::default() },
         };
@@ -181,6 +211,9 @@ impl MessageFormatter {
         };
         let mut problems = Problems::default();
         let mut want = problems.take(wanted.compile(true, at));
+        if settings.excerpt.is_some_and(|lines| lines > EXCERPT.1) {
+            problems.add(format!("{at}/excerpt"), format!("an excerpt has {} lines at most", EXCERPT.1));
+        }
         let templates = TemplateSettings {
             template_dir: settings.template_dir,
             template_filename: settings.template_filename,
@@ -189,6 +222,9 @@ impl MessageFormatter {
             subject_filename: settings.subject_filename,
             subject: settings.subject,
             template_type: settings.template_type,
+            html_template_filename: settings.html_template_filename,
+            html_template: settings.html_template,
+            html_template_file: settings.html_template_file,
             ctx: settings.ctx,
         };
         let templates = match Templates::compile(templates, defaults, at) {
@@ -201,7 +237,9 @@ impl MessageFormatter {
         if !templates.is_own() {
             want = Want::of(&["properties", "steps", "logs"]);
         }
-        problems.or(Self { how: How::Templates(Box::new(templates)), want, additional })
+        // The built-in text is what it is unless it is asked for more.
+        let excerpt = settings.excerpt.unwrap_or(if templates.is_own() { EXCERPT.0 } else { 0 });
+        problems.or(Self { how: How::Templates(Box::new(templates)), want, additional, excerpt })
     }
 
     /// Words of `build.document` that it asks for, for the plan.
@@ -258,14 +296,20 @@ impl MessageFormatter {
         let mut message: Option<Message> = None;
         for (position, build) in event.builds().iter().enumerate().filter(|(n, _)| positions.contains(n)) {
             let mut context = build_context(event, build, mode, is_buildset, &master, &self.want, templates);
+            if templates.uses("excerpts") {
+                context.insert("excerpts".to_owned(), crate::excerpt::of_build(build, self.excerpt).iter().map(Excerpt::value).collect());
+            }
             if self.additional {
                 self.add_context(event, position, mode, is_buildset, &master, &mut context)?;
             }
-            let (body, subject) = templates.render(context)?;
+            let Rendered { body, html, subject } = templates.render(context)?;
             match &mut message {
-                None => message = Some(Message { body, subject, kind: templates.kind(), extra_info: serde_json::Value::Null }),
+                None => message = Some(Message { body, subject, kind: templates.kind(), html, extra_info: serde_json::Value::Null }),
                 Some(message) => {
                     message.body.push_str(&body);
+                    if let (Some(all), Some(html)) = (&mut message.html, html) {
+                        all.push_str(&html);
+                    }
                     message.subject = message.subject.take().or(subject);
                 }
             }
@@ -310,7 +354,7 @@ pub fn hook_context(event: &Event, positions: &[usize], mode: &[&str], is_builds
 }
 
 /// The variables that a template has beside `ctx`.
-const VARIABLES: [&str; 21] = [
+const VARIABLES: [&str; 22] = [
     "results",
     "result_names",
     "statuses",
@@ -332,6 +376,7 @@ const VARIABLES: [&str; 21] = [
     "summary",
     "sourcestamps",
     "results_style",
+    "excerpts",
 ];
 
 fn build_context(

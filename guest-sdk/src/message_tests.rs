@@ -166,7 +166,7 @@ fn a_subject_is_text_also_of_html() {
 fn the_default_text_of_little() {
     let event = Event::from_json(json!({"kind": "build-finished", "builds": [{"results": 0, "builder": {"name": "b"}, "state_string": "build successful"}]}));
     let body = formatter(json!({})).unwrap().build(&event, 0, &[]).unwrap().body;
-    assert_eq!(body, "b: success\nbuild successful\n\nProject: \nWorker: <unknown>\n\n");
+    assert_eq!(body, "b: success\nbuild successful\n\nWorker: <unknown>\n\n");
 }
 
 #[test]

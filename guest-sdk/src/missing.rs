@@ -11,7 +11,7 @@ use crate::event::{Event, Subjects};
 use crate::message::Message;
 use crate::settings::{FileText, Folder, Table};
 use crate::slot::{Context, Slot, ask};
-use crate::template::{Defaults, TemplateSettings, TemplateType, Templates, value_of};
+use crate::template::{Defaults, Rendered, TemplateSettings, TemplateType, Templates, value_of};
 
 /// `messageFormatterMissingWorker = { … }`
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -35,9 +35,18 @@ pub struct MissingWorkerSettings {
     /// The subject's template
     #[serde(default)]
     pub subject: Option<String>,
-    /// plain or html; in html, values are escaped
+    /// plain, html (values are escaped), or both: a mail has the two forms
     #[serde(default)]
     pub template_type: TemplateType,
+    /// Of both, the file in template_dir that is the HTML form
+    #[serde(default)]
+    pub html_template_filename: Option<String>,
+    /// Of both, the HTML form's template
+    #[serde(default)]
+    pub html_template: Option<String>,
+    /// Of both, a file that is the HTML form's template
+    #[serde(default)]
+    pub html_template_file: Option<FileText>,
     /// Additional variables for the templates
     #[serde(default)]
     pub ctx: Table,
@@ -45,7 +54,7 @@ pub struct MissingWorkerSettings {
 
 /// The compiled `messageFormatterMissingWorker` of a reporter.
 #[derive(Debug)]
-pub struct MissingWorkerFormatter(How);
+pub struct MissingWorkerFormatter(How, TemplateType);
 
 #[derive(Debug)]
 enum How {
@@ -64,6 +73,9 @@ const DEFAULTS: Defaults = Defaults {
     variables: &[],
 };
 
+/// When it is back.
+const BACK: Defaults = Defaults { plain: include_str!("message/back.txt"), html: include_str!("message/back.html"), names: &[], variables: &[] };
+
 impl MissingWorkerFormatter {
     /// Compiles the setting `messageFormatterMissingWorker`.
     ///
@@ -72,10 +84,11 @@ impl MissingWorkerFormatter {
     /// Everything wrong in it.
     pub fn compile(setting: Option<Slot<MissingWorkerSettings>>) -> Result<Self, Problems> {
         let settings = match setting {
-            Some(Slot::Component) => return Ok(Self(How::Component)),
+            Some(Slot::Component) => return Ok(Self(How::Component, TemplateType::Plain)),
             Some(Slot::Own(settings)) => settings,
-            None => return Ok(Self(How::BuiltIn)),
+            None => return Ok(Self(How::BuiltIn, TemplateType::Plain)),
         };
+        let kind = settings.template_type;
         let templates = TemplateSettings {
             template_dir: settings.template_dir,
             template_filename: settings.template_filename,
@@ -84,12 +97,16 @@ impl MissingWorkerFormatter {
             subject_filename: settings.subject_filename,
             subject: settings.subject,
             template_type: settings.template_type,
+            html_template_filename: settings.html_template_filename,
+            html_template: settings.html_template,
+            html_template_file: settings.html_template_file,
             ctx: settings.ctx,
         };
-        Templates::compile(templates, DEFAULTS, AT).map(|templates| Self(How::Templates(Box::new(templates))))
+        Templates::compile(templates, DEFAULTS, AT).map(|templates| Self(How::Templates(Box::new(templates)), kind))
     }
 
-    /// The message about the event's worker; its subject is always there.
+    /// The message about the event's worker, which is missing or back; its subject is always there. That it is back is the built-in text,
+    /// unless a component words it: a template is about one that is missing.
     ///
     /// # Errors
     ///
@@ -104,20 +121,24 @@ impl MissingWorkerFormatter {
                 ("buildbot_url".to_owned(), Value::from(master.url.as_str())),
                 ("worker".to_owned(), value_of(&worker.document())),
             ]);
-            let (body, subject) = templates.render(context)?;
-            Ok(Message { body, subject, kind: templates.kind(), extra_info: serde_json::Value::Null })
+            let Rendered { body, html, subject } = templates.render(context)?;
+            Ok(Message { body, subject, kind: templates.kind(), html, extra_info: serde_json::Value::Null })
         };
+        let built_in = |defaults: Defaults, template_type: TemplateType| {
+            let settings = TemplateSettings { template_type, ..TemplateSettings::default() };
+            by_templates(&Templates::compile(settings, defaults, AT).map_err(|problems| Failure::for_good(problems.to_string()))?)
+        };
+        let back = event.kind() == "worker-connected";
         let mut message = match &self.0 {
+            How::Templates(_) | How::BuiltIn if back => built_in(BACK, self.1)?,
             How::Templates(templates) => by_templates(templates)?,
-            How::BuiltIn => {
-                by_templates(&Templates::compile(TemplateSettings::default(), DEFAULTS, AT).map_err(|problems| Failure::for_good(problems.to_string()))?)?
-            }
+            How::BuiltIn => built_in(DEFAULTS, TemplateType::Plain)?,
             How::Component => {
                 let context = Context::default().with("event", event.kind()).with("buildbot_title", master.title).with("buildbot_url", master.url);
                 Message::from_document(&ask("missing-worker-message", Subjects::Worker(worker), context)?.0)?
             }
         };
-        message.subject.get_or_insert_with(|| format!("Buildbot worker {name} missing"));
+        message.subject.get_or_insert_with(|| format!("Buildbot worker {name} {}", if back { "is back" } else { "missing" }));
         Ok(message)
     }
 }

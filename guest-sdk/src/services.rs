@@ -57,6 +57,14 @@ pub mod state {
         #[cfg(not(target_arch = "wasm32"))]
         crate::testing::state_keys(prefix)
     }
+
+    /// Has `answered` called with this tag in `after` seconds, with an answer that ended as `due`.
+    pub fn remind(tag: &str, after: u32) {
+        #[cfg(target_arch = "wasm32")]
+        crate::bindings::reporter::reporter_host::reporter::state::remind(tag, after);
+        #[cfg(not(target_arch = "wasm32"))]
+        crate::testing::record_reminder(tag, after);
+    }
 }
 
 /// Calls the formatter component for `slot`; see [`crate::slot::ask`].

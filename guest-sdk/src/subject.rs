@@ -74,6 +74,10 @@ impl SubjectFormat {
     ///
     /// None that `compile` would not have found.
     pub fn about(&self, about: &About, title: &str) -> Result<String, Failure> {
+        // An inbox may have no title.
+        if title.is_empty() && self.0 == DEFAULT {
+            return Ok(format!("Buildbot {} on {}", results::name(about.result), about.builder));
+        }
         self.render(&SubjectValues { builder: &about.builder, result: results::name(about.result), title })
     }
 
@@ -102,6 +106,15 @@ impl SubjectFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_master_without_a_title_is_left_out() {
+        let about = About { builder: "nightly".into(), result: Some(2), title: String::new() };
+        let subject = |subject: Option<&str>, title| SubjectFormat::compile(subject.map(Into::into)).unwrap().about(&about, title).unwrap();
+        assert_eq!(subject(None, ""), "Buildbot failure on nightly");
+        assert_eq!(subject(None, "CI"), "Buildbot failure in CI on nightly");
+        assert_eq!(subject(Some("[%(title)s]"), ""), "[]");
+    }
 
     #[test]
     fn subjects() {

@@ -26,8 +26,14 @@ pub struct TemplateSettings {
     pub subject_filename: Option<String>,
     /// The subject.
     pub subject: Option<String>,
-    /// Plain or HTML.
+    /// Plain or HTML, or both.
     pub template_type: TemplateType,
+    /// Of both, the HTML form: the folder's file.
+    pub html_template_filename: Option<String>,
+    /// The HTML form.
+    pub html_template: Option<String>,
+    /// The HTML form's file, without a folder.
+    pub html_template_file: Option<FileText>,
     /// Additional context.
     pub ctx: Table,
 }
@@ -42,13 +48,15 @@ pub enum TemplateType {
     Plain,
     /// HTML; values are escaped.
     Html,
+    /// Plain text with HTML beside it, of which a mail program shows what it can.
+    Both,
 }
 
 impl TemplateType {
-    /// `plain` or `html`.
+    /// `plain` or `html`: what the body is by itself.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Plain => "plain",
+            Self::Plain | Self::Both => "plain",
             Self::Html => "html",
         }
     }
@@ -79,6 +87,19 @@ pub struct Templates {
     ctx: Table,
     uses: BTreeSet<&'static str>,
     own: bool,
+    /// The HTML form beside this plain one.
+    html: Option<Box<Templates>>,
+}
+
+/// What templates came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// The body.
+    pub body: String,
+    /// The same in HTML, if there are both forms.
+    pub html: Option<String>,
+    /// The subject, one line.
+    pub subject: Option<String>,
 }
 
 const BODY: &str = "template";
@@ -90,7 +111,21 @@ impl Templates {
     /// # Errors
     ///
     /// Arguments that exclude each other, files that are not there, templates that do not parse.
-    pub fn compile(settings: TemplateSettings, defaults: Defaults, at: &str) -> Result<Self, Problems> {
+    pub fn compile(mut settings: TemplateSettings, defaults: Defaults, at: &str) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let html = problems.take(Self::html_form(&mut settings, defaults, at));
+        let ends = if settings.template_type == TemplateType::Both { ".txt" } else { "" };
+        match Self::form(settings, defaults, at, ends) {
+            Ok(form) => problems.or(Self { html, ..form }),
+            Err(found) => {
+                problems.0.extend(found.0);
+                Err(problems)
+            }
+        }
+    }
+
+    /// One form; the names of its built-in text end in `ends`.
+    fn form(settings: TemplateSettings, defaults: Defaults, at: &str, ends: &str) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let sources = [settings.template.is_some(), settings.template_file.is_some(), settings.template_dir.is_some()];
         if sources.iter().filter(|given| **given).count() > 1 {
@@ -114,7 +149,7 @@ impl Templates {
             subjects
         });
         let default = match settings.template_type {
-            TemplateType::Plain => defaults.plain,
+            TemplateType::Plain | TemplateType::Both => defaults.plain,
             TemplateType::Html => defaults.html,
         };
         let mut own = true;
@@ -125,7 +160,7 @@ impl Templates {
                 BODY.into()
             }
             (Some(name), ..) if files.contains_key(&name) => name,
-            (Some(name), ..) if defaults.names.contains(&name.as_str()) => {
+            (Some(name), ..) if defaults.names.contains(&name.as_str()) && name.ends_with(ends) => {
                 own = false;
                 add(&mut env, BODY, default.into(), format!("{at}/template_filename"), &mut problems)
             }
@@ -137,7 +172,7 @@ impl Templates {
             }
             (None, Some(text), _) => add(&mut env, BODY, text, format!("{at}/template"), &mut problems),
             (None, None, Some(text)) => add(&mut env, BODY, text.0, format!("{at}/template_file"), &mut problems),
-            (None, None, None) => match defaults.names.iter().find(|name| files.contains_key(**name)) {
+            (None, None, None) => match defaults.names.iter().find(|name| files.contains_key(**name) && name.ends_with(ends)) {
                 Some(name) => (*name).into(),
                 None => {
                     own = false;
@@ -167,17 +202,64 @@ impl Templates {
                 jinja::add_named(env, words(source));
             }
         }
-        Ok(Self { env, body, subjects, subject, kind: settings.template_type, ctx: settings.ctx, uses, own })
+        Ok(Self { env, body, subjects, subject, kind: settings.template_type, ctx: settings.ctx, uses, own, html: None })
+    }
+
+    /// The HTML form that stands beside the plain one, if both are wanted.
+    fn html_form(settings: &mut TemplateSettings, defaults: Defaults, at: &str) -> Result<Option<Box<Self>>, Problems> {
+        let in_folder = settings.html_template.is_none() && settings.html_template_file.is_none();
+        let html = TemplateSettings {
+            template_dir: settings.template_dir.clone().filter(|_| in_folder),
+            template_filename: settings.html_template_filename.take(),
+            template: settings.html_template.take(),
+            template_file: settings.html_template_file.take(),
+            template_type: TemplateType::Html,
+            ctx: settings.ctx.clone(),
+            ..TemplateSettings::default()
+        };
+        let given = [
+            (html.template_filename.is_some(), "html_template_filename"),
+            (html.template.is_some(), "html_template"),
+            (html.template_file.is_some(), "html_template_file"),
+        ];
+        if settings.template_type != TemplateType::Both {
+            let mut problems = Problems::default();
+            for (_, name) in given.into_iter().filter(|(given, _)| *given) {
+                problems.add(format!("{at}/{name}"), "this is one of two forms of a mail: write template_type = \"both\" as well");
+            }
+            return problems.or(None);
+        }
+        let of_folder =
+            html.template_dir.as_ref().is_some_and(|folder| defaults.names.iter().any(|name| name.ends_with(".html") && folder.0.contains_key(*name)));
+        let plain_is_own = settings.template.is_some() || settings.template_file.is_some() || settings.template_filename.is_some();
+        if plain_is_own && !of_folder && given.iter().all(|(given, _)| !given) {
+            return Err(Problems::at(
+                format!("{at}/template_type"),
+                "of both, the HTML form is not there: write html_template, html_template_file or html_template_filename",
+            ));
+        }
+        let of_html = Self::form(html, defaults, at, ".html").map_err(|mut problems| {
+            // Files that do not parse are told of with the plain form.
+            problems.0.retain(|problem| !problem.at.ends_with("/template_dir"));
+            for problem in &mut problems.0 {
+                problem.at = problem.at.replace("/template", "/html_template");
+            }
+            problems
+        });
+        match of_html {
+            Err(problems) if problems.0.is_empty() => Ok(None),
+            other => other.map(|html| Some(Box::new(html))),
+        }
     }
 
     /// Whether a template may use this variable of the context.
     pub fn uses(&self, variable: &str) -> bool {
-        self.uses.contains(variable)
+        self.uses.contains(variable) || self.html.as_ref().is_some_and(|html| html.uses(variable))
     }
 
-    /// Whether the body is the operator's, and not the built-in one.
+    /// Whether the body is the operator's in each form, and not the built-in one.
     pub fn is_own(&self) -> bool {
-        self.own
+        self.own && self.html.as_ref().is_none_or(|html| html.own)
     }
 
     /// What the body is.
@@ -185,12 +267,12 @@ impl Templates {
         self.kind
     }
 
-    /// Body and subject for a context; `ctx` of the settings goes over it.
+    /// Body, its HTML form and subject for a context; `ctx` of the settings goes over it.
     ///
     /// # Errors
     ///
     /// The template's name, line and what is wrong.
-    pub fn render(&self, mut context: BTreeMap<String, Value>) -> Result<(String, Option<String>), Failure> {
+    pub fn render(&self, mut context: BTreeMap<String, Value>) -> Result<Rendered, Failure> {
         for (key, value) in &self.ctx {
             context.insert(key.clone(), value_of(value));
         }
@@ -199,7 +281,9 @@ impl Templates {
         let subjects = self.subjects.as_ref().unwrap_or(&self.env);
         let subject = self.subject.as_deref().map(|name| text(subjects, name, &context)).transpose()?;
         // A subject is one line, however its template is laid out.
-        Ok((body, subject.map(|subject| subject.split_whitespace().collect::<Vec<_>>().join(" "))))
+        let subject = subject.map(|subject| subject.split_whitespace().collect::<Vec<_>>().join(" "));
+        let html = self.html.as_ref().map(|html| text(&html.env, &html.body, &context)).transpose()?;
+        Ok(Rendered { body, html, subject })
     }
 }
 

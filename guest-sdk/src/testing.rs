@@ -149,6 +149,8 @@ pub struct Report {
     pub sent: Vec<Delivery>,
     /// What it logged.
     pub log: Vec<(Level, String)>,
+    /// What it wants to be reminded of: tag, and in how many seconds.
+    pub reminders: Vec<(String, u32)>,
 }
 
 impl Report {
@@ -202,6 +204,11 @@ impl<R: Reporter> Configured<R> {
     pub fn answered(&self, tag: &str, answer: &Answer) -> Report {
         finish(self.reporter.answered(tag, answer))
     }
+
+    /// Reminds it.
+    pub fn remind(&self, tag: &str) -> Report {
+        self.answered(tag, &Answer { status: 0, headers: Vec::new(), body: Vec::new(), ended: "due".into() })
+    }
 }
 
 impl<R: ChatReporter> Configured<R> {
@@ -213,11 +220,13 @@ impl<R: ChatReporter> Configured<R> {
 }
 
 fn finish(outcome: Result<Outcome, Failure>) -> Report {
-    let (mut sent, log) = WORLD.with_borrow_mut(|world| (std::mem::take(&mut world.sent), std::mem::take(&mut world.log)));
+    let (mut sent, log, mut reminders) =
+        WORLD.with_borrow_mut(|world| (std::mem::take(&mut world.sent), std::mem::take(&mut world.log), std::mem::take(&mut world.reminders)));
     if outcome.is_err() {
         sent.clear();
+        reminders.clear();
     }
-    Report { outcome, sent, log }
+    Report { outcome, sent, log, reminders }
 }
 
 /// Formats an event with a formatter. The subjects are the event's builds, its worker, or `users` (names).
@@ -251,6 +260,7 @@ type Shell = Box<dyn Fn(&Command) -> Answer>;
 struct World {
     sent: Vec<Delivery>,
     log: Vec<(Level, String)>,
+    reminders: Vec<(String, u32)>,
     state: BTreeMap<String, String>,
     plugged: HashMap<String, Plugged>,
     remote: Option<Remote>,
@@ -306,6 +316,10 @@ pub(crate) fn record(delivery: Delivery) {
 
 pub(crate) fn record_line(level: Level, message: &str) {
     WORLD.with_borrow_mut(|world| world.log.push((level, message.into())));
+}
+
+pub(crate) fn record_reminder(tag: &str, after: u32) {
+    WORLD.with_borrow_mut(|world| world.reminders.push((tag.into(), after)));
 }
 
 pub(crate) fn answer_query(request: &Request) -> Answer {

@@ -209,14 +209,17 @@ impl Ask for Asking {
 pub struct Files(PathBuf);
 
 impl Spool for Files {
-    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn put(&self, name: &str, pieces: &mut dyn Iterator<Item = &str>) -> io::Result<()> {
         let path = self.0.join(name);
         if path.exists() {
             return Ok(());
         }
         std::fs::create_dir_all(&self.0)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
-        io::Write::write_all(&mut file, bytes)?;
+        let mut file = io::BufWriter::new(tempfile::NamedTempFile::new_in(&self.0)?);
+        for piece in pieces {
+            io::Write::write_all(&mut file, piece.as_bytes())?;
+        }
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_data()?;
         file.persist(&path).map_err(|error| error.error)?;
         Ok(())

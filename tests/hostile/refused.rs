@@ -33,6 +33,8 @@ const MISUSES: &[(&str, &str)] = &[
     ("unknown-endpoint", "which its plan does not have"),
     ("wrong-kind", "is of another kind"),
     ("huge-tag", "a tag of 8192 bytes"),
+    ("reminder-flood", "more than 100 reminders"),
+    ("huge-reminder", "a tag of 8192 bytes"),
     ("rule-many", "more than 32 rules"),
     ("rule-long", "a text of 2000 bytes"),
     ("rule-backwards", "from status 599 to 100"),

@@ -106,6 +106,8 @@ macro_rules! cases {
 }
 
 cases! {
+    amounts
+    amounts_wrong
     broken_toml
     builders_and_tags
     components
@@ -191,7 +193,7 @@ fn spellings_of_arguments() {
     ] {
         assert_eq!(spelling::argument(reporter, written), meant, "{reporter} {written}");
     }
-    assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", "org@zulipchat.com").as_deref(), Some("https://org@zulipchat.com"));
+    assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", "org@zulipchat.com").as_deref(), Some("https://org.zulipchat.com"));
     assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", "http://zulip"), None);
     assert_eq!(spelling::with_scheme("ZulipStatusPush", "stream", "general"), None);
 }

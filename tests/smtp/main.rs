@@ -1,5 +1,6 @@
 //! Mail through a real Postfix: what arrives, and what is refused.
 
+mod beyond;
 mod outbox;
 mod postfix;
 

@@ -91,7 +91,9 @@ impl Kit {
     pub async fn report(&self, loaded: &Loaded, settings: &Value, details: &Arc<Details>) -> Ran<Outcome> {
         match self.configure(loaded, settings).await {
             Ok(ready) => ready.report(details).await,
-            Err(ConfigureError::Run(error)) => Ran { answer: Err(error), sends: vec![], writes: BTreeMap::new(), log: vec![], took: Duration::ZERO },
+            Err(ConfigureError::Run(error)) => {
+                Ran { answer: Err(error), sends: vec![], writes: BTreeMap::new(), reminders: vec![], log: vec![], took: Duration::ZERO }
+            }
             Err(error) => panic!("{settings}: {error}"),
         }
     }
@@ -177,8 +179,8 @@ impl Ask for Slow {
 struct Spooled(Mutex<BTreeMap<String, Vec<u8>>>);
 
 impl Spool for Spooled {
-    fn put(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), bytes.to_vec());
+    fn put(&self, name: &str, pieces: &mut dyn Iterator<Item = &str>) -> std::io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), pieces.collect::<String>().into_bytes());
         Ok(())
     }
 }

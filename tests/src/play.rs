@@ -78,13 +78,37 @@ pub async fn play_events(folder: &Path, settings: &str, events: impl IntoIterato
         let details: Vec<_> = source.rows().map(|(path, rows)| (path.clone(), rows.clone())).collect();
         writer.write(&event, &details).expect("written");
     }
+    start(folder, settings).await.end().await
+}
+
+/// A host that plays the recording in its folder.
+pub struct Playing {
+    host: Host,
+    /// What has become of units and deliveries so far.
+    pub noted: Arc<Noted>,
+}
+
+/// Starts a host that plays the recording in `folder`, with these settings. It can be stopped and started again.
+pub async fn start(folder: &Path, settings: &str) -> Playing {
     let file = folder.join("settings.toml");
     std::fs::write(&file, format!("[[recordings]]\nfile = 'recording.jsonl'\n{settings}")).expect("written");
     let workbench = Workbench::new().expect("the engine starts");
     let settings = load_to_run(&file, &Components::new(workbench.loader.clone())).unwrap_or_else(|report| panic!("{}", report.render(false)));
     let noted = Arc::new(Noted::default());
     let host = Host::start(workbench, &settings, noted.clone()).await.expect("the host starts");
-    tokio::time::timeout(2 * PATIENCE, host.finished()).await.expect("everything ends").expect("without an error");
-    host.stop().await;
-    noted
+    Playing { host, noted }
+}
+
+impl Playing {
+    /// Waits until everything has ended.
+    pub async fn end(self) -> Arc<Noted> {
+        tokio::time::timeout(2 * PATIENCE, self.host.finished()).await.expect("everything ends").expect("without an error");
+        self.stop().await
+    }
+
+    /// Stops it as it stands.
+    pub async fn stop(self) -> Arc<Noted> {
+        self.host.stop().await;
+        self.noted
+    }
 }

@@ -68,17 +68,18 @@ pub trait Subformat: Send + Sync {
 
 /// Where logs wait that a delivery attaches; the transports read it.
 pub trait Spool: Send + Sync {
-    /// Keeps a file durably under this name, unless it is there already.
+    /// Keeps a file of these pieces durably under this name, unless it is there already.
     ///
     /// # Errors
     /// As the file system says.
-    fn put(&self, name: &str, bytes: &[u8]) -> std::io::Result<()>;
+    fn put(&self, name: &str, pieces: &mut dyn Iterator<Item = &str>) -> std::io::Result<()>;
 }
 
 /// A formatter's document or its error, and its lines of log.
 pub type Formatted = (Result<String, String>, Vec<(String, String)>);
 
 /// What a call sees of its service entry.
+#[derive(Clone)]
 pub struct EntryView {
     /// The entry's name.
     pub name: String,
@@ -123,6 +124,8 @@ pub struct Call {
     pub state: BTreeMap<String, String>,
     /// Writes on top of it.
     pub writes: BTreeMap<String, Option<String>>,
+    /// What it is to be reminded of: tag, and in how many seconds.
+    pub reminders: Vec<(String, u32)>,
     /// Bytes of the state with the writes, once there was one.
     pub(super) state_size: Option<u64>,
     /// Lines for the operator.
@@ -155,6 +158,7 @@ impl Call {
             sends: Vec::new(),
             state: BTreeMap::new(),
             writes: BTreeMap::new(),
+            reminders: Vec::new(),
             state_size: None,
             log: Vec::new(),
             unlogged: 0,

@@ -96,11 +96,11 @@ fn key(text: String) -> String {
 }
 
 /// A text that would mean something else if it were cut.
-fn whole(what: &str, text: String) -> Result<String, Ended> {
+pub(super) fn whole(what: &str, text: String) -> Result<String, Ended> {
     if text.len() <= WORDS {
         return Ok(text);
     }
-    Err(Ended::Misuse(format!("it gave a delivery {what} of {} bytes; {WORDS} are the most", text.len())))
+    Err(Ended::Misuse(format!("it gave {what} of {} bytes; {WORDS} are the most", text.len())))
 }
 
 impl Host for Call {}
@@ -132,7 +132,7 @@ impl HostTerms for Call {
     }
 
     fn tag(&mut self, terms: Resource<Terms>, tag: String) -> wasmtime::Result<()> {
-        self.terms(&terms)?.tag = Some(whole("a tag", tag)?);
+        self.terms(&terms)?.tag = Some(whole("a delivery a tag", tag)?);
         Ok(())
     }
 
@@ -148,7 +148,7 @@ impl HostTerms for Call {
         rules.push(store::Rule {
             from: rule.from_status,
             to: rule.to_status,
-            contains: whole("a rule with a text", rule.body_contains)?,
+            contains: whole("a delivery a rule with a text", rule.body_contains)?,
             verdict: match rule.verdict {
                 Verdict::Done => RuleVerdict::Done,
                 Verdict::Retry => RuleVerdict::Retry,

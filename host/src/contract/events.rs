@@ -1,6 +1,7 @@
 //! `events`: what happened, through handles. Getters of what came with the event are synchronous;
 //! those that may fetch wait.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -293,7 +294,7 @@ impl HostLog for Call {
     async fn tail(&mut self, this: Resource<LogHandle>, count: u32) -> R<String> {
         let text = self.log_text(&this).await?;
         let skip = text.lines().count().saturating_sub(count as usize);
-        self.hand(text.lines().skip(skip).collect())
+        self.hand(text.lines().skip(skip).map(readable).collect())
     }
 
     async fn find(&mut self, this: Resource<LogHandle>, needles: Vec<String>, most: u32) -> R<Vec<(u64, String)>> {
@@ -310,18 +311,38 @@ impl HostLog for Call {
                 if found.len() >= most {
                     found.pop_front();
                 }
-                found.push_back((number as u64, line));
+                found.push_back((number as u64, readable(line)));
             }
         }
         found.truncate(most);
         self.budget.read(found.iter().map(|(_, line)| line.len() + PART).sum())?;
-        Ok(found.into_iter().map(|(number, line)| (number, line.to_owned())).collect())
+        Ok(found.into_iter().map(|(number, line)| (number, line.into_owned())).collect())
+    }
+
+    async fn size(&mut self, this: Resource<LogHandle>) -> R<u64> {
+        Ok(self.log_text(&this).await?.bytes())
+    }
+
+    fn end(&mut self, this: Resource<LogHandle>, bytes: u64) -> R<Resource<LogHandle>> {
+        let end = self.of_log(&this)?.end(bytes);
+        self.lend(LogHandle(Arc::new(end)))
     }
 
     fn drop(&mut self, this: Resource<LogHandle>) -> R<()> {
         self.table.delete(this)?;
         Ok(())
     }
+}
+
+/// Bytes of a line that somebody can be meant to read; a log may be all one line.
+const READABLE: usize = 16 << 10;
+
+/// The line, without what nobody reads of it.
+fn readable(line: &str) -> Cow<'_, str> {
+    if line.len() <= READABLE {
+        return Cow::Borrowed(line);
+    }
+    Cow::Owned(format!("{}…{}", &line[..line.floor_char_boundary(READABLE)], if line.ends_with('\n') { "\n" } else { "" }))
 }
 
 impl HostWorker for Call {

@@ -45,6 +45,7 @@ pub mod reporter {
             "reporter-host:reporter/events.[method]log.read": async | trappable,
             "reporter-host:reporter/events.[method]log.tail": async | trappable,
             "reporter-host:reporter/events.[method]log.find": async | trappable,
+            "reporter-host:reporter/events.[method]log.size": async | trappable,
             "reporter-host:reporter/http.query": async | trappable,
             "reporter-host:reporter/formatters.format": async | trappable,
             "reporter-host:reporter/smtp.send": async | trappable,

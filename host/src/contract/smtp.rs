@@ -49,9 +49,9 @@ impl Host for Call {
                 }
                 Content::Log(log) => {
                     let log = self.table.delete(log)?.0;
-                    let text = self.fetch(log.text()).await?.lines().collect::<String>();
+                    let text = self.fetch(log.text()).await?;
                     let name = log.spool_name();
-                    entry.spool.put(&name, text.as_bytes()).map_err(|error| Ended::NotNow(error.to_string()))?;
+                    entry.spool.put(&name, &mut text.lines()).map_err(|error| Ended::NotNow(error.to_string()))?;
                     transport::Content::Spooled(name)
                 }
             };

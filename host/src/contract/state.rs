@@ -1,7 +1,11 @@
 //! `state`: what an entry keeps between its events.
 
 use super::call::{Call, Ended, Phase};
+use super::delivery::whole;
 use super::reporter::reporter_host::reporter::state::Host;
+
+/// Reminders that one call may ask for.
+const REMINDERS: usize = 100;
 
 impl Call {
     /// State belongs to entries whose events are handled one after another.
@@ -55,5 +59,14 @@ impl Host for Call {
         let keys: Vec<String> = all.into_iter().filter(|key| key.starts_with(&prefix) && self.value(key).is_some()).cloned().collect();
         self.budget.read(keys.iter().map(String::len).sum())?;
         Ok(keys)
+    }
+
+    fn remind(&mut self, tag: String, after: u32) -> wasmtime::Result<()> {
+        self.declared("state.remind")?;
+        if self.reminders.len() >= REMINDERS {
+            return Err(Ended::Misuse(format!("it asked for more than {REMINDERS} reminders")).into());
+        }
+        self.reminders.push((whole("a reminder a tag", tag)?, after));
+        Ok(())
     }
 }

@@ -18,11 +18,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 
+use crate::contract::EntryView;
 use crate::delivery::{Directory, Engine};
 use crate::event::{Details, Event, Fetch, FetchError, Kind, Rows};
 use crate::sandbox::{Loader, Occasion, Outcome, Ran, Snapshots};
 use crate::secret::Vault;
-use crate::store::{Cause, End, Job, Store, StoreError, Unit, UnitEnd, now_ms};
+use crate::store::{Cause, End, Job, Reminder, Store, StoreError, Unit, UnitEnd, now_ms};
 use crate::tenant::Entry;
 use crate::transport::Endpoint;
 
@@ -41,6 +42,11 @@ const UNITS: usize = 1_024;
 /// The call after which a snapshot of the entry is made: when those before have cost about as much more as making it
 /// does, which is a second or two of a core against a tenth or two of a millisecond a call.
 const SNAPSHOT_AFTER: u32 = 10_000;
+
+/// The longest sleep until a reminder is due, in milliseconds.
+const LOOK_AGAIN_MS: u64 = 60_000;
+/// From so many milliseconds on, what a reminder leads to has a budget of sends of its own: that is no conversation that feeds itself.
+const OWN_BUDGET_MS: i64 = 60_000;
 
 /// The entries of the settings in force, by name.
 pub type Entries = BTreeMap<String, Arc<Entry>>;
@@ -140,6 +146,15 @@ impl Dispatch {
     pub fn push(self: &Arc<Self>, units: Vec<Unit>) {
         let entries = self.entries.load();
         for unit in units {
+            // Until its time it holds up nobody.
+            if unit.is_reminder() && unit.due_ms > now_ms() {
+                let key = (unit.entry.clone(), format!("/{}", unit.order));
+                if self.lanes.push(key.clone(), unit) {
+                    let this = self.clone();
+                    tokio::spawn(async move { this.wait_for(key).await });
+                }
+                continue;
+            }
             // An answer is ordered with the events of an entry that keeps state.
             let whole = entries.get(&unit.entry).is_some_and(|entry| entry.plan.state);
             let key = (unit.entry.clone(), if whole { String::new() } else { unit.order.clone() });
@@ -175,6 +190,22 @@ impl Dispatch {
             permits.forget();
         }
         self.engine.drain().await;
+    }
+
+    /// Puts a reminder among other work when it is due.
+    async fn wait_for(self: Arc<Self>, key: OrderKey) {
+        let mut stop = self.stop.subscribe();
+        let Some(unit) = self.lanes.front(&key) else { return };
+        while unit.due_ms > now_ms() {
+            // Clocks can be set.
+            let wait = u64::try_from(unit.due_ms - now_ms()).unwrap_or_default().min(LOOK_AGAIN_MS);
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+        self.push(vec![unit]);
+        self.lanes.pop(&key);
     }
 
     /// Works off one lane.
@@ -241,7 +272,7 @@ impl Dispatch {
 
     /// Stores what came of a unit: a store that is full or busy is tried until it takes it. Answers with the time of the
     /// next try and its cause, if there is to be one.
-    async fn commit(&self, ended: UnitEnd) -> Option<(i64, Cause)> {
+    async fn commit(self: &Arc<Self>, ended: UnitEnd) -> Option<(i64, Cause)> {
         let again = match ended.end {
             End::Again { due_ms, cause, .. } => Some((due_ms, cause)),
             _ => None,
@@ -249,8 +280,9 @@ impl Dispatch {
         let mut pause = Duration::from_millis(100);
         loop {
             match self.store.end_unit(ended.clone()).await {
-                Ok(deliveries) => {
-                    self.engine.push(deliveries);
+                Ok(follows) => {
+                    self.engine.push(follows.deliveries);
+                    self.push(follows.units);
                     return again;
                 }
                 Err(error) => {
@@ -269,7 +301,9 @@ impl Dispatch {
         let Some(entry) = self.entries.load().get(&unit.entry).cloned() else {
             return ended(unit, End::Failed(format!("the settings have no entry {:?} any more", unit.entry)));
         };
-        let state = if entry.plan.state {
+        // The settings may have changed since it asked: what it has kept is to be told all the same.
+        let keeps = entry.plan.state || unit.is_reminder();
+        let state = if keeps {
             match self.store.state(&unit.entry).await {
                 Ok(state) => state.into_iter().collect(),
                 Err(error) => return ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
@@ -279,13 +313,15 @@ impl Dispatch {
         };
         let sent = match &unit.job {
             Job::Report => Ok(0),
+            Job::Answered { .. } if unit.is_reminder() && unit.due_ms - unit.made_ms >= OWN_BUDGET_MS => Ok(0),
             Job::Answered { .. } => self.store.sent(unit.event, &unit.entry).await,
         };
         let sent = match sent {
             Ok(sent) => sent,
             Err(error) => return ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
         };
-        let occasion = Occasion { entry: entry.view.clone(), details: details.clone(), state, unit: stable(unit, details) };
+        let view = if keeps == entry.plan.state { entry.view.clone() } else { Arc::new(EntryView { state: keeps, ..EntryView::clone(&entry.view) }) };
+        let occasion = Occasion { entry: view, details: details.clone(), state, unit: stable(unit, details) };
         let ran = match &unit.job {
             Job::Report if details.event.kind == Kind::Heard => entry.reporter.heard(occasion, &details.event.message.to_string()).await,
             Job::Report => entry.reporter.report(occasion).await,
@@ -351,7 +387,7 @@ fn stable(unit: &Unit, details: &Details) -> String {
 }
 
 fn ended(unit: &Unit, end: End) -> UnitEnd {
-    UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new() }
+    UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new(), reminders: Vec::new() }
 }
 
 /// What a call leads to.
@@ -367,5 +403,7 @@ fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) ->
         End::Failed(why) if unit.job == Job::Report => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
         _ => ran.sends,
     };
-    UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log }
+    let now = now_ms();
+    let reminders = ran.reminders.into_iter().map(|(tag, after)| Reminder { tag, due_ms: now.saturating_add(i64::from(after) * 1_000) }).collect();
+    UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log, reminders }
 }

@@ -35,7 +35,7 @@ impl Step {
     pub async fn logs(&self) -> Result<Vec<Log>, FetchError> {
         let Some(id) = int(&self.object, "stepid") else { return Ok(Vec::new()) };
         let rows = self.details.get(&paths::logs(id)).await?;
-        Ok(Row::all(&rows).map(|object| Log { details: self.details.clone(), object, step: self.clone() }).collect())
+        Ok(Row::all(&rows).map(|object| Log { details: self.details.clone(), object, step: self.clone(), most: None }).collect())
     }
 
     /// The step as a JSON object in Buildbot's shape, with `logs` and their contents if wanted.
@@ -62,6 +62,8 @@ pub struct Log {
     /// The log in the REST API's shape.
     pub object: Row,
     pub(super) step: Step,
+    /// Bytes of its end that it stands for; none: all of it.
+    most: Option<u64>,
 }
 
 impl Log {
@@ -80,7 +82,13 @@ impl Log {
 
     /// The name under which its text waits to be attached: letters, digits and dashes.
     pub fn spool_name(&self) -> String {
-        format!("{}-{}", self.details.seq, int(&self.object, "logid").unwrap_or_default())
+        let name = format!("{}-{}", self.details.seq, int(&self.object, "logid").unwrap_or_default());
+        self.most.map_or(name.clone(), |most| format!("{name}-{most}"))
+    }
+
+    /// The same log, of which at most so many bytes of the end are left.
+    pub fn end(&self, bytes: u64) -> Self {
+        Self { most: Some(self.most.map_or(bytes, |most| most.min(bytes))), ..self.clone() }
     }
 
     /// The contents as the REST API has them, stream prefixes included.
@@ -96,7 +104,7 @@ impl Log {
     pub async fn text(&self) -> Result<LogText, FetchError> {
         let id = int(&self.object, "logid").unwrap_or_default();
         let rows = self.details.get(&paths::contents(id)).await?;
-        Ok(LogText { rows, prefixed: text(&self.object, "type") == "s" })
+        Ok(LogText { rows, prefixed: text(&self.object, "type") == "s", most: self.most })
     }
 
     async fn document(&self, contents: bool) -> Result<Value, FetchError> {
@@ -124,11 +132,42 @@ impl Log {
 pub struct LogText {
     rows: Arc<Rows>,
     prefixed: bool,
+    most: Option<u64>,
 }
 
 impl LogText {
     /// Its lines with their ends, without the stream prefixes that a log of kind `s` has on each.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let mut over = self.most.map_or(0, |most| self.all_bytes().saturating_sub(most));
+        let mut lines = self.all().peekable();
+        std::iter::from_fn(move || {
+            while over > 0
+                && let Some(line) = lines.next()
+            {
+                let gone = usize::try_from(over).unwrap_or(usize::MAX).min(line.len());
+                over -= gone as u64;
+                // A line that is cut is left out, unless nothing comes after it.
+                if lines.peek().is_none() {
+                    return Some(&line[line.ceil_char_boundary(gone)..]);
+                }
+            }
+            lines.next()
+        })
+    }
+
+    /// How many bytes these lines have.
+    pub fn bytes(&self) -> u64 {
+        match self.most {
+            None => self.all_bytes(),
+            Some(_) => self.lines().map(|line| line.len() as u64).sum(),
+        }
+    }
+
+    fn all_bytes(&self) -> u64 {
+        self.all().map(|line| line.len() as u64).sum()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
         let raw = self.rows.first().map_or("", |contents| text(contents, "content"));
         raw.split_inclusive('\n').map(|line| {
             let mut characters = line.chars();
@@ -147,12 +186,30 @@ mod tests {
     #[test]
     fn a_log_with_streams_is_read_without_their_prefixes() {
         let lines = |content: &str, prefixed| {
-            let text = LogText { rows: Arc::new(vec![json!({"content": content})]), prefixed };
+            let text = LogText { rows: Arc::new(vec![json!({"content": content})]), prefixed, most: None };
             text.lines().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(lines("hmake\n\noüne\ne", true), ["make\n", "\n", "üne\n", ""]);
         assert_eq!(lines("hmake\n\noüne", false), ["hmake\n", "\n", "oüne"]);
-        let missing = LogText { rows: Arc::default(), prefixed: true };
-        assert_eq!(missing.lines().count(), 0);
+        let missing = LogText { rows: Arc::default(), prefixed: true, most: None };
+        assert_eq!((missing.lines().count(), missing.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn the_end_of_a_log_begins_with_a_line() {
+        let end = |content: &str, most| {
+            let text = LogText { rows: Arc::new(vec![json!({"content": content})]), prefixed: true, most: Some(most) };
+            let all: String = text.lines().collect();
+            assert_eq!(text.bytes(), all.len() as u64);
+            all
+        };
+        let text = "oone\notwo\nothree\n";
+        for (most, expected) in
+            [(100, "one\ntwo\nthree\n"), (14, "one\ntwo\nthree\n"), (13, "two\nthree\n"), (10, "two\nthree\n"), (9, "three\n"), (3, "ee\n"), (0, "")]
+        {
+            assert_eq!(end(text, most), expected, "{most}");
+        }
+        assert_eq!(end("oüüü", 3), "ü");
+        assert_eq!(end("", 3), "");
     }
 }

@@ -83,6 +83,8 @@ pub struct Ran<T> {
     pub sends: Vec<NewDelivery>,
     /// Its state writes; empty if it failed.
     pub writes: BTreeMap<String, Option<String>>,
+    /// What it is to be reminded of: tag, and in how many seconds; empty if it failed.
+    pub reminders: Vec<(String, u32)>,
     /// Its lines for the operator.
     pub log: Vec<(String, String)>,
     /// How long it took, waiting included.
@@ -324,13 +326,14 @@ impl<T> Ran<T> {
             answer,
             sends: if kept { call.sends } else { Vec::new() },
             writes: if kept { call.writes } else { BTreeMap::new() },
+            reminders: if kept { call.reminders } else { Vec::new() },
             log: call.log,
             took: call.began.elapsed(),
         }
     }
 
     fn refused(error: RunError) -> Self {
-        Self { answer: Err(error), sends: Vec::new(), writes: BTreeMap::new(), log: Vec::new(), took: Duration::ZERO }
+        Self { answer: Err(error), sends: Vec::new(), writes: BTreeMap::new(), reminders: Vec::new(), log: Vec::new(), took: Duration::ZERO }
     }
 }
 

@@ -13,7 +13,7 @@ mod work;
 pub use log::{AttemptRow, DeliveryRow, DeliveryStory, Filter, Retention, UnitRow};
 pub use outbox::{AttemptLine, Delivery, NewDelivery, Nudged, Rule, RuleVerdict, Settle, Settled, SplitOff};
 pub use sqlite::{Look, Mode, SqliteStore};
-pub use work::{Cause, End, Job, Journalled, NewEvent, NewUnit, TaggedAnswer, Unit, UnitEnd};
+pub use work::{Cause, DUE, End, Follows, Job, Journalled, NewEvent, NewUnit, Reminder, TaggedAnswer, Unit, UnitEnd};
 
 use async_trait::async_trait;
 
@@ -61,10 +61,10 @@ pub trait Store: Keep {
     /// How many deliveries an entry has made of an event so far.
     async fn sent(&self, event: i64, entry: &str) -> Result<u32>;
 
-    /// Ends (or postpones) a unit, in one transaction with what it sent and wrote. Answers with the deliveries made:
-    /// none, and nothing is written, if the unit has ended already.
+    /// Ends (or postpones) a unit, in one transaction with what it sent and wrote. Answers with what was made:
+    /// nothing, and nothing is written, if the unit has ended already.
     /// Which waiting ones they supersede is the delivery engine's to settle.
-    async fn end_unit(&self, end: UnitEnd) -> Result<Vec<Delivery>>;
+    async fn end_unit(&self, end: UnitEnd) -> Result<Follows>;
 
     /// Deliveries that wait, in order, with numbers above `after`.
     async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<Delivery>>;

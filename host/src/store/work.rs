@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::NewDelivery;
+use super::{Delivery, NewDelivery};
 use crate::event::{Event, Rows};
 
 /// An event on its way into the journal, with the entries that are to see it.
@@ -53,6 +53,11 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// Whether it is a reminder, which waits for its time apart from other work.
+    pub fn is_reminder(&self) -> bool {
+        matches!(&self.job, Job::Answered { answer, .. } if answer.ended == DUE)
+    }
+
     /// Puts it off until `due_ms`, and counts that.
     pub fn put_off(&mut self, due_ms: i64, cause: Cause) {
         self.due_ms = due_ms;
@@ -100,9 +105,12 @@ pub struct TaggedAnswer {
     pub headers: Vec<(String, String)>,
     /// The beginning of the body, as text (invalid UTF-8 replaced).
     pub body: String,
-    /// `delivered`, `superseded`, `dead`.
+    /// `delivered`, `superseded`, `dead`; of a reminder [`DUE`].
     pub ended: String,
 }
+
+/// How the answer ended that a reminder brings.
+pub const DUE: &str = "due";
 
 /// A journalled event, and the units made from it.
 #[derive(Clone, Debug)]
@@ -130,6 +138,26 @@ pub struct UnitEnd {
     pub state: Vec<(String, Option<String>)>,
     /// Lines for the operator: level and text.
     pub log: Vec<(String, String)>,
+    /// What it is to be reminded of.
+    pub reminders: Vec<Reminder>,
+}
+
+/// A call of `answered` at a later time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reminder {
+    /// The tag that it comes with.
+    pub tag: String,
+    /// When, in milliseconds since 1970.
+    pub due_ms: i64,
+}
+
+/// What was made when a unit of work ended.
+#[derive(Clone, Debug, Default)]
+pub struct Follows {
+    /// Its deliveries.
+    pub deliveries: Vec<Delivery>,
+    /// Its reminders.
+    pub units: Vec<Unit>,
 }
 
 /// How a unit of work ended.

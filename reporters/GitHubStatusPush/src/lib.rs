@@ -14,6 +14,7 @@ use reporter_sdk::github::{self, Commit, State, Token, authorized, commits};
 use reporter_sdk::http::{self, Request};
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
+use reporter_sdk::title;
 use reporter_sdk::wording::Descriptions;
 use serde_json::json;
 
@@ -107,9 +108,8 @@ impl Status {
             "build-finished" => reporter_sdk::results::name(build.results()),
             _ => self.state.word(),
         };
-        let number = build.number().map(|number| format!("build {number}")).unwrap_or_else(|| "a build request".into());
         let sha: String = commit.sha.chars().take(7).collect();
-        format!("{what} of {number} on {} to {}/{}@{sha}", build.builder(), commit.owner, commit.repo)
+        format!("{} to {}/{}@{sha}", title::of(what, build), commit.owner, commit.repo)
     }
 }
 

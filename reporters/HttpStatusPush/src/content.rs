@@ -121,7 +121,7 @@ impl Formatting {
 impl From<Message> for Wording {
     fn from(message: Message) -> Self {
         match message.kind {
-            TemplateType::Plain => Self::Text(message.body),
+            TemplateType::Plain | TemplateType::Both => Self::Text(message.body),
             TemplateType::Html => Self::Html(message.body),
         }
     }

@@ -10,6 +10,7 @@ use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
 use reporter_sdk::http::{self, Body, Request};
 use reporter_sdk::prelude::*;
+use reporter_sdk::title;
 use serde_json::{Map, Value, json};
 
 use content::{Contents, Formatting, Wording};
@@ -49,7 +50,7 @@ impl Reporter for HttpStatusPush {
             Err(reason) => return Ok(Outcome::Skipped(reason)),
         };
         let document = self.document(event, &chosen);
-        let mut terms = Terms::titled(title(event, &chosen));
+        let mut terms = Terms::titled(title::of_event(event, &chosen));
         if let Some(lane) = lane(event, &document) {
             terms = terms.lane(lane);
         }
@@ -117,27 +118,6 @@ impl HttpStatusPush {
             }
             None => documents.next().unwrap_or(Value::Object(Map::new())),
         }
-    }
-}
-
-/// `failure of build 12 on linux`
-fn title(event: &Event, chosen: &[usize]) -> String {
-    if let Some(worker) = event.worker() {
-        return format!("{} {}", event.kind(), worker.name());
-    }
-    let builds = event.builds();
-    let Some(build) = chosen.first().and_then(|n| builds.get(*n)) else {
-        return if event.buildset().is_some() { "end of a buildset without builds".into() } else { event.kind().to_owned() };
-    };
-    let number = build.number().map(|number| format!("build {number}")).unwrap_or_else(|| "a build request".into());
-    match event.kind() {
-        "buildset-complete" => {
-            format!("end of a buildset with {} on {}", if chosen.len() == 1 { number } else { format!("{} builds", chosen.len()) }, build.builder())
-        }
-        "build-finished" => format!("{} of {number} on {}", reporter_sdk::results::name(build.results()), build.builder()),
-        "build-started" => format!("start of {number} on {}", build.builder()),
-        "buildrequest-cancelled" => format!("end of {number} on {}", build.builder()),
-        _ => format!("{number} on {}", build.builder()),
     }
 }
 

@@ -1,26 +1,36 @@
 //! MailNotifier: a mail when a build, or a buildset, ends, and when a worker goes missing.
 
 mod address;
+mod attach;
+mod digest;
 mod headers;
+mod letter;
 mod recipients;
+mod relay;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod thread;
 
+use reporter_sdk::amount::Bytes;
 use reporter_sdk::filter::Filter;
-use reporter_sdk::message::{Message, MessageFormatter};
+use reporter_sdk::http::Answer;
+use reporter_sdk::interpolate::Values;
+use reporter_sdk::message::MessageFormatter;
 use reporter_sdk::missing::MissingWorkerFormatter;
 use reporter_sdk::prelude::*;
-use reporter_sdk::services::{Level, log};
 use reporter_sdk::slot::Slot;
 use reporter_sdk::smtp;
-use reporter_sdk::subject::{About, SubjectFormat, one_line};
+use reporter_sdk::subject::{About, SubjectFormat};
 use reporter_sdk::watched::WatchedWorkers;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use headers::Headers;
-use recipients::{Envelope, Recipients, Subject};
+use letter::Letter;
+use recipients::{Recipients, Subject};
+use relay::RELAY;
 pub use settings::{AddLogs, Lookup, Settings};
+use thread::{ListId, Threads};
 
 /// The reporter, configured.
 #[derive(Debug)]
@@ -30,15 +40,22 @@ pub struct MailNotifier {
     recipients: Recipients,
     subject: SubjectFormat,
     headers: Headers,
+    list_id: Option<ListId>,
+    threads: Option<Threads>,
     add_logs: AddLogs,
     add_patch: bool,
+    /// Bytes of a mail.
+    most: u64,
+    /// Seconds for which mails are collected.
+    digest: Option<u32>,
     message: MessageFormatter,
     watched: WatchedWorkers,
     missing: MissingWorkerFormatter,
 }
 
-/// The only endpoint.
-const RELAY: &str = "relay";
+/// Seconds of a digest's window, and bytes of a mail, at least and at most.
+const DIGEST: std::ops::RangeInclusive<u32> = 1..=604_800;
+const LEAST_MAIL: u64 = 50_000;
 
 impl Reporter for MailNotifier {
     type Settings = Settings;
@@ -47,15 +64,12 @@ impl Reporter for MailNotifier {
 
     fn configure(settings: Settings) -> Result<(Self, Plan), Problems> {
         let mut problems = Problems::default();
-        let endpoint = problems.take(endpoint(&settings));
+        let endpoint = problems.take(relay::endpoint(&settings));
         if !address::is_sender(&settings.fromaddr) {
             problems.add("/fromaddr", format!("{:?} is no address: write \"buildbot@example.org\" or \"Buildbot <buildbot@example.org>\"", settings.fromaddr));
         }
-        let (extra, list) = settings.extra_recipients.map_or_else(|| (Vec::new(), true), |extra| (extra.items, extra.list));
-        for (n, recipient) in extra.iter().enumerate().filter(|(_, recipient)| !address::is_valid(recipient)) {
-            let at = if list { format!("/extraRecipients/{n}") } else { "/extraRecipients".into() };
-            problems.add(at, format!("{recipient:?} is no address: write \"list@example.org\" or \"The list <list@example.org>\""));
-        }
+        let extra = problems.take(settings::addresses(settings.extra_recipients, "/extraRecipients"));
+        let bcc = problems.take(settings::addresses(settings.bcc, "/bcc"));
         if let Some(Slot::Own(Lookup::Table(table))) = &settings.lookup {
             for (user, address) in table.iter().filter(|(_, address)| !address::is_valid(address)) {
                 problems.add(reporter_sdk::settings::pointer("/lookup", user), format!("{address:?} is no address"));
@@ -64,8 +78,22 @@ impl Reporter for MailNotifier {
         if settings.message_formatter_missing_worker.is_some() && settings.message_formatter_missing_workers.is_some() {
             problems.add("/messageFormatterMissingWorkers", "this is messageFormatterMissingWorker once more: leave one of them out");
         }
+        let digest = settings.digest.map(|window| window.0);
+        if digest.is_some_and(|seconds| !DIGEST.contains(&seconds)) {
+            problems.add("/digest", "a window is a second at least, and a week at most: write \"1 h\"");
+        }
+        if digest.is_some() && settings.add_logs != AddLogs::None {
+            problems.add(
+                "/addLogs",
+                "a digest has no attachments: leave one of addLogs and digest out (messageFormatter = { excerpt = 20 } has the lines that matter)",
+            );
+        }
+        if settings.max_mail_size.0 < LEAST_MAIL {
+            problems.add("/maxMailSize", format!("this is too little for any mail with attachments: write {} or more, \"10 MB\"", Bytes(LEAST_MAIL)));
+        }
         let filter = problems.take(settings.filter.compile(&["failing", "passing", "warnings"]));
         let headers = problems.take(Headers::compile(settings.extra_headers));
+        let list_id = problems.take(ListId::compile(settings.list_id));
         let subject = collect(&mut problems, SubjectFormat::compile(settings.subject));
         let message = collect(&mut problems, MessageFormatter::compile(settings.message_formatter, settings.build_additional_context.is_some()));
         let missing = settings.message_formatter_missing_worker.or(settings.message_formatter_missing_workers);
@@ -77,8 +105,9 @@ impl Reporter for MailNotifier {
         let mut events = vec![if settings.filter.build_set_summary { "buildset-complete" } else { "build-finished" }];
         if !settings.watched_workers.is_none() {
             events.push("worker-missing");
+            events.extend(settings.worker_back.then_some("worker-connected"));
         }
-        let mut plan = Plan::events(events).endpoint(RELAY, "smtp", endpoint).uses(message.words().iter().copied());
+        let mut plan = Plan::events(events).endpoint(RELAY, "smtp", endpoint).uses(message.words().iter().copied()).uses(digest.map(|_| "state"));
         // Who is responsible for a build is not known without looking at it.
         if !extra.is_empty() {
             let body = json!([{"content_type": "text/plain", "text": "{text}"}]);
@@ -87,12 +116,14 @@ impl Reporter for MailNotifier {
         let recipients = Recipients {
             interested: settings.send_to_interested_users,
             extra,
+            bcc,
             lookup: settings.lookup,
             users_hook: settings.get_responsible_users_for_build.is_some(),
             recipients_hook: settings.get_recipients.is_some(),
         };
         let (add_logs, add_patch, watched) = (settings.add_logs, settings.add_patch, settings.watched_workers);
-        Ok((Self { from: settings.fromaddr, filter, recipients, subject, headers, add_logs, add_patch, message, watched, missing }, plan))
+        let (from, threads, most) = (settings.fromaddr, settings.threads, settings.max_mail_size.0);
+        Ok((Self { from, filter, recipients, subject, headers, list_id, threads, add_logs, add_patch, most, digest, message, watched, missing }, plan))
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
@@ -112,8 +143,18 @@ impl Reporter for MailNotifier {
                     Err(reason) => skip(reason),
                 }
             }
-            "worker-missing" => self.mail_worker(event),
+            "worker-missing" | "worker-connected" => self.mail_worker(event),
             kind => skip(format!("MailNotifier does not report {kind}")),
+        }
+    }
+
+    fn answered(&self, tag: &str, _: &Answer) -> Result<Outcome, Failure> {
+        match digest::due(tag) {
+            None => skip("what it was about has been sent already"),
+            Some(letters) => {
+                letters.into_iter().for_each(|letter| letter.send(&self.from, Vec::new()));
+                Ok(Outcome::Sent)
+            }
         }
     }
 }
@@ -127,55 +168,36 @@ fn skip(reason: impl Into<String>) -> Result<Outcome, Failure> {
     Ok(Outcome::Skipped(reason.into()))
 }
 
-fn endpoint(settings: &Settings) -> Result<Value, Problems> {
-    let mut problems = Problems::default();
-    if settings.use_tls && settings.use_smtps {
-        problems.add("/useTls", "useTls is STARTTLS, useSmtps is TLS from the first byte: leave one of them out");
-    }
-    if settings.relayhost.is_empty() || settings.relayhost.contains([' ', '/']) {
-        problems.add("/relayhost", "write the name of a host, and its port as smtpPort");
-    }
-    let tls = match (settings.use_smtps, settings.use_tls) {
-        (true, _) => "implicit",
-        (_, true) => "starttls",
-        _ => "opportunistic",
-    };
-    let mut endpoint = json!({"host": settings.relayhost, "port": settings.smtp_port, "tls": tls});
-    match (&settings.smtp_user, &settings.smtp_password) {
-        (Some(user), Some(password)) => {
-            endpoint["user"] = json!(user);
-            endpoint["password"] = json!(password);
-        }
-        (None, None) => {}
-        (Some(_), None) => problems.add("/smtpUser", "a user needs a password: write smtpPassword = { secret = \"name\" } as well"),
-        (None, Some(_)) => problems.add("/smtpPassword", "a password needs a user: write smtpUser as well"),
-    }
-    if let Some(verify) = &settings.verify {
-        endpoint["verify"] = verify.0.clone();
-    }
-    if settings.dump_mails_to_log {
-        endpoint["dump"] = json!(true);
-    }
-    problems.or(endpoint)
-}
-
 impl MailNotifier {
-    fn mail_builds(&self, event: &Event, builds: &[Build], chosen: &[usize], is_buildset: bool) -> Result<Outcome, Failure> {
+    fn mail_builds(&self, event: &Event, builds: &[Build], positions: &[usize], is_buildset: bool) -> Result<Outcome, Failure> {
         let mode = self.filter.mode();
-        let envelope = self.recipients.of(&Subject { event, builds, positions: chosen, mode, is_buildset })?;
+        let envelope = self.recipients.of(&Subject { event, builds, positions, mode, is_buildset })?;
         if envelope.is_empty() {
             return skip("nobody would get the mail: no responsible user has an address, and there are no extraRecipients");
         }
-        let Some(first) = chosen.first().and_then(|n| builds.get(*n)) else { return skip("there is no build") };
-        let message = self.message.or_plain(event, chosen, mode, is_buildset)?;
+        let chosen: Vec<&Build> = positions.iter().filter_map(|n| builds.get(*n)).collect();
+        let Some(first) = chosen.first() else { return skip("there is no build") };
+        let message = self.message.or_plain(event, positions, mode, is_buildset)?;
         let about = About::of(event, first, is_buildset);
+        let master = event.master().title;
         let subject = match &message.subject {
             Some(subject) => subject.clone(),
-            None => self.subject.about(&about, &event.master().title)?,
+            None => self.subject.about(&about, &master)?,
         };
-        let headers = self.headers.render(first)?;
-        let attachments = self.attachments(chosen.iter().filter_map(|n| builds.get(*n)), chosen.len() > 1);
-        self.send(message, subject, envelope, headers, attachments, &about.title);
+        let mut letter = Letter { about: about.title, master, result: about.result, subject, envelope, ..Letter::default() }.words(message);
+        letter.add_headers(self.headers(*first)?);
+        letter.add_headers(self.threads.map(|threads| threads.of_builds(event, &chosen, &self.from)).unwrap_or_default());
+        if let Some(seconds) = self.digest {
+            let full = digest::keep(letter, seconds, event.occurred_at())?;
+            if full.is_empty() {
+                return skip("it waits for the digest");
+            }
+            // There is no more room.
+            full.into_iter().for_each(|letter| letter.send(&self.from, Vec::new()));
+            return Ok(Outcome::Sent);
+        }
+        let attachments = self.attach(&mut letter, &chosen);
+        letter.send(&self.from, attachments);
         Ok(Outcome::Sent)
     }
 
@@ -190,64 +212,36 @@ impl MailNotifier {
             return skip(format!("nobody is to be told: worker {name} has no address in notify_on_missing"));
         }
         let message = self.missing.worker(event)?;
+        let what = if event.kind() == "worker-connected" { "return of" } else { "missing" };
         let subject = message.subject.clone().unwrap_or_default();
-        let headers = self.headers.render(&worker)?;
-        self.send(message, subject, envelope, headers, Vec::new(), &format!("missing worker {name}"));
+        let mut letter = Letter { about: format!("{what} worker {name}"), subject, envelope, ..Letter::default() }.words(message);
+        letter.add_headers(self.headers(&worker)?);
+        letter.add_headers(self.threads.map(|threads| threads.of_worker(event, &name, &self.from)).unwrap_or_default());
+        letter.send(&self.from, Vec::new());
         Ok(Outcome::Sent)
     }
 
-    fn attachments<'a>(&self, builds: impl Iterator<Item = &'a Build> + Clone, several: bool) -> Vec<smtp::Attachment> {
-        let mut attachments = Vec::new();
-        if self.add_patch {
-            let mut seen = Vec::new();
-            for patch in builds.clone().flat_map(Build::sourcestamps).map(|stamp| stamp["patch"].clone()).filter(Value::is_object) {
-                // The builds of a set share their source stamps.
-                if seen.contains(&patch) {
-                    continue;
-                }
-                match patch["body"].as_str() {
-                    Some(body) => attachments.push(attachment(format!("source patch {}", seen.len()), smtp::Content::Bytes(body.as_bytes().to_vec()))),
-                    None => log(Level::Info, "a patch is not attached: the master does not hand it out"),
-                }
-                seen.push(patch);
-            }
+    /// `extraHeaders`, and `List-Id` unless it is among them.
+    fn headers(&self, values: &dyn Values) -> Result<Vec<(String, String)>, Failure> {
+        let mut headers = self.headers.render(values)?;
+        headers.extend(self.list_id.as_ref().map(|id| id.render(values)).transpose()?);
+        Ok(headers)
+    }
+
+    /// What is attached; of what has no room, the letter says so.
+    fn attach(&self, letter: &mut Letter, chosen: &[&Build]) -> Vec<smtp::Attachment> {
+        let wanted = attach::wanted(chosen.iter().copied(), chosen.len() > 1, self.add_patch, &self.add_logs);
+        if wanted.is_empty() {
+            return Vec::new();
         }
-        if self.add_logs != AddLogs::None {
-            for build in builds {
-                let prefix = if several { format!("{}.", build.builder()) } else { String::new() };
-                for step in build.steps() {
-                    let name = step.name();
-                    let wanted = step.logs().into_iter().filter(|log| log.kind() != "d" && self.add_logs.includes(&name, &log.name()));
-                    attachments.extend(wanted.map(|log| attachment(format!("{prefix}{name}.{}", log.name()), smtp::Content::Log(log))));
-                }
-            }
+        let texts = letter.plain.iter().chain(&letter.html).map(String::as_str);
+        let room = attach::room(texts, &wanted, self.most);
+        let (attachments, notes) = attach::fit(wanted, room);
+        if !notes.is_empty() {
+            letter.add(&format!("Not everything is attached, as the mail would be larger than {} (maxMailSize):", Bytes(self.most)), &notes);
         }
         attachments
     }
-
-    fn send(&self, message: Message, subject: String, envelope: Envelope, headers: Vec<(String, String)>, attachments: Vec<smtp::Attachment>, about: &str) {
-        let mut body = message.body;
-        while !body.ends_with("\n\n") {
-            body.push('\n');
-        }
-        let terms = Terms::titled(one_line(&format!("{about} to {}", envelope.summary())));
-        let mail = smtp::Message {
-            endpoint: RELAY.into(),
-            sender: self.from.clone(),
-            to: envelope.to,
-            cc: envelope.cc,
-            bcc: envelope.bcc,
-            subject: one_line(&subject),
-            headers,
-            body: vec![(format!("text/{}", message.kind.as_str()), body)],
-            attachments,
-        };
-        smtp::send(mail, terms);
-    }
-}
-
-fn attachment(filename: String, content: smtp::Content) -> smtp::Attachment {
-    smtp::Attachment { filename: one_line(&filename), content_type: "text/plain; charset=utf-8".into(), content }
 }
 
 reporter_sdk::export_reporter!(MailNotifier);

@@ -6,6 +6,7 @@ use reporter_sdk::message::hook_context;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
 use reporter_sdk::slot::{Slot, ask};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::address;
@@ -18,6 +19,8 @@ pub struct Recipients {
     pub interested: bool,
     /// Who always does.
     pub extra: Vec<String>,
+    /// Who does without being named.
+    pub bcc: Vec<String>,
     /// How users become addresses.
     pub lookup: Option<Slot<Lookup>>,
     /// Whether a component says who is responsible.
@@ -27,7 +30,7 @@ pub struct Recipients {
 }
 
 /// `To`, `Cc` and `Bcc` of one mail.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     /// `To`
     pub to: Vec<String>,
@@ -81,16 +84,17 @@ impl Recipients {
     pub fn of(&self, subject: &Subject<'_>) -> Result<Envelope, Failure> {
         let users = if self.interested { self.addresses(self.users(subject)?, subject)? } else { Vec::new() };
         let interested = unique(users.iter().map(|user| address::without_second_at(user).to_owned()).filter(|user| keep(user)), &[]);
-        let envelope = if interested.is_empty() {
+        let mut envelope = if interested.is_empty() {
             Envelope { to: self.extra.clone(), ..Envelope::default() }
         } else {
             let cc = unique(self.extra.iter().cloned(), &interested);
             Envelope { to: interested, cc, bcc: Vec::new() }
         };
+        envelope.bcc = unique(self.bcc.iter().cloned(), &[&envelope.to[..], &envelope.cc[..]].concat());
         if !self.recipients_hook {
             return Ok(envelope);
         }
-        let context = subject.context().with("to", envelope.to).with("cc", envelope.cc);
+        let context = subject.context().with("to", envelope.to).with("cc", envelope.cc).with("bcc", envelope.bcc);
         let answer = ask("recipients", subject.handles(), context)?.0;
         let list = |key: &str| match &answer[key] {
             Value::Null => Ok(Vec::new()),

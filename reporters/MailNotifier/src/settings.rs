@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use reporter_sdk::amount::{Bytes, Seconds};
+use reporter_sdk::component::Problems;
 use reporter_sdk::endpoint::Verify;
 use reporter_sdk::filter::FilterSettings;
 use reporter_sdk::interpolate::Interpolate;
@@ -16,6 +18,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::address;
+use crate::thread::Threads;
+
 /// What the operator writes.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +33,9 @@ pub struct Settings {
     /// Addresses that get every mail
     #[serde(default)]
     pub extra_recipients: Option<OneOrMany<String>>,
+    /// Addresses that get every mail about builds without being named in it
+    #[serde(default)]
+    pub bcc: Option<OneOrMany<String>>,
     /// The subject, with %(builder)s, %(result)s, %(title)s, %(projectName)s
     #[serde(default)]
     pub subject: Option<String>,
@@ -37,6 +45,9 @@ pub struct Settings {
     /// Which logs are attached: true for all, or names as log or step.log
     #[serde(default)]
     pub add_logs: AddLogs,
+    /// How large a mail may be, as "10 MB" (default); attached logs are cut to that, and the mail says so
+    #[serde(default = "max_mail_size")]
+    pub max_mail_size: Bytes,
     /// Whether the patch of a try build is attached (default true)
     #[serde(default = "yes")]
     pub add_patch: bool,
@@ -84,6 +95,15 @@ pub struct Settings {
     /// Further headers; names and values may have %(prop:NAME)s
     #[serde(default)]
     pub extra_headers: BTreeMap<String, Interpolate>,
+    /// What makes a thread in the mail program: builder or change; without it, nothing does
+    #[serde(default)]
+    pub threads: Option<Threads>,
+    /// The List-Id header, by which mails are sorted: builds.example.org; may have %(prop:NAME)s
+    #[serde(default)]
+    pub list_id: Option<Interpolate>,
+    /// Collects what is to be told for so long, as "1 h", and sends each person one mail; without it, each mail goes at once
+    #[serde(default)]
+    pub digest: Option<Seconds>,
     /// Names of workers that are watched, or "all" (default); false for none
     #[serde(default)]
     pub watched_workers: WatchedWorkers,
@@ -95,6 +115,9 @@ pub struct Settings {
     #[serde(default)]
     #[schemars(extend("x-slot" = "missing-worker-message"))]
     pub message_formatter_missing_workers: Option<Slot<MissingWorkerSettings>>,
+    /// Whether those who were told that a worker is missing are told that it is back (default false)
+    #[serde(default)]
+    pub worker_back: bool,
     /// Whether every mail is logged as a whole
     #[serde(default)]
     pub dump_mails_to_log: bool,
@@ -110,12 +133,31 @@ fn yes() -> bool {
     true
 }
 
+fn max_mail_size() -> Bytes {
+    Bytes(10_000_000)
+}
+
 fn localhost() -> String {
     "localhost".into()
 }
 
 fn smtp() -> u16 {
     25
+}
+
+/// The addresses of the setting at this pointer.
+///
+/// # Errors
+///
+/// Those that are none, each with its place.
+pub fn addresses(setting: Option<OneOrMany<String>>, pointer: &str) -> Result<Vec<String>, Problems> {
+    let mut problems = Problems::default();
+    let OneOrMany { items, list } = setting.unwrap_or_default();
+    for (n, address) in items.iter().enumerate().filter(|(_, address)| !address::is_valid(address)) {
+        let at = if list { format!("{pointer}/{n}") } else { pointer.into() };
+        problems.add(at, format!("{address:?} is no address: write \"list@example.org\" or \"The list <list@example.org>\""));
+    }
+    problems.or(items)
 }
 
 /// `addLogs`

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::MailNotifier;
 
+mod beyond;
+
 fn notifier(settings: Value) -> Configured<MailNotifier> {
     let mut all = json!({"fromaddr": "Buildbot <bb@example.org>"});
     all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
@@ -231,6 +233,19 @@ fn what_is_refused() {
         (json!({"fromaddr": "a@b.c", "watchedWorkers": "some"}), "/watchedWorkers"),
         (json!({"fromaddr": "a@b.c", "fromadr": "x"}), "/fromadr"),
         (json!({"fromaddr": "a@b.c", "getRecipients": {}}), "/getRecipients"),
+        (json!({"fromaddr": "a@b.c", "bcc": ["x@y.z", "foo@invalid"]}), "/bcc/1"),
+        (json!({"fromaddr": "a@b.c", "threads": "step"}), "/threads"),
+        (json!({"fromaddr": "a@b.c", "listId": "builds"}), "/listId"),
+        (json!({"fromaddr": "a@b.c", "digest": 0}), "/digest"),
+        (json!({"fromaddr": "a@b.c", "digest": 60, "addLogs": true}), "/addLogs"),
+        (json!({"fromaddr": "a@b.c", "maxMailSize": 10}), "/maxMailSize"),
+        (json!({"fromaddr": "a@b.c", "messageFormatter": {"html_template": "x"}}), "/messageFormatter/html_template"),
+        (json!({"fromaddr": "a@b.c", "messageFormatter": {"template": "x", "template_type": "both"}}), "/messageFormatter/template_type"),
+        (
+            json!({"fromaddr": "a@b.c", "messageFormatter": {"template": "x", "html_template": "{% if %}", "template_type": "both"}}),
+            "/messageFormatter/html_template",
+        ),
+        (json!({"fromaddr": "a@b.c", "messageFormatter": {"excerpt": 201}}), "/messageFormatter/excerpt"),
     ] {
         let problems = testing::configure::<MailNotifier>(settings.clone()).err().unwrap_or_else(|| panic!("{settings} was taken"));
         assert!(problems.0.iter().any(|problem| problem.at == at), "{settings}: {problems}");

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use crate::event::{Event, Keep, Rows};
 use crate::store::{
-    Delivery, DeliveryRow, DeliveryStory, Filter, Job, Journalled, NewDelivery, NewEvent, Nudged, Result, Retention, Settle, Settled, Store, StoreError, Unit,
-    UnitEnd, UnitRow, now_ms,
+    Delivery, DeliveryRow, DeliveryStory, Filter, Follows, Job, Journalled, NewDelivery, NewEvent, Nudged, Result, Retention, Settle, Settled, Store,
+    StoreError, Unit, UnitEnd, UnitRow, now_ms,
 };
 
 #[derive(Default)]
@@ -170,7 +170,7 @@ impl Store for Memory {
     async fn sent(&self, _: i64, _: &str) -> Result<u32> {
         unreachable!("the engine counts nothing")
     }
-    async fn end_unit(&self, _: UnitEnd) -> Result<Vec<Delivery>> {
+    async fn end_unit(&self, _: UnitEnd) -> Result<Follows> {
         unreachable!("the engine ends no units")
     }
     async fn deliveries(&self, _: Filter) -> Result<Vec<DeliveryRow>> {

@@ -24,6 +24,9 @@ pub struct Absence {
     /// Whether it was announced.
     #[serde(default)]
     pub told: bool,
+    /// Whom the master named to be told: they are told as well when it is over.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub notify: Value,
 }
 
 /// Who is to announce an absence.
@@ -43,6 +46,16 @@ pub enum Who {
 #[serde(transparent)]
 pub struct Absences(BTreeMap<i64, Absence>);
 
+impl Absence {
+    /// The message about its end, with those who were told of its beginning.
+    fn over(&self, mut message: Value) -> Value {
+        if let (Value::Object(message), Value::Array(_)) = (&mut message, &self.notify) {
+            message.entry("notify").or_insert_with(|| self.notify.clone());
+        }
+        message
+    }
+}
+
 impl Absences {
     /// The connection to the master was interrupted: what it would have said may be lost.
     pub fn interrupted(&mut self) {
@@ -53,7 +66,8 @@ impl Absences {
 
     /// The master said `missing`. None: this absence was announced already.
     pub fn heard_missing(&mut self, id: i64, message: Value, now: i64) -> Option<Found> {
-        let absence = self.0.entry(id).or_insert(Absence { since: now, who: Who::Master, told: false });
+        let absence = self.0.entry(id).or_insert(Absence { since: now, who: Who::Master, told: false, notify: Value::Null });
+        absence.notify = message["notify"].clone();
         if std::mem::replace(&mut absence.told, true) {
             return None;
         }
@@ -63,7 +77,7 @@ impl Absences {
     /// The master said `connected`. Some: the worker had been announced as missing.
     pub fn heard_connected(&mut self, id: i64, message: Value, now: i64) -> Option<Found> {
         let absence = self.0.remove(&id)?;
-        absence.told.then(|| worker(Kind::WorkerConnected, id, message, now, false, absence.since))
+        absence.told.then(|| worker(Kind::WorkerConnected, id, absence.over(message), now, false, absence.since))
     }
 
     /// All workers as they were read at `read`. `new` says who is to announce an absence first seen now;
@@ -81,11 +95,11 @@ impl Absences {
                     && there
                     && absence.told
                 {
-                    found.push(worker(Kind::WorkerConnected, id, row.clone(), read, true, absence.since));
+                    found.push(worker(Kind::WorkerConnected, id, absence.over(row.clone()), read, true, absence.since));
                 }
                 continue;
             }
-            let absence = self.0.entry(id).or_insert(Absence { since: read, who: new, told: false });
+            let absence = self.0.entry(id).or_insert(Absence { since: read, who: new, told: false, notify: Value::Null });
             if !absence.told && absence.who == Who::Host && read - absence.since >= timeout {
                 absence.told = true;
                 found.push(worker(Kind::WorkerMissing, id, row.clone(), read, true, absence.since));
@@ -120,6 +134,17 @@ mod tests {
         assert_eq!(back.event_id("main", 1), "main/workers/3/connected/100");
         assert!(absences.heard_connected(3, json!({}), 902).is_none());
         assert_eq!(absences.heard_missing(3, json!({}), 1000).unwrap().event_id("main", 1), "main/workers/3/missing/1000");
+    }
+
+    #[test]
+    fn who_was_told_of_its_beginning_is_named_at_its_end() {
+        let mut absences = Absences::default();
+        absences.heard_missing(3, json!({"notify": ["ops@example.org"]}), 100).unwrap();
+        let kept: Absences = serde_json::from_str(&serde_json::to_string(&absences).unwrap()).unwrap();
+        for mut absences in [absences, kept] {
+            let back = absences.heard_connected(3, json!({"name": "flaky"}), 200).unwrap();
+            assert_eq!(back.message, json!({"name": "flaky", "notify": ["ops@example.org"]}));
+        }
     }
 
     #[test]

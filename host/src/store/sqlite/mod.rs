@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use sqlx::SqlitePool;
 
 use super::{
-    Delivery, DeliveryRow, DeliveryStory, Filter, Journalled, NewEvent, Nudged, Result, Retention, Settled, Store, StoreError, Unit, UnitEnd, UnitRow,
+    Delivery, DeliveryRow, DeliveryStory, Filter, Follows, Journalled, NewEvent, Nudged, Result, Retention, Settled, Store, StoreError, Unit, UnitEnd, UnitRow,
 };
 use crate::event::{Event, Keep, Rows};
 pub use look::Look;
@@ -103,7 +103,7 @@ impl Store for SqliteStore {
         read::sent(&self.readers, event, entry).await
     }
 
-    async fn end_unit(&self, end: UnitEnd) -> Result<Vec<Delivery>> {
+    async fn end_unit(&self, end: UnitEnd) -> Result<Follows> {
         self.writer.end_unit(end).await
     }
 

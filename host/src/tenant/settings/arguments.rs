@@ -12,7 +12,7 @@ use super::node::{Kind, Node};
 use super::secrets::{Secrets, interpolated};
 use super::shape::{Shape, Types};
 use super::source::Span;
-use super::{include, validate};
+use super::{human, include, validate};
 
 /// How much all files of one folder may have together.
 const MOST_FOLDER_BYTES: u64 = 4 << 20;
@@ -128,12 +128,23 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// `"format"`, all the way down: of a `file` the text, of a `folder` its files, of a `path` where it is seen from the host.
+    /// `"format"`, all the way down: of a `file` the text, of a `folder` its files, of a `path` where it is seen from the host, of
+    /// `seconds` and `bytes` the number.
     fn files(&self, node: &mut Node, shape: Option<Shape<'_>>, found: &mut Found) {
         let Some(shape) = shape.map(|shape| shape.chosen(node)) else { return };
         match &mut node.kind {
             Kind::Text(written) => {
                 let path = node.span.path(written);
+                let amount = match shape.keyword("format").and_then(Value::as_str) {
+                    Some("seconds") => human::duration(written).map(|duration| duration.as_secs()).ok_or(human::A_DURATION),
+                    Some("bytes") => human::size(written).ok_or(human::A_SIZE),
+                    _ => Err(""),
+                };
+                match amount {
+                    Ok(amount) => return node.kind = Kind::Made(amount.into()),
+                    Err("") => {}
+                    Err(form) => return found.error(Diagnostic::error(&node.span, format!("{written:?} is not {form}"))),
+                }
                 let made = match shape.keyword("format").and_then(Value::as_str) {
                     Some("file") => file(&path, found),
                     Some("folder") => folder(&path, found),

@@ -21,6 +21,11 @@ const SIZES: [(&[&str], u64); 7] = [
     (&["GiB"], 1 << 30),
 ];
 
+/// What is taken for a duration.
+pub(super) const A_DURATION: &str = "a duration such as \"90 s\", \"24 h\" or \"30 days\", or a number of seconds";
+/// What is taken for a size.
+pub(super) const A_SIZE: &str = "a size such as \"64 KiB\", \"16 MiB\" or \"2 GiB\", or a number of bytes";
+
 /// A duration: numbers with units, added up.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     sum(text, &DURATIONS).map(Duration::from_millis)

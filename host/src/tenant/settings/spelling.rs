@@ -59,10 +59,15 @@ pub fn argument(reporter: &str, written: &str) -> Option<Argument> {
     OTHER_ARGUMENTS.into_iter().find(|(of, other, _)| (of.is_empty() || *of == reporter) && *other == written).map(|(_, _, name)| Argument::Renamed(name))
 }
 
-/// The address with a scheme, if the page writes this argument without one and so did the operator.
+/// The URL that is meant, if the page writes this argument without one and so did the operator.
 pub fn with_scheme(reporter: &str, argument: &str, written: &str) -> Option<String> {
     let listed = WITHOUT_SCHEME.contains(&(reporter, argument));
-    (listed && !written.is_empty() && !written.contains("://")).then(|| format!("https://{written}"))
+    // The page has an organization's server as if it were a mail address.
+    let address = match written.strip_suffix("@zulipchat.com") {
+        Some(organization) if reporter == "ZulipStatusPush" => format!("{organization}.zulipchat.com"),
+        _ => written.to_owned(),
+    };
+    (listed && !written.is_empty() && !written.contains("://")).then(|| format!("https://{address}"))
 }
 
 /// The candidate that was probably meant.

@@ -77,7 +77,7 @@ impl<'n> Table<'n> {
             Kind::Text(text) => human::duration(text),
             _ => None,
         };
-        duration.or_else(|| wrong(node, name, "a duration such as \"90 s\", \"24 h\" or \"30 days\", or a number of seconds", found))
+        duration.or_else(|| wrong(node, name, human::A_DURATION, found))
     }
 
     pub fn size(&self, name: &str, found: &mut Found) -> Option<u64> {
@@ -87,7 +87,7 @@ impl<'n> Table<'n> {
             Kind::Text(text) => human::size(text),
             _ => None,
         };
-        size.or_else(|| wrong(node, name, "a size such as \"64 KiB\", \"16 MiB\" or \"2 GiB\", or a number of bytes", found))
+        size.or_else(|| wrong(node, name, human::A_SIZE, found))
     }
 
     /// Seconds since 1970.

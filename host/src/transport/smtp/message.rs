@@ -4,6 +4,8 @@
 //! ASCII, attachments in base64. Nobody on the way has a reason to convert anything, so DKIM signatures hold. Only
 //! an international user name (`jörg@…`) has no ASCII form; it needs SMTPUTF8.
 
+use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,6 +16,7 @@ use lettre::{Address, address::Envelope};
 
 use super::super::{Attachment, Content, FailedKind, Mail, Part};
 use super::address::{AddressError, mailbox};
+use super::outgoing::Outgoing;
 
 /// What the host writes into a mail itself.
 const HOST_OWNED: &[&str] = &[
@@ -154,12 +157,13 @@ pub(super) fn recipients(mail: &Mail) -> Result<Vec<Address>, AddressError> {
 }
 
 /// The message, with `id` in its `Message-ID` and its boundaries: every attempt makes the same bytes.
-pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Vec<u8>, MailError> {
+pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Outgoing, MailError> {
     check_mail(mail)?;
     let sender = mailbox(&mail.sender)?;
     let mut attachments = Vec::with_capacity(mail.attachments.len());
+    let mut logs = Vec::new();
     for attachment in &mail.attachments {
-        attachments.push(attached(attachment, spool).await?);
+        attachments.push(attached(attachment, spool, &mut logs).await?);
     }
     let date = UNIX_EPOCH + Duration::from_secs(u64::try_from(mail.date).unwrap_or(0));
     let mut builder = Message::builder()
@@ -201,7 +205,7 @@ pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Vec<u
             builder.multipart(attachments.into_iter().fold(mixed, MultiPart::singlepart))
         }
     };
-    built.map(|message| message.formatted()).map_err(|e| MailError::Library(e.to_string()))
+    built.map(|message| Outgoing::new(message.formatted(), logs)).map_err(|e| MailError::Library(e.to_string()))
 }
 
 enum Text {
@@ -258,12 +262,25 @@ fn text(part: &Part) -> Result<SinglePart, MailError> {
     Ok(SinglePart::builder().content_type(text_type(part)?).body(body))
 }
 
-async fn attached(attachment: &Attachment, spool: &Path) -> Result<SinglePart, MailError> {
+/// The part of an attachment; of a spooled log it has a marker instead, which comes with the open file to `logs`.
+async fn attached(attachment: &Attachment, spool: &Path, logs: &mut Vec<(String, File)>) -> Result<SinglePart, MailError> {
     let bytes = match &attachment.content {
-        Content::Bytes(bytes) => bytes.clone(),
-        Content::Spooled(name) => spooled(name, spool).await?,
+        Content::Bytes(bytes) => Some(bytes.clone()),
+        Content::Spooled(name) => match spooled(name, spool).await? {
+            Some(file) => {
+                // Nobody can have written this into the mail.
+                logs.push((format!("{:016x}{:016x}", random(), random()), file));
+                None
+            }
+            None => Some(b"reporter-host no longer has this log.\n".to_vec()),
+        },
     };
-    let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64).map_err(|_| MailError::Library("an attachment does not encode".to_owned()))?;
+    let body = match (bytes, logs.last()) {
+        (Some(bytes), _) => Body::new_with_encoding(bytes, ContentTransferEncoding::Base64).ok(),
+        (None, Some((marker, _))) => Some(Body::dangerous_pre_encoded(marker.clone().into_bytes(), ContentTransferEncoding::Base64)),
+        (None, None) => None,
+    };
+    let body = body.ok_or_else(|| MailError::Library("an attachment does not encode".to_owned()))?;
     // An odd type must not cost the mail.
     let content_type = match ContentType::parse(&attachment.content_type) {
         Ok(content_type) => content_type,
@@ -273,15 +290,19 @@ async fn attached(attachment: &Attachment, spool: &Path) -> Result<SinglePart, M
     Ok(Attached::new(filename).body(body, content_type))
 }
 
-/// A log's bytes. One that retention has removed must not cost the mail either.
-async fn spooled(name: &str, spool: &Path) -> Result<Vec<u8>, MailError> {
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A log's file. One that retention has removed must not cost the mail either.
+async fn spooled(name: &str, spool: &Path) -> Result<Option<File>, MailError> {
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
         return Err(MailError::SpoolName(name.to_owned()));
     }
     let path: PathBuf = spool.join(name);
-    match tokio::fs::read(&path).await {
-        Ok(bytes) => Ok(bytes),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(b"reporter-host no longer has this log.\n".to_vec()),
+    match tokio::fs::File::open(&path).await {
+        Ok(file) => Ok(Some(file.into_std().await)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(MailError::Spool(format!("{}: {e}", path.display()))),
     }
 }
@@ -309,7 +330,7 @@ pub(super) mod tests {
     async fn text_of(mail: &Mail) -> String {
         let spool = tempfile::tempdir().unwrap();
         std::fs::write(spool.path().join("log-1"), "spooled").unwrap();
-        String::from_utf8(message("uid/1", mail, spool.path()).await.unwrap()).unwrap()
+        String::from_utf8(message("uid/1", mail, spool.path()).await.unwrap().flatten().collect()).unwrap()
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! SMTP: mail, with a result for each recipient.
 //!
 //! Addresses are checked at the connection, encryption and authentication follow the endpoint ([`connect`]), the
-//! message is the same bytes at every attempt ([`message`]), and sessions are kept for a burst ([`pool`]).
+//! message is the same bytes at every attempt ([`message`]) and is never in memory with its logs ([`outgoing`]), and sessions are kept for a burst ([`pool`]).
 
 mod address;
 mod connect;
 mod message;
+mod outgoing;
 mod pool;
 mod stream;
 #[cfg(test)]
@@ -55,7 +56,11 @@ impl SmtpTransport {
         };
         if mail.dump {
             let to = recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::info!(target: "reporter_host::mail", id = attempt.id, to, "{}", scrubber.text(&String::from_utf8_lossy(&message)));
+            let whole = match message::message(attempt.id, mail, &self.spool).await {
+                Ok(message) => message.flatten().collect::<Vec<u8>>(),
+                Err(e) => return wrong(e),
+            };
+            tracing::info!(target: "reporter_host::mail", id = attempt.id, to, "{}", scrubber.text(&String::from_utf8_lossy(&whole)));
         }
         let login = match connect::login(&attempt.endpoint.name, endpoint, attempt.vault) {
             Ok(login) => login,
@@ -69,7 +74,7 @@ impl SmtpTransport {
                 Err(answer) => return answer,
             },
         };
-        let answer = transaction::send(&mut session, &Envelope { sender: &sender, recipients: &recipients, message: &message }, sent).await;
+        let answer = transaction::send(&mut session, Envelope { sender: &sender, recipients: &recipients, message }, sent).await;
         // A refused MAIL FROM or DATA may leave a transaction open, and 421 ends the session.
         if answer.error.is_none() && (answer.status == 250 || !answer.recipients.is_empty()) {
             self.pool.put(key, session);

@@ -246,7 +246,11 @@ async fn lines_of_every_length_can_be_sent() {
         for text in [line.clone(), format!("{line}\n"), format!("a\n{line}\nb"), format!("a\r\n{line}\r\n")] {
             let mut mail = to(&["bob@example.org"]);
             mail.body[0].text = text.clone();
-            let message = super::message::message("id", &mail, std::path::Path::new("/nowhere")).await.unwrap_or_else(|e| panic!("{length}: {e}"));
+            let message = super::message::message("id", &mail, std::path::Path::new("/nowhere"))
+                .await
+                .unwrap_or_else(|e| panic!("{length}: {e}"))
+                .flatten()
+                .collect::<Vec<u8>>();
             let parsed = mail_parser::MessageParser::default().parse(&message).unwrap();
             let body = parsed.body_text(0).unwrap().replace("\r\n", "\n");
             assert_eq!(body.trim_end(), text.replace("\r\n", "\n").trim_end(), "{length}");

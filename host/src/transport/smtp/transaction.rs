@@ -11,16 +11,17 @@ use super::super::http::failure::chain;
 use super::super::{Answer, FailedKind, RecipientAnswer};
 use super::address::is_international;
 use super::connect::{answer, number, text};
+use super::outgoing::Outgoing;
 
 /// A mail ready to go.
 pub(super) struct Envelope<'a> {
     pub sender: &'a Address,
     pub recipients: &'a [Address],
-    pub message: &'a [u8],
+    pub message: Outgoing,
 }
 
 /// Sends it. `sent` is set as soon as the message itself is on its way, after which a broken connection leaves the outcome open.
-pub(super) async fn send(session: &mut AsyncSmtpConnection, mail: &Envelope<'_>, sent: &AtomicBool) -> Answer {
+pub(super) async fn send(session: &mut AsyncSmtpConnection, mail: Envelope<'_>, sent: &AtomicBool) -> Answer {
     let mut parameters = vec![];
     if mail.recipients.iter().chain([mail.sender]).any(is_international) {
         if !session.server_info().supports_feature(Extension::SmtpUtfEight) {
@@ -54,7 +55,7 @@ pub(super) async fn send(session: &mut AsyncSmtpConnection, mail: &Envelope<'_>,
         return ended(&e, "DATA", results, FailedKind::NotSent);
     }
     sent.store(true, Ordering::Relaxed);
-    match session.message(mail.message).await {
+    match session.message_iter(mail.message).await {
         Ok(reply) => {
             let text = reply.message().collect::<Vec<_>>().join(" ");
             summed(settled(results, number(reply.code()), &text))

@@ -41,6 +41,8 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
             wire::post(&builds.len().to_string());
         }
         "state-flood" => endless.for_each(|n| state::set(&format!("key {n}"), Some("value"))),
+        "reminder-flood" => endless.for_each(|n| state::remind(&format!("reminder {n}"), 0)),
+        "huge-reminder" => state::remind(&"x".repeat(8 << 10), 1),
         "huge-state" => state::set("key", Some(&"x".repeat(8 << 20))),
         "state-count" => {
             let so_far = state::get("count").and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();

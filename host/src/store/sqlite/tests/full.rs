@@ -40,7 +40,7 @@ async fn nothing_is_lost_and_it_goes_on_when_there_is_room() {
 
     store.writer.pages(1_000_000).await.unwrap();
     assert_eq!(store.journal("main", Some("2".into()), vec![large_event("main/2")]).await.unwrap().len(), 1);
-    assert_eq!(store.end_unit(end).await.unwrap().len(), 1);
+    assert_eq!(store.end_unit(end).await.unwrap().deliveries.len(), 1);
     let (_, details) = store.event(1).await.unwrap().unwrap();
     assert_eq!(details, [("builds/1/properties".to_owned(), rows.as_ref().clone())], "kept in the end");
     assert_eq!(store.cursor("main").await.unwrap().as_deref(), Some("2"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{Place, event, new_delivery, new_event, send, sent, settled};
-use crate::store::{Cause, End, Filter, Mode, NewEvent, Settle, SqliteStore, Store as _, StoreError, UnitEnd};
+use crate::store::{Cause, DUE, End, Filter, Job, Mode, NewEvent, Reminder, Settle, SqliteStore, Store as _, StoreError, UnitEnd};
 
 #[tokio::test]
 async fn writes_that_come_together_are_one_transaction() {
@@ -33,7 +33,7 @@ async fn what_cannot_be_written_does_not_take_its_group_with_it() {
     let (again, fresh) =
         tokio::join!(store.end_unit(sent(first, vec![new_delivery("two"), new_delivery("one")])), store.end_unit(sent(second, vec![new_delivery("three")])),);
     assert!(matches!(&again, Err(StoreError::Failed(why)) if why.contains("deliveries.uid") || why.contains("deliveries_uid")), "{again:?}");
-    let made = fresh.unwrap();
+    let made = fresh.unwrap().deliveries;
     let waiting: Vec<_> = store.waiting(0, 10).await.unwrap().into_iter().map(|delivery| (delivery.id, delivery.new.uid)).collect();
     assert_eq!(waiting, [(1, "one".to_owned()), (made[0].id, "three".to_owned())]);
     assert_eq!(store.units(0, 10).await.unwrap().len(), 1, "it waits still");
@@ -64,8 +64,11 @@ async fn what_was_answered_is_there_after_a_restart() {
     let write = |end, state| UnitEnd { end, state, ..sent(unit, vec![]) };
     let state = vec![("kept".to_owned(), Some("1".to_owned())), ("gone".to_owned(), Some("1".to_owned()))];
     store.end_unit(write(End::Again { due_ms: 9, why: "busy".into(), cause: Cause::NotNow }, state)).await.unwrap();
-    let made =
-        store.end_unit(UnitEnd { sends: vec![new_delivery("one"), new_delivery("two")], ..write(End::Sent, vec![("gone".into(), None)]) }).await.unwrap();
+    let made = store
+        .end_unit(UnitEnd { sends: vec![new_delivery("one"), new_delivery("two")], ..write(End::Sent, vec![("gone".into(), None)]) })
+        .await
+        .unwrap()
+        .deliveries;
     store.settle(settled(made[0].id, Settle::Delivered)).await.unwrap();
     // No close: what was answered is durable.
     drop(store);
@@ -132,7 +135,29 @@ async fn a_unit_ends_once() {
     let journalled = store.journal("main", None, vec![new_event("main/1", &["mail"])]).await.unwrap();
     let unit = &journalled[0].units[0];
     let (one, two) = tokio::join!(store.end_unit(sent(unit, vec![new_delivery("one")])), store.end_unit(sent(unit, vec![new_delivery("two")])));
-    assert_eq!((one.unwrap().len(), two.unwrap().len()), (1, 0));
-    assert!(store.end_unit(sent(unit, vec![new_delivery("three")])).await.unwrap().is_empty());
+    assert_eq!((one.unwrap().deliveries.len(), two.unwrap().deliveries.len()), (1, 0));
+    assert!(store.end_unit(sent(unit, vec![new_delivery("three")])).await.unwrap().deliveries.is_empty());
     assert_eq!(store.waiting(0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_reminder_waits_with_its_unit_over_a_restart() {
+    let place = Place::new();
+    let store = place.open().await;
+    let journalled = store.journal("main", None, vec![new_event("main/1", &["mail"])]).await.unwrap();
+    let unit = &journalled[0].units[0];
+    let reminders = vec![Reminder { tag: "digest 1".into(), due_ms: 5_000_000_000_000 }];
+    let made = store.end_unit(UnitEnd { reminders, ..sent(unit, vec![]) }).await.unwrap();
+    assert!(made.deliveries.is_empty() && made.units.len() == 1);
+    store.close().await;
+    drop(store);
+    let store = place.open().await;
+    let waiting = store.units(0, 10).await.unwrap();
+    let [reminder] = &waiting[..] else { panic!("{waiting:?}") };
+    assert!(reminder.is_reminder() && reminder.id == made.units[0].id);
+    assert_eq!((reminder.event, reminder.entry.as_str(), reminder.due_ms), (unit.event, "mail", 5_000_000_000_000));
+    assert!(matches!(&reminder.job, Job::Answered { tag, answer } if tag == "digest 1" && answer.ended == DUE));
+    // It goes when it has been, and comes once.
+    assert!(store.end_unit(sent(reminder, vec![])).await.unwrap().units.is_empty());
+    assert!(store.units(0, 10).await.unwrap().is_empty());
 }

@@ -92,7 +92,7 @@ fn new_delivery(uid: &str) -> NewDelivery {
 }
 
 fn sent(unit: &Unit, sends: Vec<NewDelivery>) -> UnitEnd {
-    UnitEnd { unit: unit.clone(), end: End::Sent, sends, state: Vec::new(), log: Vec::new() }
+    UnitEnd { unit: unit.clone(), end: End::Sent, sends, state: Vec::new(), log: Vec::new(), reminders: Vec::new() }
 }
 
 fn line(text: &str) -> AttemptLine {
@@ -106,7 +106,7 @@ fn settled(delivery: i64, settle: Settle) -> Settled {
 /// Journals an event with one unit, and ends that with these sends.
 async fn send(store: &SqliteStore, id: &str, sends: Vec<NewDelivery>) -> Vec<Delivery> {
     let journalled = store.journal("main", None, vec![new_event(id, &["mail"])]).await.unwrap();
-    store.end_unit(sent(&journalled[0].units[0], sends)).await.unwrap()
+    store.end_unit(sent(&journalled[0].units[0], sends)).await.unwrap().deliveries
 }
 
 /// A delivery's state and why.

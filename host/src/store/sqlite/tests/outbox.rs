@@ -127,7 +127,8 @@ impl Both {
                 let writes: Vec<_> = writes.iter().map(|(key, value)| (key.to_string(), value.map(|value| value.to_string()))).collect();
                 let expected = self.model.end(number, state, expected, &writes);
                 let done = async move {
-                    let made = store.end_unit(UnitEnd { unit, end, sends: new, state: writes, log: Vec::new() }).await.unwrap();
+                    let made =
+                        store.end_unit(UnitEnd { unit, end, sends: new, state: writes, log: Vec::new(), reminders: Vec::new() }).await.unwrap().deliveries;
                     format!("{:?}", made.iter().map(|one| one.id).collect::<Vec<_>>())
                 };
                 (Box::pin(done), format!("{expected:?}"))

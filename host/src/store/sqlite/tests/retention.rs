@@ -92,7 +92,7 @@ async fn numbers_are_not_given_twice() {
     let store = place.open().await;
     let journalled = store.journal("main", None, vec![new_event("main/2", &["mail"])]).await.unwrap();
     assert_eq!((journalled[0].seq, journalled[0].units[0].id), (2, 2));
-    let made = store.end_unit(super::sent(&journalled[0].units[0], vec![new_delivery("two")])).await.unwrap();
+    let made = store.end_unit(super::sent(&journalled[0].units[0], vec![new_delivery("two")])).await.unwrap().deliveries;
     assert_eq!(made[0].id, before + 1);
     assert!(store.deliveries(Filter { before: Some(made[0].id), limit: 10, ..Filter::default() }).await.unwrap().is_empty());
 }

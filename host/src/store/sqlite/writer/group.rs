@@ -57,7 +57,7 @@ fn reply(group: Vec<Write>, made: Vec<Made>) {
         // Nobody may be waiting any more; what was written stays.
         match (write, made) {
             (Write::Journal { reply, .. }, Made::Journalled(events)) => drop(reply.send(Ok(events))),
-            (Write::EndUnit { reply, .. }, Made::Deliveries(deliveries)) => drop(reply.send(Ok(deliveries))),
+            (Write::EndUnit { reply, .. }, Made::Follows(follows)) => drop(reply.send(Ok(follows))),
             (Write::Settle { reply, .. }, Made::Unit(unit)) => drop(reply.send(Ok(unit))),
             _ => {}
         }

@@ -15,7 +15,7 @@ use sqlx::{Executor as _, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::event::Rows;
-use crate::store::{Delivery, Journalled, NewEvent, Nudged, Result, Settled, StoreError, Unit, UnitEnd};
+use crate::store::{Follows, Journalled, NewEvent, Nudged, Result, Settled, StoreError, Unit, UnitEnd};
 
 /// The most writes of one group: it bounds how long a commit takes, and the variables of a statement.
 const GROUP: usize = 256;
@@ -26,7 +26,7 @@ const CHECKPOINT: (u32, u32) = (100, 2_000);
 pub(super) enum Write {
     Keep { event: i64, path: String, rows: Arc<Rows> },
     Journal { source: String, cursor: Option<String>, events: Vec<NewEvent>, reply: Reply<Vec<Journalled>> },
-    EndUnit { end: Box<UnitEnd>, reply: Reply<Vec<Delivery>> },
+    EndUnit { end: Box<UnitEnd>, reply: Reply<Follows> },
     Settle { settled: Box<Settled>, reply: Reply<Option<Unit>> },
     Alone(Alone),
 }
@@ -108,7 +108,7 @@ impl Writer {
         self.ask(|reply| Write::Journal { source, cursor, events, reply }).await
     }
 
-    pub(super) async fn end_unit(&self, end: UnitEnd) -> Result<Vec<Delivery>> {
+    pub(super) async fn end_unit(&self, end: UnitEnd) -> Result<Follows> {
         self.ask(|reply| Write::EndUnit { end: Box::new(end), reply }).await
     }
 

@@ -7,7 +7,9 @@ use super::super::rows::text;
 use super::standing::Standing;
 use super::{Next, Write};
 use crate::event::Event;
-use crate::store::{AttemptLine, Cause, Delivery, End, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, Unit, UnitEnd, now_ms};
+use crate::store::{
+    AttemptLine, Cause, DUE, Delivery, End, Follows, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, TaggedAnswer, Unit, UnitEnd, now_ms,
+};
 use crate::transport::Payload;
 
 /// Rows to be written.
@@ -67,7 +69,7 @@ pub(super) struct Change<'a> {
 pub(super) enum Made {
     Nothing,
     Journalled(Vec<Journalled>),
-    Deliveries(Vec<Delivery>),
+    Follows(Follows),
     Unit(Option<Unit>),
 }
 
@@ -87,7 +89,7 @@ pub(super) fn plan<'a>(group: &'a [Write], mut standing: Standing, next: &mut Ne
                 }
                 Made::Journalled(plan.journal(events, &mut standing, next)?)
             }
-            Write::EndUnit { end, .. } => Made::Deliveries(plan.end_unit(end, &mut standing, next)?),
+            Write::EndUnit { end, .. } => Made::Follows(plan.end_unit(end, &mut standing, next)?),
             Write::Settle { settled, .. } => Made::Unit(plan.settle(settled, &mut standing, next)),
             Write::Alone(_) => Made::Nothing,
         });
@@ -124,10 +126,10 @@ impl<'a> Plan<'a> {
         Ok(journalled)
     }
 
-    fn end_unit(&mut self, ended: &'a UnitEnd, standing: &mut Standing, next: &mut Next) -> Result<Vec<Delivery>> {
+    fn end_unit(&mut self, ended: &'a UnitEnd, standing: &mut Standing, next: &mut Next) -> Result<Follows> {
         let unit = &ended.unit;
         if !standing.units.contains(&unit.id) {
-            return Ok(Vec::new());
+            return Ok(Follows::default());
         }
         let (state, why, again) = match &ended.end {
             End::Sent => ("sent", None, None),
@@ -160,7 +162,20 @@ impl<'a> Plan<'a> {
             self.new_deliveries.push(row);
             deliveries.push(Delivery { id, event, attempts: 0, due_ms: self.now, new: new.clone() });
         }
-        Ok(deliveries)
+        let units: Vec<Unit> = ended
+            .reminders
+            .iter()
+            .map(|reminder| {
+                let id = take(&mut next.unit);
+                let answer = TaggedAnswer { status: 0, headers: Vec::new(), body: String::new(), ended: DUE.to_owned() };
+                let job = Job::Answered { tag: reminder.tag.clone(), answer };
+                let (entry, order) = (unit.entry.clone(), format!("reminder/{id}"));
+                let (made_ms, due_ms) = (self.now, reminder.due_ms);
+                Unit { id, event: unit.event, entry, order, job, made_ms, attempts: 0, failed: 0, waited: 0, due_ms }
+            })
+            .collect();
+        self.new_units.extend(units.iter().cloned());
+        Ok(Follows { deliveries, units })
     }
 
     fn settle(&mut self, settled: &'a Settled, standing: &mut Standing, next: &mut Next) -> Option<Unit> {
