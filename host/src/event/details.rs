@@ -175,6 +175,13 @@ impl Details {
         self.paths().all.values().any(|detail| matches!(detail, Detail::Coming(_)))
     }
 
+    /// Returns when everything that is being fetched now has come, or cannot be had.
+    pub async fn answered(&self) {
+        let coming = |detail: &Detail| if let Detail::Coming(coming) = detail { Some(coming.clone()) } else { None };
+        let all: Vec<Coming> = self.paths().all.values().filter_map(coming).collect();
+        futures_util::future::join_all(all).await;
+    }
+
     /// A path's rows, if they have been fetched.
     pub fn kept(&self, path: &str) -> Option<Arc<Rows>> {
         match self.paths().all.get(path) {

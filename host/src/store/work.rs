@@ -130,6 +130,8 @@ pub struct UnitEnd {
     pub state: Vec<(String, Option<String>)>,
     /// Lines for the operator: level and text.
     pub log: Vec<(String, String)>,
+    /// The title of a dead letter that stands for the call, where it failed for good and nothing was sent in its place.
+    pub letter: Option<String>,
 }
 
 /// How a unit of work ended.

@@ -125,7 +125,12 @@ impl<'n> Table<'n> {
             return Some(SecretRef::Named(secret.to_owned()));
         }
         match node.as_text() {
-            Some(text) => Some(SecretRef::Plain(text.to_owned())),
+            Some(text) => {
+                if super::credential::is_credential(name) {
+                    found.warn(super::arguments::written_as_text(name, &node.span));
+                }
+                Some(SecretRef::Plain(text.to_owned()))
+            }
             None => wrong(node, name, "text or { secret = \"name\" }", found),
         }
     }
