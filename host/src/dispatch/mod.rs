@@ -245,11 +245,16 @@ impl Dispatch {
         if large { &self.large_calls } else { &self.calls }
     }
 
-    /// Returns when what the unit's event is being asked for has been answered; never, if nothing is.
+    /// Returns when something has come that the unit's event is being asked for; never, if nothing is, or nothing comes: who
+    /// tried again then would never leave a source alone that is away.
     async fn source_answers(&self, unit: &Unit) {
-        match self.at_hand.find(unit.event).filter(|details| unit.attempts > 0 && details.is_fetching()) {
+        let asked = self.at_hand.find(unit.event).filter(|details| unit.attempts > 0 && details.is_fetching());
+        let came = match asked {
             Some(details) => details.answered().await,
-            None => std::future::pending().await,
+            None => false,
+        };
+        if !came {
+            std::future::pending::<()>().await;
         }
     }
 
