@@ -150,6 +150,7 @@ pub(super) fn unknown<'a>(key: &Key, title: &str, known: impl Iterator<Item = &'
     let error = Diagnostic::error(&key.span, format!("{title} has no setting `{}`", key.name));
     match did_you_mean(&key.name, known.iter().copied()) {
         Some(meant) => error.with_help(format!("did you mean `{meant}`?")),
+        None if known.is_empty() => error.with_help("it has none"),
         None => error.with_help(format!("it has {}", known.join(", "))),
     }
 }
