@@ -24,10 +24,10 @@ fn rows(place: &Place, words: &[&str]) -> Vec<Value> {
 #[test]
 fn a_call_that_fails_for_good_is_a_dead_letter() {
     // Its plan has no place for a plain message.
-    let place = place(&format!("{STATUS}limits = {{ read_kib = 1 }}\n"));
-    place.run(&["run"]).ended(0).says("ERROR").says("not reported: Build").says("read_kib");
+    let place = place(&format!("{STATUS}limits = {{ sends = 0 }}\n"));
+    place.run(&["run"]).ended(0).says("ERROR").says("not reported: Build").says("its limit");
     let dead = rows(&place, &["list", "--state", "dead", "--entry", "status"]);
-    assert!(!dead.is_empty() && dead.iter().all(|row| row["why"].as_str().unwrap().contains("read_kib")), "{dead:?}");
+    assert!(!dead.is_empty() && dead.iter().all(|row| row["why"].as_str().unwrap().contains("\"sends\"")), "{dead:?}");
     assert_eq!(rows(&place, &["search", "not reported"]).len(), dead.len());
     let id = dead[0]["id"].to_string();
     place.run(&["deliveries", "show", &id]).ended(0).says("never came to a delivery");
@@ -67,7 +67,7 @@ fn a_component_that_is_broken_keeps_only_its_own_entry_out() {
 fn a_secret_goes_nowhere_where_it_is_not_put_in() {
     let place = place(&format!("{STATUS}context = 'ci %(secret:github)s'\n"));
     place.run(&["check"]).ended(2).says("reporter-host.toml:12:11").says("`context` of GitHubStatusPush takes no secret");
-    place.write(&format!("{RECORDED}[secrets]\ngithub = {{ file = 'github' }}\n{}", STATUS.replace("{ secret = 'github' }", "'token %(secret:github)s'")));
+    place.write(&format!("{RECORDED}[secrets]\ngithub = {{ file = 'github' }}\n{}", STATUS.replace("{ secret = 'github' }", "'%(secret:github)s'")));
     place.run(&["check"]).ended(0);
     // What is written as text is warned of.
     place.write(&format!("{RECORDED}{}", STATUS.replace("{ secret = 'github' }", "'abcdefgh'")));

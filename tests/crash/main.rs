@@ -28,7 +28,7 @@ impl Host {
         let settings = format!(
             "[host]\nstate_dir = 'state'\n[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n\
              [[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{sink}/hook'\n\
-             [[services]]\nreporter = 'GitHubStatusPush'\nbaseURL = 'http://127.0.0.1:{sink}'\ntoken = 'a token'\n"
+             [[services]]\nreporter = 'GitHubStatusPush'\nbaseURL = 'http://127.0.0.1:{sink}'\ntoken = 'github-token'\n"
         );
         let file = folder.path().join("settings.toml");
         std::fs::write(&file, settings).unwrap();

@@ -59,7 +59,7 @@ impl<'a> Arguments<'a> {
                 }
                 if !self.settled.contains(&key.name) {
                     let shape = shape.property(&key.name);
-                    self.value(value, shape, (&key.name, Trust::None.of(&key.name, shape)), found);
+                    self.value(value, shape, (&key.name, Trust::None.of(&key.name, true, shape)), found);
                 }
                 if found.errors.len() > before {
                     self.settled.insert(key.name.clone());
@@ -122,9 +122,11 @@ impl<'a> Arguments<'a> {
                 items.iter_mut().enumerate().for_each(|(at, node)| self.value(node, item, (setting, trust.of_item(setting, at)), found));
             }
             Kind::Table(entries) => {
+                let properties = shape.and_then(|shape| shape.keyword("properties"));
                 for (key, value) in entries {
                     let shape = shape.and_then(|shape| shape.property(&key.name));
-                    self.value(value, shape, (&key.name, trust.of(&key.name, shape)), found);
+                    let named = properties.is_some_and(|all| all.get(&key.name).is_some());
+                    self.value(value, shape, (&key.name, trust.of(&key.name, named, shape)), found);
                 }
             }
             _ => {}

@@ -15,9 +15,13 @@ pub(super) enum Trust {
 }
 
 impl Trust {
-    /// Of the setting `name` within one that is `self`.
-    pub fn of(self, name: &str, shape: Option<Shape<'_>>) -> Self {
+    /// Of the setting `name` within one that is `self`. `named`: the schema knows it by this name; a name of somebody's own choice
+    /// says nothing, but among headers.
+    pub fn of(self, name: &str, named: bool, shape: Option<Shape<'_>>) -> Self {
         let said = shape.and_then(|shape| shape.keyword("x-secret")).and_then(serde_json::Value::as_bool);
+        if said.is_none() && !named && self == Self::None {
+            return Self::None;
+        }
         match (said, is_credential(name)) {
             (Some(false), _) => Self::None,
             (_, true) => Self::Is,
@@ -59,7 +63,7 @@ mod tests {
 
     #[test]
     fn settings_by_their_names() {
-        let top = |name| Trust::None.of(name, None);
+        let top = |name| Trust::None.of(name, true, None);
         for name in ["token", "bot_token", "auth_token", "password", "smtpPassword", "secret", "api_token", "user_key", "oauth_secret"] {
             assert_eq!(top(name), Trust::Is, "{name}");
         }
@@ -72,7 +76,7 @@ mod tests {
         assert_eq!(Trust::May.of_item("auth", 0), Trust::May);
         assert_eq!(Trust::May.of_item("auth", 1), Trust::Is);
         for (name, trust) in [("X-Trace", Trust::May), ("X-Api-Key", Trust::Is), ("X-Token", Trust::Is), ("Authorization", Trust::Is)] {
-            assert_eq!(Trust::May.of(name, None), trust, "{name}");
+            assert_eq!(Trust::May.of(name, false, None), trust, "{name}");
         }
     }
 
@@ -80,7 +84,8 @@ mod tests {
     fn a_schema_has_the_first_word() {
         let schema = serde_json::json!({"properties": {"token": {"x-secret": false}, "params": {"x-secret": true}}});
         let shape = Shape::new(&schema);
-        assert_eq!(Trust::None.of("token", shape.property("token")), Trust::None);
-        assert_eq!(Trust::None.of("params", shape.property("params")), Trust::May);
+        assert_eq!(Trust::None.of("token", true, shape.property("token")), Trust::None);
+        assert_eq!(Trust::None.of("params", true, shape.property("params")), Trust::May);
+        assert_eq!(Trust::None.of("secret", false, None), Trust::None, "a variable of a template");
     }
 }

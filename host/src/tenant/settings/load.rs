@@ -21,7 +21,7 @@ use crate::store::Retention;
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
-    read(file, describe, For::Looking)
+    read(file, describe, false, false)
 }
 
 /// Reads the settings to run them: the state folder and the key for placeholders are made if they are not there.
@@ -29,7 +29,7 @@ pub fn load(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
 /// # Errors
 /// As [`load`], and when the state folder cannot be written.
 pub fn load_to_run(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
-    read(file, describe, For::Running)
+    read(file, describe, true, false)
 }
 
 /// The same for a host that starts: entries whose component is missing or broken are kept out, so that the others run.
@@ -37,18 +37,18 @@ pub fn load_to_run(file: &Path, describe: &dyn Describe) -> Result<Settings, Rep
 /// # Errors
 /// As [`load_to_run`], but for components.
 pub fn load_to_start(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
-    read(file, describe, For::Starting)
+    read(file, describe, true, true)
 }
 
-/// What settings are read for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum For {
-    Looking,
-    Running,
-    Starting,
+/// Reads the settings to look after what was made with them: as [`load`], and what is wrong with components is no matter.
+///
+/// # Errors
+/// As [`load`], but for components.
+pub fn load_to_operate(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
+    read(file, describe, false, true)
 }
 
-fn read(file: &Path, describe: &dyn Describe, to: For) -> Result<Settings, Report> {
+fn read(file: &Path, describe: &dyn Describe, to_run: bool, without_broken: bool) -> Result<Settings, Report> {
     let mut found = Found::default();
     let trees = include::read(file, &mut found);
     // A file that is half understood would be full of errors that are none.
@@ -57,7 +57,7 @@ fn read(file: &Path, describe: &dyn Describe, to: For) -> Result<Settings, Repor
     }
     let HostSettings { state_dir, log, sink } = host(file, &trees, &mut found);
     let table = include::table(&trees, "secrets", &mut found);
-    let Some(key) = key(file, &state_dir, to != For::Looking, &mut found) else { return Err(found.into_report()) };
+    let Some(key) = key(file, &state_dir, to_run, &mut found) else { return Err(found.into_report()) };
     let secrets = Arc::new(Secrets::read(table.as_ref(), key, &mut found));
     let sources = sources::read(&trees, &secrets, &mut found);
     let defaults = include::table(&trees, "limits", &mut found);
@@ -82,7 +82,7 @@ fn read(file: &Path, describe: &dyn Describe, to: For) -> Result<Settings, Repor
             services.push(service);
         }
         match reader.broken.take() {
-            Some(broken) if to == For::Starting => kept_out.push(broken),
+            Some(broken) if without_broken => kept_out.push(broken),
             Some(broken) => found.error(broken.why),
             None => {}
         }

@@ -24,7 +24,7 @@ mod validate;
 
 pub use describe::{Describe, Described};
 pub use diagnostic::{Diagnostic, Report, Severity};
-pub use load::{load, load_to_run, load_to_start};
+pub use load::{load, load_to_operate, load_to_run, load_to_start};
 pub use schema::schema;
 pub use secrets::Secrets;
 pub use source::{Source, Span};
@@ -49,7 +49,7 @@ pub struct Settings {
     pub sources: Vec<SourceSettings>,
     /// Service entries, in order.
     pub services: Vec<Service>,
-    /// Entries that are kept out, because a component of theirs is missing or broken: only when a host starts.
+    /// Entries that are kept out, because a component of theirs is missing or broken: only with `load_to_start` and its like.
     pub kept_out: Vec<KeptOut>,
     /// What is kept, and for how long.
     pub retention: Retention,

@@ -22,6 +22,7 @@ pub struct Settings {
     server_url: String,
     /// A text for the words that need one: a secret's placeholder, a path segment
     #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
     text: String,
     /// How often, for the words that repeat
     #[serde(default = "million")]
