@@ -24,16 +24,19 @@ fn rows(place: &Place, words: &[&str]) -> Vec<Value> {
 #[test]
 fn a_call_that_fails_for_good_is_a_dead_letter() {
     // Its plan has no place for a plain message.
-    let place = place(&format!("{STATUS}limits = {{ sends = 0 }}\n"));
-    place.run(&["run"]).ended(0).says("ERROR").says("not reported: Build").says("its limit");
-    let dead = rows(&place, &["list", "--state", "dead", "--entry", "status"]);
-    assert!(!dead.is_empty() && dead.iter().all(|row| row["why"].as_str().unwrap().contains("\"sends\"")), "{dead:?}");
+    let entry = "[[services]]\ncomponent = 'hostile.wasm'\nname = 'fails'\nallow = ['https://hooks.example.org', 'smtp://127.0.0.1:25']\n\
+                 serverUrl = 'https://hooks.example.org/'\ndo = 'fail'\n";
+    let place = place(entry);
+    std::fs::write(place.path("hostile.wasm"), test_guests::HOSTILE).unwrap();
+    place.run(&["run"]).ended(0).says("ERROR").says("not reported: Build").says("it was asked to fail");
+    let dead = rows(&place, &["list", "--state", "dead", "--entry", "fails"]);
+    assert!(!dead.is_empty() && dead.iter().all(|row| row["why"] == "it was asked to fail"), "{dead:?}");
     assert_eq!(rows(&place, &["search", "not reported"]).len(), dead.len());
     let id = dead[0]["id"].to_string();
     place.run(&["deliveries", "show", &id]).ended(0).says("never came to a delivery");
 
     // With what was wrong mended, it is called again.
-    place.write(&format!("{RECORDED}[secrets]\ngithub = {{ file = 'github' }}\n{STATUS}"));
+    place.write(&format!("{RECORDED}{}", entry.replace("'fail'", "'send'")));
     place.run(&["deliveries", "retry", &id]).ended(0).says("called again");
     place.run(&["deliveries", "retry", &id]).ended(1).says("already");
     place.run(&["run"]).ended(0);

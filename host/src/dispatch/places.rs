@@ -48,6 +48,8 @@ pub(super) struct Place {
     of: Arc<str>,
     places: Arc<Places>,
     since: Instant,
+    /// Whether somebody has taken it: one that was given to nobody says nothing about its entry.
+    taken: bool,
 }
 
 impl Places {
@@ -61,15 +63,15 @@ impl Places {
         let turn = {
             let mut shares = self.shares();
             match shares.take(entry) {
-                Some(of) => return Some(self.place(of)),
+                Some(of) => return Some(self.place(of).take()),
                 None => shares.wait(entry),
             }
         };
-        turn.await.ok()
+        turn.await.ok().map(Place::take)
     }
 
     fn place(self: &Arc<Self>, of: Arc<str>) -> Place {
-        Place { of, places: self.clone(), since: Instant::now() }
+        Place { of, places: self.clone(), since: Instant::now(), taken: false }
     }
 
     fn shares(&self) -> MutexGuard<'_, Shares> {
@@ -77,9 +79,16 @@ impl Places {
     }
 }
 
+impl Place {
+    fn take(mut self) -> Self {
+        self.taken = true;
+        self
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        let granted = self.places.shares().give_back(&self.of, self.since.elapsed() < QUICK);
+        let granted = self.places.shares().give_back(&self.of, self.taken.then(|| self.since.elapsed() < QUICK));
         for (of, waits) in granted {
             // One that does not wait any more gives it back at once.
             drop(waits.send(self.places.place(of)));
@@ -142,8 +151,10 @@ impl Shares {
     }
 
     /// One place is free again: who gets one now.
-    fn give_back(&mut self, of: &Arc<str>, quick: bool) -> Vec<(Arc<str>, oneshot::Sender<Place>)> {
-        self.learn(of, quick);
+    fn give_back(&mut self, of: &Arc<str>, quick: Option<bool>) -> Vec<(Arc<str>, oneshot::Sender<Place>)> {
+        if let Some(quick) = quick {
+            self.learn(of, quick);
+        }
         self.count(of, -1);
         self.change(of, |share| {
             share.has -= 1;

@@ -235,7 +235,7 @@ async fn a_head_is_read_up_to_a_bound() {
 async fn what_is_no_address_becomes_no_link() {
     let inbox = running().await;
     let step = |url: &str| json!({"name": "s", "urls": [{"name": "n", "url": url}]});
-    for (url, stays) in [
+    for (n, (url, stays)) in [
         ("https://ci.example/1", true),
         ("/builds/1", true),
         ("mailto:a@example.org", true),
@@ -244,9 +244,12 @@ async fn what_is_no_address_becomes_no_link() {
         ("java\tscript:alert(1)", false),
         ("data:text/html,x", false),
         ("vbscript:x", false),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let build =
-            json!({"id": format!("{}", url.len()), "builder": "b", "number": 1, "results": 0, "url": url, "steps": [step(url)], "changes": [{"revlink": url}]});
+            json!({"id": n.to_string(), "builder": "b", "number": 1, "results": 0, "url": url, "steps": [step(url)], "changes": [{"revlink": url}]});
         assert_eq!(inbox.take(build).await.0, 202, "{url}");
         let arrived = inbox.journal.events().pop().unwrap();
         let build = arrived.0.message["buildid"].as_i64().unwrap();
