@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::contract::{Ask, Spool};
 use crate::delivery::{self, Engine, Transports};
-use crate::dispatch::{self, Dispatch, Entries, EntryDirectory, Intake};
+use crate::dispatch::{self, Dispatch, Entries, EntryDirectory, Intake, Out};
 use crate::event::Fetch;
 use crate::sandbox::{ConfigureError, Engines, Loader};
 use crate::secret::Vault;
@@ -24,7 +24,7 @@ use crate::source::inbox::Inbox;
 use crate::source::recording::Recording;
 use crate::source::{Journal, Reveal, SourceError};
 use crate::store::{Mode, Retention, SqliteStore, Store, StoreError};
-use crate::tenant::settings::{Diagnostic, Report, Settings, SourceKind, SourceSettings};
+use crate::tenant::settings::{Diagnostic, KeptOut, NetworkSettings, Report, Settings, SourceKind, SourceSettings};
 use crate::tenant::{Entry, EntryError, Shared};
 use crate::transport::http::HttpTransport;
 use crate::transport::irc::{IrcTransport, Wanted, Whereto};
@@ -99,6 +99,40 @@ impl Workbench {
     /// # Errors
     /// [`StartError::Settings`], with everything that is wrong.
     pub async fn entries(&self, settings: &Settings, wires: &Wires) -> Result<Entries, StartError> {
+        let (entries, wrong) = self.configured(settings, wires).await;
+        let wrong: Vec<_> = wrong.iter().flat_map(|(service, error)| diagnostics(settings, service, error)).collect();
+        if wrong.is_empty() { Ok(entries) } else { Err(StartError::Settings(Report { diagnostics: wrong, files: settings.files.clone() })) }
+    }
+
+    /// The same for a host that starts: entries whose component is broken are kept out. What is wrong with settings is an error
+    /// all the same.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`].
+    async fn entries_to_start(&self, settings: &Settings, wires: &Wires) -> Result<(Entries, Out), StartError> {
+        let (entries, wrong) = self.configured(settings, wires).await;
+        let (broken, wrong): (Vec<_>, Vec<_>) = wrong.into_iter().partition(|(_, error)| error.is_of_component());
+        let wrong: Vec<_> = wrong.iter().flat_map(|(service, error)| diagnostics(settings, service, error)).collect();
+        if !wrong.is_empty() {
+            return Err(StartError::Settings(Report { diagnostics: wrong, files: settings.files.clone() }));
+        }
+        let broken = broken.into_iter().filter_map(|(name, error)| {
+            let service = settings.services.iter().find(|service| service.name == name)?;
+            let why = settings.locate(&name, "", error.to_string());
+            Some(KeptOut { name, follows: service.follows.clone(), expires_after: service.expires_after, why })
+        });
+        let out: Out = settings.kept_out.iter().cloned().chain(broken).map(|out| (out.name.clone(), out)).collect();
+        for (name, out) in &out {
+            tracing::error!(
+                entry = name,
+                "the entry is kept out, the others run; what it misses waits for it until a reload finds it mended:\n{}",
+                out.why.render(false)
+            );
+        }
+        Ok((entries, out))
+    }
+
+    async fn configured(&self, settings: &Settings, wires: &Wires) -> (Entries, Vec<(String, EntryError)>) {
         let shared = self.shared(wires);
         let (mut entries, mut wrong) = (Entries::new(), Vec::new());
         for service in &settings.services {
@@ -106,10 +140,10 @@ impl Workbench {
                 Ok(entry) => {
                     entries.insert(service.name.clone(), Arc::new(entry));
                 }
-                Err(error) => wrong.extend(diagnostics(settings, &service.name, &error)),
+                Err(error) => wrong.push((service.name.clone(), error)),
             }
         }
-        if wrong.is_empty() { Ok(entries) } else { Err(StartError::Settings(Report { diagnostics: wrong, files: settings.files.clone() })) }
+        (entries, wrong)
     }
 }
 
@@ -251,18 +285,21 @@ pub struct Host {
     workbench: Workbench,
     dispatch: Arc<Dispatch>,
     entries: Arc<ArcSwap<Entries>>,
+    out: Arc<ArcSwap<Out>>,
     running: Mutex<Running>,
     wires: Wires,
     retention: Arc<ArcSwap<Retention>>,
+    /// Looks after it.
+    retaining: Mutex<JoinSet<()>>,
     /// What a reload cannot change.
-    fixed: String,
+    fixed: Fixed,
 }
 
 struct Running {
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<(), SourceError>>,
     /// What the sources were made from, to tell whether a reload changes them.
-    made_from: String,
+    made_from: MadeFrom,
     /// Where its inboxes listen.
     listens: Vec<SocketAddr>,
     /// Whether every source is a recording: then the host ends with them.
@@ -276,12 +313,13 @@ impl Host {
     /// [`StartError`]; nothing is left running.
     pub async fn start(workbench: Workbench, settings: &Settings, observer: Arc<impl Observer + 'static>) -> Result<Self, StartError> {
         let wires = Wires::new(settings)?;
-        let entries = Arc::new(ArcSwap::from_pointee(workbench.entries(settings, &wires).await?));
+        let (entries, out) = workbench.entries_to_start(settings, &wires).await?;
+        let (entries, out) = (Arc::new(ArcSwap::from_pointee(entries)), Arc::new(ArcSwap::from_pointee(out)));
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&store_file(settings), Mode::Host).await?);
-        let directory = Arc::new(EntryDirectory(entries.clone()));
+        let directory = Arc::new(EntryDirectory { entries: entries.clone(), out: out.clone() });
         let options = delivery::Options::default();
-        let engine = Engine::start(store.clone(), wires.transports(), directory, observer.clone(), options).await?;
-        let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), entries.clone(), engine, observer);
+        let engine = Engine::start(store.clone(), wires.transports(), directory.clone(), observer.clone(), options).await?;
+        let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), &directory, engine, observer);
         let sources = Self::sources(settings, &[]).await?;
         for (name, made) in &sources {
             dispatch.add_source(name, made.fetcher());
@@ -291,8 +329,19 @@ impl Host {
         dispatch.resume().await?;
         let running = Self::begin(&dispatch, sources, settings);
         let retention = Arc::new(ArcSwap::from_pointee(settings.retention.clone()));
-        let host = Self { store, workbench, dispatch, entries, running: Mutex::new(running), wires, retention, fixed: fixed(settings) };
-        host.look_after();
+        let host = Self {
+            store,
+            workbench,
+            dispatch,
+            entries,
+            out,
+            running: Mutex::new(running),
+            wires,
+            retention,
+            retaining: Mutex::default(),
+            fixed: fixed(settings),
+        };
+        host.look_after().await;
         host.converse().await;
         Ok(host)
     }
@@ -364,10 +413,10 @@ impl Host {
     }
 
     /// Retention, as long as the host lives.
-    fn look_after(&self) {
+    async fn look_after(&self) {
         let (store, retention, spool) = (Arc::downgrade(&self.store), self.retention.clone(), self.wires.spool.clone());
         let begun = self.wires.begun.clone();
-        tokio::spawn(async move {
+        self.retaining.lock().await.spawn(async move {
             loop {
                 let Some(store) = store.upgrade() else { return };
                 let retention = retention.load_full();
@@ -424,6 +473,9 @@ impl Host {
         let sources = if changed { Self::sources(settings, &running.listens).await? } else { Vec::new() };
         self.retention.store(Arc::new(settings.retention.clone()));
         self.entries.store(Arc::new(entries));
+        // All of them run now.
+        self.out.store(Arc::default());
+        self.dispatch.look_again();
         if changed {
             // A source and its successor of the same name would both move its cursor.
             running.stop.send_replace(true);
@@ -447,6 +499,7 @@ impl Host {
         // What waits for a connection is not waited for.
         self.wires.irc.end().await;
         self.dispatch.drain().await;
+        self.retaining.lock().await.shutdown().await;
         self.store.close().await;
     }
 }
@@ -482,7 +535,9 @@ pub fn master(source: &SourceSettings, settings: &Settings) -> Result<Arc<Master
         Some((user, password)) => Ok(Some((secrets.value(user)?, secrets.value(password)?))),
         None => Ok(None),
     });
-    Master::new(&source.name, master.clone(), login)
+    let policy = Policy::operator().with_lists(&settings.network.allow, &settings.network.deny);
+    let policy = policy.map_err(|error| SourceError::Master { name: source.name.clone(), why: format!("[network]: {error}") })?;
+    Master::new(&source.name, master.clone(), login, Arc::new(policy))
 }
 
 /// The inbox of a source's settings, if it is one.
@@ -501,11 +556,17 @@ pub fn store_file(settings: &Settings) -> PathBuf {
     settings.state_dir.join("store.sqlite")
 }
 
-fn fixed(settings: &Settings) -> String {
-    format!("{:?} {:?} {:?} {:?}", settings.state_dir, settings.sink, settings.log, settings.network)
+/// State folder, sink, log and network.
+type Fixed = (PathBuf, bool, Option<String>, NetworkSettings);
+
+fn fixed(settings: &Settings) -> Fixed {
+    (settings.state_dir.clone(), settings.sink, settings.log.clone(), settings.network.clone())
 }
 
-fn made_from(settings: &Settings) -> String {
-    let all: BTreeMap<&str, String> = settings.sources.iter().map(|source| (source.name.as_str(), format!("{:?}", source.kind))).collect();
-    format!("{all:?} {}", settings.secrets.places())
+/// Sources by name, and where secrets are.
+type MadeFrom = (BTreeMap<String, SourceKind>, String);
+
+fn made_from(settings: &Settings) -> MadeFrom {
+    let all = settings.sources.iter().map(|source| (source.name.clone(), source.kind.clone()));
+    (all.collect(), settings.secrets.places())
 }

@@ -1,10 +1,12 @@
 //! The commands, run as an operator runs them, on a recording and an inbox.
 
+mod failing;
 mod new;
 mod operate;
 mod preview;
 mod quickstart;
 mod sink;
+mod stalled;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

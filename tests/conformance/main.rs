@@ -184,7 +184,10 @@ impl Settled {
     /// What an entry sends for an event, and what went wrong with it.
     async fn report(&self, entry: &Entry, details: &Arc<reporter_host::event::Details>, recorder: &Recorder) -> (Vec<wire::Sent>, Option<String>) {
         let unit = details.event.id.clone();
-        let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details: details.clone(), state: BTreeMap::new(), unit }).await;
+        let ran = entry
+            .reporter
+            .report(Occasion { entry: entry.view.clone(), details: details.clone(), state: BTreeMap::new(), unit, patience: Duration::MAX })
+            .await;
         let mut problem = ran.answer.err().map(|error| error.to_string());
         for send in ran.sends {
             let Some(endpoint) = entry.view.endpoints.get(&send.endpoint) else { continue };

@@ -6,6 +6,8 @@ mod sink;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use reporter_host::store::{Mode, SqliteStore, Store as _};
 use reporter_host_tests::process::{PATIENCE, Process};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -13,12 +15,9 @@ use sink::Sink;
 
 /// Kills of one run.
 const KILLS: u32 = 12;
-/// Attempts that a host has in flight at the most.
-const IN_FLIGHT: usize = 64;
-
 /// A host with an inbox and one service, on a state folder of its own.
 struct Host {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     inbox: u16,
     process: Process,
 }
@@ -29,11 +28,12 @@ impl Host {
         let inbox = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let settings = format!(
             "[host]\nstate_dir = 'state'\n[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n\
-             [[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{sink}/hook'\n"
+             [[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{sink}/hook'\n\
+             [[services]]\nreporter = 'GitHubStatusPush'\nbaseURL = 'http://127.0.0.1:{sink}'\ntoken = 'github-token'\n"
         );
         let file = folder.path().join("settings.toml");
         std::fs::write(&file, settings).unwrap();
-        Self { _folder: folder, inbox, process: Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file) }
+        Self { folder, inbox, process: Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file) }
     }
 
     async fn start(&mut self) {
@@ -45,21 +45,37 @@ impl Host {
 
     /// Posts one ended build. True: the host has said that it has it.
     async fn post(&self, client: &reqwest::Client, number: u64) -> Option<StatusCode> {
-        let build = json!({"id": format!("build-{number}"), "builder": "load", "number": number, "results": number % 3});
+        let build = json!({"id": format!("build-{number}"), "builder": "load", "number": number, "results": number % 3,
+            "repository": "https://github.com/octo/repo", "revision": format!("{number:040x}"), "branch": "main"});
         let post = client.post(format!("http://127.0.0.1:{}/events", self.inbox)).bearer_auth("let-me-in").json(&build);
         post.send().await.ok().map(|answer| answer.status())
+    }
+}
+
+impl Host {
+    /// Kills it. Answers with the ids of deliveries that were in flight as far as anybody knows: they have come, and that they
+    /// have is not written down.
+    async fn kill(&mut self, sink: &Sink) -> BTreeSet<String> {
+        self.process.kill();
+        let store = SqliteStore::open(&self.folder.path().join("state/store.sqlite"), Mode::Operator).await.unwrap();
+        let waiting: BTreeSet<String> = store.waiting(0, u32::MAX).await.unwrap().into_iter().map(|delivery| delivery.new.uid).collect();
+        store.close().await;
+        // What was on its way when the host died may still be arriving.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        waiting.intersection(&sink.keys()).cloned().collect()
     }
 }
 
 /// Waits until the sink has had each of these builds.
 async fn delivered(sink: &Sink, wanted: &BTreeSet<u64>, host: &Host) {
     let all = tokio::time::timeout(PATIENCE, async {
-        while !wanted.is_subset(&sink.numbers()) {
+        while !wanted.is_subset(&sink.numbers()) || !wanted.is_subset(&sink.statuses()) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
     if all.await.is_err() {
-        let missing: Vec<_> = wanted.difference(&sink.numbers()).copied().collect();
+        let had: BTreeSet<u64> = sink.numbers().intersection(&sink.statuses()).copied().collect();
+        let missing: Vec<_> = wanted.difference(&had).copied().collect();
         panic!("{} of {} builds never arrived: {missing:?}\n{}", missing.len(), wanted.len(), host.process.said());
     }
 }
@@ -70,26 +86,31 @@ async fn nothing_that_was_taken_is_lost_to_kills() {
     let sink = Sink::start().await;
     let mut host = Host::new(sink.port());
     let client = reqwest::Client::new();
-    let (mut taken, mut number) = (BTreeSet::new(), 0);
+    let (mut taken, mut number, mut in_flight) = (BTreeSet::new(), 0, BTreeSet::new());
     for round in 0..KILLS {
         host.start().await;
-        // Each round is killed a little later, so that every phase is met.
+        // Each round is killed when it has taken a few more, in the midst of others, so that every phase is met.
+        let goal = taken.len() + 6 + 4 * round as usize;
         let load = async {
             loop {
                 let posts = (0..16).map(|n| {
                     let (host, client) = (&host, &client);
                     async move { (number + n, host.post(client, number + n).await) }
                 });
-                for (number, status) in futures_util::future::join_all(posts).await {
+                let mut posts: futures_util::stream::FuturesUnordered<_> = posts.collect();
+                while let Some((number, status)) = posts.next().await {
                     if status.is_some_and(|status| status.is_success()) {
                         taken.insert(number);
+                    }
+                    if taken.len() >= goal {
+                        return;
                     }
                 }
                 number += 16;
             }
         };
-        tokio::time::timeout(Duration::from_millis(u64::from(150 + 60 * round)), load).await.unwrap_err();
-        host.process.kill();
+        tokio::time::timeout(PATIENCE, load).await.expect("a load");
+        in_flight.extend(host.kill(&sink).await);
         number += 16;
     }
     host.start().await;
@@ -106,8 +127,9 @@ async fn nothing_that_was_taken_is_lost_to_kills() {
     delivered(&sink, &taken, &host).await;
     host.process.terminate().await;
     let twice = sink.twice();
-    assert!(twice.len() <= IN_FLIGHT * KILLS as usize, "{} builds were delivered twice", twice.len());
-    println!("{} builds, {} kills, {} delivered twice", taken.len(), KILLS, twice.len());
+    let wrong: Vec<_> = twice.difference(&in_flight).collect();
+    assert!(wrong.is_empty(), "{} of {} that came twice were not in flight at a kill: {wrong:?}", wrong.len(), twice.len());
+    println!("{} builds, {KILLS} kills, {} deliveries in flight at one, {} came twice", taken.len(), in_flight.len(), twice.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

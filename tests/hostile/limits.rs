@@ -131,4 +131,8 @@ async fn one_that_spins_does_not_stop_the_others() {
     let (spun, worked) = futures_util::future::join(spinning, working).await;
     assert!(spun.iter().all(|ran| ran.answer == Err(RunError::Limit("compute_ms"))));
     assert!(worked.iter().all(|ran| ran.answer == Ok(Outcome::Sent)));
+    // 500 ms are 50 ticks of the epoch clock. Each check yields, so none has more than its own, however many there are …
+    assert!(spun.iter().all(|ran| (50..=52).contains(&ran.ticks)), "{:?}", spun.iter().map(|ran| ran.ticks).collect::<Vec<_>>());
+    // … and one that only sends is hardly ever found at it.
+    assert!(worked.iter().all(|ran| ran.ticks < 10), "{:?}", worked.iter().map(|ran| ran.ticks).collect::<Vec<_>>());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reporter_host::event::{Fetch, FetchError, Rows};
-use reporter_host::sandbox::{Outcome, RunError};
+use reporter_host::sandbox::{Occasion, Outcome, RunError};
 use reporter_host_tests::{Kit, Mapped, build, details};
 use serde_json::json;
 
@@ -72,4 +72,25 @@ async fn a_slow_query_is_no_slow_source() {
     let ran = kit.report(&kit.load(test_guests::HOSTILE).unwrap(), &json!({"do": "wait"}), &details).await;
     assert_eq!(ran.answer, Err(RunError::Limit("wait_ms")));
     assert_eq!(other.await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_gives_its_place_up_while_the_source_is_read_from() {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let kit = Kit::new();
+    let (event, of) = build(2);
+    let source = Arc::new(Slow { of, path: "builds/40/properties" });
+    let details = details(event, source.clone());
+    let loaded = kit.built_in("MailNotifier");
+    let ready = kit.configure(&loaded, &json!({"fromaddr": "ci@example.org", "extraRecipients": ["list@example.org"], "mode": "all"})).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let ran = ready.reporter.report(Occasion { patience: PATIENCE, ..ready.occasion(&details) }).await;
+    let Err(RunError::NotNow(why)) = ran.answer else { panic!("{:?}", ran.answer) };
+    assert!(why.contains("has not answered yet"), "{why}");
+    assert!(begun.elapsed() < 2 * PATIENCE, "{:?}", begun.elapsed());
+    // As soon as the source has answered it can be made again.
+    assert!(details.answered().await);
+    assert!(begun.elapsed() >= TAKES);
+    let ran = ready.reporter.report(Occasion { patience: PATIENCE, ..ready.occasion(&details) }).await;
+    assert_eq!((ran.answer, source.of.asked()["builds/40/properties"]), (Ok(Outcome::Sent), 1));
 }

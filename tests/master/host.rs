@@ -11,6 +11,7 @@ use reporter_host::source::{Arrived, Journal};
 use reporter_host::store;
 use reporter_host::tenant::settings::MasterSettings;
 use reporter_host::transport::Verify;
+use reporter_host::transport::policy::Policy;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -87,7 +88,7 @@ impl Host {
     pub fn follow(port: u16, journal: &Arc<Memory>, change: impl FnOnce(&mut MasterSettings)) -> Self {
         let mut settings = settings(format!("http://127.0.0.1:{port}/").parse().unwrap());
         change(&mut settings);
-        let master = Master::new("main", settings, Arc::new(|| Ok(Some((Plain::new("admin"), Plain::new("secret")))))).unwrap();
+        let master = Master::new("main", settings, Arc::new(|| Ok(Some((Plain::new("admin"), Plain::new("secret"))))), Arc::new(Policy::operator())).unwrap();
         let (stop, shutdown) = watch::channel(false);
         let running = tokio::spawn(master.clone().run(journal.clone(), shutdown));
         Self { master, stop, running }

@@ -92,7 +92,7 @@ impl Kit {
         match self.configure(loaded, settings).await {
             Ok(ready) => ready.report(details).await,
             Err(ConfigureError::Run(error)) => {
-                Ran { answer: Err(error), sends: vec![], writes: BTreeMap::new(), reminders: vec![], log: vec![], took: Duration::ZERO }
+                Ran { answer: Err(error), sends: vec![], writes: BTreeMap::new(), reminders: vec![], log: vec![], took: Duration::ZERO, ticks: 0 }
             }
             Err(error) => panic!("{settings}: {error}"),
         }
@@ -124,7 +124,7 @@ impl Ready<'_> {
 
     /// What a call is about.
     pub fn occasion(&self, details: &Arc<Details>) -> Occasion {
-        Occasion { entry: self.entry.clone(), details: details.clone(), state: self.kit.state.clone(), unit: details.event.id.clone() }
+        Occasion { entry: self.entry.clone(), details: details.clone(), state: self.kit.state.clone(), unit: details.event.id.clone(), patience: Duration::MAX }
     }
 }
 
@@ -147,11 +147,16 @@ struct Formatters {
 
 #[async_trait]
 impl Subformat for Formatters {
-    async fn format(&self, slot: &str, details: Arc<Details>, subjects: Subjects, context: String) -> Result<Formatted, Ended> {
+    fn wait(&self, _: &str) -> Duration {
+        self.limits.wait
+    }
+
+    async fn format(&self, slot: &str, details: Arc<Details>, subjects: Subjects, context: String, within: Duration) -> Result<Formatted, Ended> {
         let Some((loaded, settings)) = self.formatters.get(slot) else {
             return Err(Ended::Misuse(format!("no formatter in slot {slot:?}")));
         };
-        let ran = loaded.format(settings, &self.limits, details, slot, subjects, &context).await;
+        let limits = Limits { wait: within, ..self.limits.clone() };
+        let ran = loaded.format(settings, &limits, details, slot, subjects, &context).await;
         match ran.answer {
             Ok(document) => Ok((Ok(document), ran.log)),
             Err(RunError::NotNow(why)) => Err(Ended::NotNow(why)),

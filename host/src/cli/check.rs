@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::output::{Output, Paint, plain};
 use super::{Context, Failure};
-use crate::tenant::settings::{Diagnostic, Report};
+use crate::tenant::settings::{Diagnostic, Report, load};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -43,15 +43,13 @@ pub struct Line {
 
 /// Prints what is checked, and fails if anything is not as it should be.
 pub(super) async fn check(args: Args, context: &Context<'_>) -> Result<(), Failure> {
-    let settings = context.settings(args.file.as_deref(), false)?;
-    if !context.output.json() {
-        context.output.line(&format!(
-            "{}: {} sources, {} services, {} warnings",
-            settings.file.display(),
-            settings.sources.len(),
-            settings.services.len(),
-            settings.warnings.len()
-        ));
+    let settings = context.settings(args.file.as_deref(), load)?;
+    if context.output.json() {
+        settings.warnings.iter().for_each(|warning| context.output.object(&serde_json::json!({ "warning": warning })));
+    } else {
+        let counted = [("source", settings.sources.len()), ("service", settings.services.len()), ("warning", settings.warnings.len())];
+        let counted = counted.map(|(what, count)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
+        context.output.line(&format!("{}: {}", settings.file.display(), counted.join(", ")));
     }
     let results: Arc<Mutex<(Vec<Diagnostic>, usize)>> = Arc::default();
     let (collect, output) = (Arc::clone(&results), context.output.clone());

@@ -13,6 +13,7 @@ mod completions;
 pub mod deliveries;
 pub mod new;
 pub mod output;
+mod pipe;
 pub mod preview;
 pub mod record;
 pub mod run;
@@ -23,12 +24,16 @@ pub mod wiring;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::tenant::settings::{self, Report, Settings};
 use output::{Color, Output};
 use wiring::Host;
+
+/// How long the end waits for somebody to read what was said, since they last did.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Tells people and services what builds did.
 #[derive(Debug, Parser)]
@@ -92,6 +97,9 @@ pub enum Failure {
     Nothing(String),
 }
 
+/// [`load`](settings::load) or one of its kin.
+pub type Load = fn(&Path, &dyn settings::Describe) -> Result<Settings, Report>;
+
 /// What every command has at hand.
 pub struct Context<'a> {
     /// Where output goes, and how.
@@ -103,14 +111,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The settings, to look at or to run; `named` is the file that the command itself was given.
+    /// The settings, read for what the command does; `named` is the file that it was given itself.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn settings(&self, named: Option<&Path>, to_run: bool) -> Result<Settings, Failure> {
+    pub fn settings(&self, named: Option<&Path>, load: Load) -> Result<Settings, Failure> {
         let file = named.unwrap_or(&self.file);
         let describe = self.host.describe();
-        let load = if to_run { settings::load_to_run } else { settings::load };
         let settings = load(file, describe.as_ref()).map_err(Failure::Settings)?;
         output::start_log(self.log.as_deref().or(settings.log.as_deref()), &self.output);
         for warning in &settings.warnings {
@@ -138,10 +145,12 @@ pub fn main(host: &dyn Host) -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => return end(&context.output, Failure::Failed(format!("no threads can be started: {why}"))),
     };
-    match runtime.block_on(dispatch(cli.command, &context)) {
+    let code = match runtime.block_on(dispatch(cli.command, &context)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => end(&context.output, failure),
-    }
+    };
+    runtime.block_on(output::errors_emptied(PATIENCE));
+    code
 }
 
 async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure> {

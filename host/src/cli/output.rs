@@ -1,6 +1,7 @@
 //! What commands print: for people, or JSON, one object a line.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,7 +11,13 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::pipe::Pipe;
 use crate::transport::{self, Body, Content, IrcMessage, Payload};
+
+/// The log, and why a command failed.
+static ERRORS: LazyLock<Pipe> = LazyLock::new(|| Pipe::new(std::io::stderr(), "lines of the log"));
+/// What a host prints that does other things meanwhile.
+static PRINTED: LazyLock<Pipe> = LazyLock::new(|| Pipe::new(std::io::stdout(), "messages"));
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -44,6 +51,8 @@ pub struct Output {
     json: bool,
     colours: bool,
     colours_on_stderr: bool,
+    /// Whether printing waits for whoever reads.
+    waits: bool,
 }
 
 impl Output {
@@ -54,7 +63,21 @@ impl Output {
             Color::Never => false,
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
-        Self { json, colours: !json && wanted(std::io::stdout().is_terminal()), colours_on_stderr: wanted(std::io::stderr().is_terminal()) }
+        let (colours, colours_on_stderr) = (!json && wanted(std::io::stdout().is_terminal()), wanted(std::io::stderr().is_terminal()));
+        Self { json, colours, colours_on_stderr, waits: true }
+    }
+
+    /// The same for work that is not to wait for whoever reads stdout: what is too much for them is left out, and counted.
+    /// Everything is printed once [`Output::emptied`] has returned.
+    pub fn unwaiting(&self) -> Self {
+        Self { waits: false, ..self.clone() }
+    }
+
+    /// Waits until everything is printed, or nobody has read for `patience`.
+    pub async fn emptied(&self, patience: Duration) {
+        if !self.waits {
+            PRINTED.emptied(patience).await;
+        }
     }
 
     /// Whether a script reads.
@@ -64,7 +87,11 @@ impl Output {
 
     /// One line. A reader that has gone away (`| head`) is no error.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        if self.waits {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        } else {
+            PRINTED.put(format!("{text}\n").as_bytes());
+        }
     }
 
     /// One object on a line.
@@ -119,8 +146,13 @@ impl Output {
             Failure::Settings(report) => report.render(self.colours_on_stderr),
             Failure::Usage(why) | Failure::Failed(why) | Failure::Nothing(why) => format!("error: {}", plain(why)),
         };
-        let _ = writeln!(std::io::stderr(), "{text}");
+        ERRORS.put(format!("{text}\n").as_bytes());
     }
+}
+
+/// Waits until stderr has everything, or nobody has read there for `patience`.
+pub(super) async fn errors_emptied(patience: Duration) {
+    ERRORS.emptied(patience).await;
 }
 
 /// Sends the log to stderr. Only the first call counts.
@@ -132,7 +164,7 @@ pub(super) fn start_log(filter: Option<&str>, output: &Output) {
     let filter = format!("{filter},{}=debug", crate::dispatch::LOUD);
     // A filter from the settings was checked, one from the command line may be anything.
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(output.colours_on_stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| ERRORS.clone()).with_ansi(output.colours_on_stderr);
     // A test or an embedding program may have a log of its own.
     let _ = log.try_init();
 }
@@ -190,12 +222,12 @@ pub fn columns(heads: &[&str], rows: &[Vec<String>]) -> Vec<String> {
 }
 
 /// A message's content, of which `most` lines are shown.
-pub fn print_payload(payload: &Payload, indent: &str, most: usize, output: &Output) {
-    let said = std::cell::Cell::new(0);
+pub fn payload_lines(payload: &Payload, indent: &str, most: usize, output: &Output) -> Vec<String> {
+    let (said, lines) = (std::cell::Cell::new(0), std::cell::RefCell::new(Vec::new()));
     let say = |text: &str| {
         said.set(said.get() + 1);
         if said.get() <= most {
-            output.line(&format!("{indent}{text}"));
+            lines.borrow_mut().push(format!("{indent}{text}"));
         }
     };
     let long = |text: &str| plain_lines(text).for_each(|line| say(&line));
@@ -250,9 +282,16 @@ pub fn print_payload(payload: &Payload, indent: &str, most: usize, output: &Outp
             }
         }
     }
+    let mut lines = lines.into_inner();
     if let Some(more) = said.get().checked_sub(most).filter(|more| *more > 0) {
-        output.line(&output.paint(Paint::Dim, &format!("{indent}… {more} more lines")));
+        lines.push(output.paint(Paint::Dim, &format!("{indent}… {more} more lines")));
     }
+    lines
+}
+
+/// Prints a message's content, all of it.
+pub fn print_payload(payload: &Payload, indent: &str, output: &Output) {
+    payload_lines(payload, indent, usize::MAX, output).iter().for_each(|line| output.line(line));
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::output::{Output, Paint, plain, print_payload};
 use super::{Context, Failure};
+use crate::tenant::settings::load;
 use crate::transport::Payload;
 
 /// Arguments of `preview`.
@@ -82,7 +83,7 @@ pub struct Send {
 
 /// Prints what entries would send.
 pub(super) async fn preview(args: Args, context: &Context<'_>) -> Result<(), Failure> {
-    let settings = context.settings(args.file.as_deref(), false)?;
+    let settings = context.settings(args.file.as_deref(), load)?;
     super::known_entries(&settings, &args.entry)?;
     let what = match (args.event, args.recording, args.build) {
         (Some(event), Some(file), _) => What::Recorded { file, event },
@@ -113,7 +114,7 @@ impl Preview {
         }
         for send in &self.sends {
             output.line(&format!("  → {}  {}", plain(&send.destination), plain(&send.title)));
-            print_payload(&send.payload, "    ", usize::MAX, output);
+            print_payload(&send.payload, "    ", output);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Context, Failure};
+use crate::tenant::settings::load;
 
 /// Arguments of `record`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,7 @@ pub(super) async fn record(args: Args, context: &Context<'_>) -> Result<(), Fail
     if args.to.exists() {
         return Err(Failure::Usage(format!("{} exists already", args.to.display())));
     }
-    let settings = context.settings(args.file.as_deref(), false)?;
+    let settings = context.settings(args.file.as_deref(), load)?;
     for name in &args.source {
         if settings.sources.iter().all(|source| source.name != *name) {
             return Err(Failure::Usage(format!("there is no master or inbox {name:?} in {}", settings.file.display())));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::told::{Came, Told};
 use super::{Context, Failure};
+use crate::tenant::settings::load_to_run;
 
 /// Arguments of `test-send`.
 #[derive(Debug, clap::Args)]
@@ -15,11 +16,14 @@ pub struct Args {
     /// The service entry (may be repeated).
     #[arg(long, value_name = "NAME", required = true)]
     pub entry: Vec<String>,
+    /// Whom a test mail goes to, of a service that writes to nobody but those responsible for a build.
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<String>,
 }
 
 /// Sends, and fails unless everything was delivered.
 pub(super) async fn test_send(args: Args, context: &Context<'_>) -> Result<(), Failure> {
-    let settings = context.settings(args.file.as_deref(), true)?;
+    let settings = context.settings(args.file.as_deref(), load_to_run)?;
     super::known_entries(&settings, &args.entry)?;
     let (delivered, other) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (good, bad, output) = (Arc::clone(&delivered), Arc::clone(&other), context.output.clone());
@@ -28,7 +32,7 @@ pub(super) async fn test_send(args: Args, context: &Context<'_>) -> Result<(), F
         count.fetch_add(1, Ordering::Relaxed);
         told.print(&output);
     });
-    context.host.test_send(&settings, &args.entry, tell).await.map_err(Failure::Failed)?;
+    context.host.test_send(&settings, &args.entry, args.to.as_deref(), tell).await.map_err(Failure::Failed)?;
     match (delivered.load(Ordering::Relaxed), other.load(Ordering::Relaxed)) {
         (0, 0) => Err(Failure::Failed("nothing was sent".to_owned())),
         (_, 0) => Ok(()),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::output::{Output, Paint, clock, plain, print_payload};
+use super::output::{Output, Paint, clock, payload_lines, plain};
 use crate::transport::Payload;
 
 /// Lines of a content that are shown as it goes out; `deliveries show` has all of it.
@@ -68,7 +68,7 @@ pub enum Came {
 }
 
 impl Told {
-    /// One line: `HH:MM:SS  entry  → destination  title  201 in 12 ms`.
+    /// One line: `HH:MM:SS  entry  → destination  title  201 in 12 ms`, and the content. Printed at once: others print as well.
     pub fn print(&self, output: &Output) {
         if output.json() {
             return output.object(self);
@@ -83,9 +83,8 @@ impl Told {
         };
         let arrow = if self.destination.is_empty() { String::new() } else { format!("  → {}", plain(&self.destination)) };
         let time = output.paint(Paint::Dim, &clock(self.at_ms));
-        output.line(&format!("{time}  {}{arrow}  {}  {}", plain(&self.entry), plain(&self.title), output.paint(paint, &plain(&came))));
-        if let Some(content) = &self.content {
-            print_payload(content, "    ", SHOWN, output);
-        }
+        let head = format!("{time}  {}{arrow}  {}  {}", plain(&self.entry), plain(&self.title), output.paint(paint, &plain(&came)));
+        let content = self.content.iter().flat_map(|content| payload_lines(content, "    ", SHOWN, output));
+        output.line(&std::iter::once(head).chain(content).collect::<Vec<_>>().join("\n"));
     }
 }

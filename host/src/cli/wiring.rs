@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::check::Checked;
 use super::preview::{Preview, What};
 use super::record::Recording;
+use super::run::Ended;
 use super::told::Told;
 use crate::store::Store;
 use crate::tenant::settings::{Describe, Settings};
@@ -27,7 +28,7 @@ pub trait Host: Send + Sync {
     async fn open_store(&self, settings: &Settings) -> Result<Arc<dyn Store>, String>;
 
     /// Runs until a signal, or, if all sources are recordings, until everything has ended.
-    async fn run(&self, settings: Settings, tell: Tell<Told>) -> Result<(), String>;
+    async fn run(&self, settings: Settings, tell: Tell<Told>) -> Result<Ended, String>;
 
     /// Checks each entry: component, plan, grants; with `connect` also logs in to its endpoints.
     async fn check(&self, settings: &Settings, connect: bool, tell: Tell<Checked>) -> Result<(), String>;
@@ -35,8 +36,8 @@ pub trait Host: Send + Sync {
     /// What entries would send. An empty answer: there is no such event.
     async fn preview(&self, settings: &Settings, entries: &[String], what: What) -> Result<Vec<Preview>, String>;
 
-    /// Sends a test message through each of these entries, and waits for what comes of it.
-    async fn test_send(&self, settings: &Settings, entries: &[String], tell: Tell<Told>) -> Result<(), String>;
+    /// Sends a test message through each of these entries, and waits for what comes of it. `to` is for mails that would go to nobody.
+    async fn test_send(&self, settings: &Settings, entries: &[String], to: Option<&str>, tell: Tell<Told>) -> Result<(), String>;
 
     /// Records events; `tell` gets the number so far. Answers with the number recorded.
     async fn record(&self, settings: &Settings, recording: Recording, tell: Tell<u64>) -> Result<u64, String>;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -59,11 +61,37 @@ pub trait Ask: Send + Sync {
 /// Runs the formatter components of an entry; the sandbox does.
 #[async_trait]
 pub trait Subformat: Send + Sync {
-    /// Runs the formatter in `slot` on subjects of the event, in an instance of its own.
+    /// How long the formatter in `slot` may take.
+    fn wait(&self, slot: &str) -> Duration;
+
+    /// Runs the formatter in `slot` on subjects of the event, in an instance of its own, `within` this time.
     ///
     /// # Errors
     /// [`Ended::NotNow`]. The formatter's own failures are part of the answer, beside its lines of log.
-    async fn format(&self, slot: &str, details: Arc<Details>, subjects: super::formatters::Subjects, context: String) -> Result<Formatted, Ended>;
+    async fn format(
+        &self,
+        slot: &str,
+        details: Arc<Details>,
+        subjects: super::formatters::Subjects,
+        context: String,
+        within: Duration,
+    ) -> Result<Formatted, Ended>;
+}
+
+/// Time beyond `wait_ms`, in which others work for a call.
+#[derive(Clone, Default)]
+pub struct Lent(Arc<AtomicU64>);
+
+impl Lent {
+    /// How much it is.
+    pub fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Lends `all` of it in all.
+    pub fn set(&self, all: Duration) {
+        self.0.store(u64::try_from(all.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 /// Where logs wait that a delivery attaches; the transports read it.
@@ -142,6 +170,10 @@ pub struct Call {
     pub ticks: u32,
     /// Whether a host call waits for what only the event's source can tell.
     fetching: bool,
+    /// What formatters have of the time.
+    pub lent: Lent,
+    /// How long one may: after that the call is better made again when the source has answered.
+    pub patience: Duration,
 }
 
 impl Call {
@@ -167,6 +199,8 @@ impl Call {
             began: Instant::now(),
             ticks: 0,
             fetching: false,
+            lent: Lent::default(),
+            patience: Duration::MAX,
         }
     }
 
@@ -217,9 +251,10 @@ impl Call {
     /// Waits for details of the event. A call whose time is up in here is made again: the fetch goes on without it.
     pub(super) async fn fetch<T, E: Into<Ended>>(&mut self, work: impl Future<Output = Result<T, E>>) -> Result<T, Ended> {
         self.fetching = true;
-        let fetched = self.wait(work).await;
+        let (patience, details) = (self.patience, self.details.clone());
+        let fetched = self.wait(patiently(work, patience, details.as_deref())).await;
         self.fetching = false;
-        fetched.map_err(Into::into)
+        fetched
     }
 
     /// Whether it waits for the event's source, itself or in a formatter.
@@ -231,6 +266,25 @@ impl Call {
     pub(super) fn hand(&mut self, text: String) -> wasmtime::Result<String> {
         self.budget.read(text.len())?;
         Ok(text)
+    }
+}
+
+/// Waits for `work` until `patience` is over and the source still owes an answer.
+async fn patiently<T, E: Into<Ended>>(work: impl Future<Output = Result<T, E>>, patience: Duration, details: Option<&Details>) -> Result<T, Ended> {
+    let mut work = std::pin::pin!(work);
+    // Most of it is there already, and needs no clock.
+    if let Poll::Ready(done) = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        return done.map_err(Into::into);
+    }
+    loop {
+        match tokio::time::timeout(patience, work.as_mut()).await {
+            Ok(done) => return done.map_err(Into::into),
+            // A formatter may compute, or wait for something else.
+            Err(_) if details.is_some_and(Details::is_fetching) => {
+                return Err(Ended::NotNow("the event's source has not answered yet; it is still being read from".into()));
+            }
+            Err(_) => {}
+        }
     }
 }
 

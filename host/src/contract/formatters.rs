@@ -54,9 +54,15 @@ impl Host for Call {
         let subjects = Subjects::take(subjects, self)?;
         let entry = self.entry.clone().ok_or_else(|| Ended::Misuse("there is no entry here".into()))?;
         let details = self.details.clone().ok_or_else(|| Ended::Misuse("there is no event here".into()))?;
-        let work = entry.formatters.format(&slot, details, subjects, context);
+        // All formatters of a call have the time of one: the reporter's own begins when they are done, to send what it can
+        // without them.
+        let (so_far, began) = (self.lent.get(), tokio::time::Instant::now());
+        let most = entry.formatters.wait(&slot);
+        self.lent.set(so_far.max(most));
+        let work = entry.formatters.format(&slot, details, subjects, context, most.saturating_sub(so_far));
         // A formatter waits for nothing but details.
         let (answer, log) = self.fetch(work).await?;
+        self.lent.set(so_far.saturating_add(began.elapsed()));
         for (level, line) in log {
             self.note(&level, &format!("{slot}: {line}"));
         }

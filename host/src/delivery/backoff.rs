@@ -25,6 +25,9 @@ impl Backoff {
     /// IRC: 2 s, 8 s, 32 s, 2 min, then every 5 min. A connection that is made again makes everything due at once.
     pub const IRC: Self = Self { first: Duration::from_secs(2), most: Duration::from_secs(300), factor: 4 };
 
+    /// The least where a remote asks for a pause itself: 1 s, 2 s, 4 s … a minute.
+    pub const ASKED: Self = Self { first: Duration::from_secs(1), most: Duration::from_secs(60), factor: 2 };
+
     /// The schedule for a kind of payload.
     pub fn of(payload: &Payload) -> Self {
         match payload {
@@ -61,6 +64,7 @@ mod tests {
         let seconds = |backoff: Backoff| [1, 2, 3, 4, 5, 6, 40].map(|n| backoff.pause(n, 0.5).as_secs());
         assert_eq!(seconds(Backoff::HTTP), [5, 20, 80, 320, 1_280, 3_600, 3_600]);
         assert_eq!(seconds(Backoff::SMTP), [60, 300, 1_500, 3_600, 3_600, 3_600, 3_600]);
+        assert_eq!(seconds(Backoff::ASKED), [1, 2, 4, 8, 16, 32, 60]);
         assert_eq!(Backoff::HTTP.pause(1, 0.0), Duration::from_secs(4));
         assert_eq!(Backoff::HTTP.pause(1, 1.0), Duration::from_secs(6));
     }

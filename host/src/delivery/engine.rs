@@ -30,7 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { at_once: 64, timeout: Duration::from_secs(30), nudged_every: Duration::from_secs(1) }
+        Self { at_once: 128, timeout: Duration::from_secs(30), nudged_every: Duration::from_secs(1) }
     }
 }
 

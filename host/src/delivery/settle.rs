@@ -1,6 +1,7 @@
 //! From a verdict to what is written: retries with their time, and recipients whose results differ.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::backoff::{Backoff, jitter};
 use super::verdict::{Verdict, smtp};
@@ -29,7 +30,7 @@ pub(super) fn settle(delivery: &Delivery, answer: &Answer, verdict: Verdict, lin
 /// Another try sends what is left.
 fn rest(settle: Settle, answer: &Answer) -> Settle {
     match settle {
-        Settle::Retry { due_ms, why, payload: None } => Settle::Retry { due_ms, why, payload: answer.rest.clone() },
+        Settle::Retry { due_ms, why, payload: None, throttled } => Settle::Retry { due_ms, why, payload: answer.rest.clone(), throttled },
         settle => settle,
     }
 }
@@ -74,21 +75,39 @@ fn tagged(answer: &Answer, ended: &str) -> TaggedAnswer {
 }
 
 fn again_or_end(delivery: &Delivery, verdict: Verdict, now: i64) -> Settle {
-    let usual = Backoff::of(&delivery.new.payload).pause(delivery.attempts + 1, jitter());
     match verdict {
         Verdict::Done => Settle::Delivered,
         Verdict::Dead(why) => Settle::Dead(why),
-        Verdict::Throttle { pause, why } => again(delivery, pause, why, None, now),
-        Verdict::Retry { after, why } => again(delivery, after.unwrap_or(usual), why, None, now),
+        Verdict::Throttle { pause, why } => again(delivery, pause, why, None, true, now),
+        Verdict::Retry { after, why } => again(delivery, after.unwrap_or_else(|| usual(delivery)), why, None, false, now),
     }
 }
 
-fn again(delivery: &Delivery, pause: std::time::Duration, why: String, payload: Option<Arc<Payload>>, now: i64) -> Settle {
+/// The pause after one more failure. What was throttled was none.
+fn usual(delivery: &Delivery) -> Duration {
+    Backoff::of(&delivery.new.payload).pause(failed(delivery) + 1, jitter())
+}
+
+fn failed(delivery: &Delivery) -> u32 {
+    delivery.attempts.saturating_sub(delivery.throttled)
+}
+
+/// A verdict with what a remote asks for held to the least that makes sense: many ask for no pause at all, or name a time
+/// that is past.
+pub(super) fn held_to_least(verdict: Verdict, delivery: &Delivery) -> Verdict {
+    match verdict {
+        Verdict::Throttle { pause, why } => Verdict::Throttle { pause: pause.max(Backoff::ASKED.pause(delivery.throttled + 1, 0.5)), why },
+        Verdict::Retry { after: Some(after), why } => Verdict::Retry { after: Some(after.max(Backoff::ASKED.pause(failed(delivery) + 1, 0.5))), why },
+        verdict => verdict,
+    }
+}
+
+fn again(delivery: &Delivery, pause: Duration, why: String, payload: Option<Arc<Payload>>, throttled: bool, now: i64) -> Settle {
     let due_ms = now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
     if due_ms >= delivery.new.expires_ms {
         return Settle::Dead(format!("expired before another try could be made: {why}"));
     }
-    Settle::Retry { due_ms, why, payload }
+    Settle::Retry { due_ms, why, payload, throttled }
 }
 
 fn class(status: u16) -> u16 {
@@ -122,8 +141,7 @@ fn apart(delivery: &Delivery, mail: &Mail, results: &[RecipientAnswer], split: &
         return Settle::Delivered;
     }
     let why = later.iter().map(|it| format!("{}: {} {}", it.address, it.status, it.text)).collect::<Vec<_>>().join("; ");
-    let pause = Backoff::SMTP.pause(delivery.attempts + 1, jitter());
-    match again(delivery, pause, why, Some(only(later.iter().map(|it| it.address.clone()).collect())), now) {
+    match again(delivery, usual(delivery), why, Some(only(later.iter().map(|it| it.address.clone()).collect())), false, now) {
         // A dead letter of the whole would mail those again who have it, if it is delivered once more.
         Settle::Dead(why) if !taken.is_empty() => {
             part(&later, Some(why));

@@ -106,6 +106,9 @@ impl Shared {
     async fn try_once(&self, delivery: &Delivery) -> Answer {
         let new = &delivery.new;
         let Some((endpoint, vault)) = self.directory.endpoint(&new.entry, &new.endpoint) else {
+            if self.directory.is_out(&new.entry) {
+                return Answer::failed(FailedKind::NotTried, format!("the entry {:?} cannot run for now, the log says why", new.entry));
+            }
             let gone = format!("the settings have no entry {:?} with an endpoint {:?} any more", new.entry, new.endpoint);
             return Answer::failed(FailedKind::Never, gone);
         };

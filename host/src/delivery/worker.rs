@@ -1,6 +1,6 @@
 //! The task that decides what is attempted when.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::destination::{Destination, Hold, Pace};
 use super::lanes::Lanes;
-use super::settle::{line, settle, without_attempt};
+use super::settle::{held_to_least, line, settle, without_attempt};
 use super::shared::Shared;
 use super::verdict::{Verdict, verdict};
 use crate::store::{Delivery, Nudged, Settle};
@@ -17,6 +17,11 @@ use crate::transport::FailedKind;
 
 /// The longest that one delivery's throttling holds up others of its destination, in milliseconds: they may have another account there.
 const LONGEST_PAUSE_MS: i64 = 300_000;
+
+/// How many places have to be free for each attempt under way at a destination, for one more.
+const SPARE: usize = 4;
+/// Destinations that are remembered as answering.
+const REMEMBERED: usize = 10_000;
 
 /// The longest sleep, in milliseconds: clocks can be set.
 const LOOK_AGAIN: i64 = 60_000;
@@ -46,11 +51,13 @@ pub(super) struct Worker {
     /// Ends without an attempt being written.
     ends: usize,
     turn: usize,
+    /// Destinations whose last attempt was answered, also those that nothing waits for now.
+    answering: HashSet<String>,
 }
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, commands: mpsc::UnboundedSender<Command>) -> Self {
-        Self { shared, lanes: Lanes::default(), destinations: HashMap::new(), commands, attempts: 0, ends: 0, turn: 0 }
+        Self { shared, lanes: Lanes::default(), destinations: HashMap::new(), commands, attempts: 0, ends: 0, turn: 0, answering: HashSet::new() }
     }
 
     /// Works until it is told to stop and nothing is under way any more.
@@ -97,6 +104,7 @@ impl Worker {
             }
             Command::Attempted { destination, reached, pause_until, why } => {
                 let now = self.shared.now();
+                self.remember(&destination, reached);
                 let until = pause_until.map(|until| until.min(now.saturating_add(LONGEST_PAUSE_MS)));
                 match self.destinations.entry(destination.clone()).or_default().ended(reached, until, now) {
                     Some(Hold::Until(until)) => {
@@ -203,8 +211,21 @@ impl Worker {
         wake.into_iter().chain(later).min()
     }
 
+    fn remember(&mut self, destination: &str, answers: bool) {
+        if !answers {
+            self.answering.remove(destination);
+        } else if !self.answering.contains(destination) {
+            if self.answering.len() >= REMEMBERED {
+                self.answering.clear();
+            }
+            self.answering.insert(destination.to_owned());
+        }
+    }
+
     /// Chooses what begins now. A free place goes to the destination that has the fewest, and among equals to each in
-    /// turn: those that are slow are not to keep all of them.
+    /// turn; and a destination gets one more only while some times as many are free as it has already. Those that have not
+    /// answered last share half of all places: however many they are, and however long they let wait, the other half is for
+    /// those that answer.
     fn choose(&mut self, now: i64, begun: &mut Vec<(i64, String)>) -> Option<i64> {
         let mut wake: Option<i64> = None;
         self.turn = self.turn.wrapping_add(1);
@@ -213,8 +234,12 @@ impl Worker {
         let first = self.turn % names.len().max(1);
         names.rotate_left(first);
         let in_flight = |name: &String| self.destinations.get(name).map_or(0, |it| it.in_flight);
+        let all = self.shared.options.at_once;
+        let mut free = all.saturating_sub(self.attempts);
+        let silent: usize = self.destinations.iter().filter(|(name, _)| !self.answering.contains(*name)).map(|(_, it)| it.in_flight).sum();
+        let mut free_for_silent = (all / 2).saturating_sub(silent);
         let mut asks: BTreeSet<(usize, usize)> = names.iter().enumerate().map(|(rank, name)| (in_flight(name), rank)).collect();
-        while self.attempts + begun.len() < self.shared.options.at_once
+        while free > 0
             && let Some((places, rank)) = asks.pop_first()
         {
             let name = &names[rank];
@@ -226,12 +251,20 @@ impl Worker {
                 asks.insert((places, rank));
                 continue;
             }
+            let answers = self.answering.contains(name);
+            let room = if answers { free } else { free_for_silent.min(free) };
+            // It waits for an attempt to end, anybody's.
+            if room == 0 || places * SPARE >= room {
+                continue;
+            }
             let pace = self.lanes.get(id).map_or(Pace::default(), |waiting| self.shared.pace(&waiting.entry, &waiting.endpoint));
             match destination.admits(pace, now) {
                 Ok(()) => {
                     destination.ready.remove(&(due, id));
                     destination.begin(pace, now);
                     begun.push((id, name.clone()));
+                    free -= 1;
+                    free_for_silent -= usize::from(!answers);
                     asks.insert((places + 1, rank));
                 }
                 Err(at) => wake = wake.into_iter().chain(at).min(),
@@ -255,7 +288,7 @@ impl Worker {
             let answer = shared.attempt(&delivery).await;
             let took = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
             let now = shared.now();
-            let verdict = verdict(&delivery.new.payload, &answer, &delivery.new.rules, now / 1_000);
+            let verdict = held_to_least(verdict(&delivery.new.payload, &answer, &delivery.new.rules, now / 1_000), &delivery);
             let pause_until = match &verdict {
                 Verdict::Throttle { pause, .. } => Some(now.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))),
                 _ => None,

@@ -55,6 +55,11 @@ impl AtHand {
         Ok(read.await?.map(|details| self.hold(details)))
     }
 
+    /// The event of this number, if anybody holds it.
+    pub(super) fn find(&self, seq: i64) -> Option<Arc<Details>> {
+        self.events().find(seq)
+    }
+
     /// Keeps an event at hand that nobody holds yet.
     pub(super) fn hold(&self, details: Details) -> Arc<Details> {
         let details = Arc::new(details);

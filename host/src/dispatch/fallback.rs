@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::contract::uid;
 use crate::event::{Details, Kind, paths};
-use crate::store::{NewDelivery, now_ms};
+use crate::store::{Job, NewDelivery, Unit, now_ms};
 use crate::tenant::Entry;
 use crate::transport::{Body, Endpoint, IrcMessage, IrcVerb, Payload};
 
@@ -40,6 +40,14 @@ pub(super) fn message(entry: &Entry, details: &Details, unit: &str, why: &str) -
         payload: Arc::new(payload),
         rules: Vec::new(),
     })
+}
+
+/// The title of the dead letter of a call that came to nothing.
+pub(super) fn letter(unit: &Unit, details: &Details) -> String {
+    match &unit.job {
+        Job::Report => format!("not reported: {}", subject(details)),
+        Job::Answered { tag, .. } => format!("the answer to {tag:?} was lost on its component: {}", subject(details)),
+    }
 }
 
 /// The entry's plain message with these words, and where it goes; none if its plan has no place for one.

@@ -57,10 +57,14 @@ impl Journal for Intake {
     }
 
     async fn journal(&self, source: &str, cursor: Option<String>, events: Vec<(Event, Vec<(String, Rows)>)>) -> Result<usize> {
-        let entries = self.0.entries.load_full();
+        let (entries, out) = (self.0.entries.load_full(), self.0.out.load_full());
         let events = events.into_iter().map(|(event, details)| {
             let following = entries.iter().filter(|(_, entry)| entry.follows(&event));
-            let units = following.map(|(name, entry)| NewUnit { entry: name.clone(), order: entry.order(&event) }).collect();
+            let units = following.map(|(name, entry)| NewUnit { entry: name.clone(), order: entry.order(&event) });
+            // What those that cannot run would follow is not known: they see everything when they can, one after the other.
+            let waiting = out.iter().filter(|(_, out)| out.follows.is_empty() || out.follows.contains(&event.source));
+            let waiting = waiting.map(|(name, _)| NewUnit { entry: name.clone(), order: String::new() });
+            let units = units.chain(waiting.filter(|unit| !entries.contains_key(&unit.entry))).collect();
             NewEvent { event: Arc::new(event), details: details.into_iter().map(|(path, rows)| (path, Arc::new(rows))).collect(), units }
         });
         let journalled = self.0.store.journal(source, cursor, events.collect()).await?;

@@ -30,6 +30,11 @@ impl Lanes {
         queue.len() == 1
     }
 
+    /// Whether this unit waits there, or is being worked on.
+    pub fn have(&self, key: &OrderKey, unit: i64) -> bool {
+        self.queues().get(key).is_some_and(|queue| queue.iter().any(|queued| queued.id == unit))
+    }
+
     /// The unit that is next.
     pub fn front(&self, key: &OrderKey) -> Option<Unit> {
         self.queues().get(key).and_then(|queue| queue.front().cloned())

@@ -1,13 +1,14 @@
 //! Fan-out: shows each journalled event to the entries that follow it, and commits what came of it.
 //!
 //! A unit of work is one entry and one event. Units of one entry with the same order key run one
-//! after another; everything else runs side by side, within a bound for all and a bound for each
-//! entry, so that a slow entry delays nobody else.
+//! after another; everything else runs side by side, as far as there are places ([`places`]), so that a slow entry delays
+//! nobody else. A call that waits for the event's source gives its place up, and is made again when the source has answered.
 
 mod at_hand;
 mod fallback;
 mod journal;
 mod lanes;
+mod places;
 mod tries;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,26 +17,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::contract::EntryView;
 use crate::delivery::{Directory, Engine};
 use crate::event::{Details, Event, Fetch, FetchError, Kind, Rows};
-use crate::sandbox::{Loader, Occasion, Outcome, Ran, Snapshots};
+use crate::sandbox::{Loader, Occasion, Outcome, Ran, RunError, Snapshots};
 use crate::secret::Vault;
 use crate::store::{Cause, End, Job, Reminder, Store, StoreError, Unit, UnitEnd, now_ms};
 use crate::tenant::Entry;
+use crate::tenant::settings::KeptOut;
 use crate::transport::Endpoint;
 
 use at_hand::AtHand;
 pub use fallback::plain;
 pub use journal::Intake;
 pub use lanes::OrderKey;
+use places::Places;
 
-/// Calls at a time, for all entries.
-const CALLS: usize = 64;
-/// Calls at a time of one entry.
-const CALLS_OF_ENTRY: usize = 8;
+/// Calls at a time, for all entries. Each may have a formatter's instance as well; together they are far below what the
+/// engine has (docs/engine.md).
+const CALLS: usize = 128;
+/// The same for entries with an instance of the large profile.
+const LARGE_CALLS: usize = 32;
+/// How long a call waits for the event's source before it gives its place up.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Tries after which a call waits for as long as its limit says: it may need more at a time than is kept at hand.
+const PATIENT_AFTER: u32 = 20;
 /// Units at a time that are called or wait for the store to take what came of them. More than calls, so that none waits
 /// for another's commit; bounded, so that a store that takes nothing stops the calls.
 const UNITS: usize = 1_024;
@@ -50,6 +58,8 @@ const OWN_BUDGET_MS: i64 = 60_000;
 
 /// The entries of the settings in force, by name.
 pub type Entries = BTreeMap<String, Arc<Entry>>;
+/// Those of them that cannot run for now, by name.
+pub type Out = BTreeMap<String, KeptOut>;
 
 /// Hears what came of units of work.
 pub trait Observer: Send + Sync {
@@ -66,13 +76,16 @@ pub struct Dispatch {
     loader: Arc<Loader>,
     snapshots: Arc<Snapshots>,
     entries: Arc<ArcSwap<Entries>>,
+    out: Arc<ArcSwap<Out>>,
+    /// Units that wait are looked at again.
+    look_again: Notify,
     sources: Mutex<HashMap<String, Arc<dyn Fetch>>>,
     engine: Engine,
     observer: Arc<dyn Observer>,
     lanes: lanes::Lanes,
-    calls: Semaphore,
+    calls: Arc<Places>,
+    large_calls: Arc<Places>,
     under_way: Semaphore,
-    calls_of: Mutex<HashMap<String, Arc<Semaphore>>>,
     at_hand: AtHand,
     /// Counts what was said.
     heard: AtomicU64,
@@ -80,11 +93,16 @@ pub struct Dispatch {
 }
 
 /// The entries in force, as the delivery engine sees them.
-pub struct EntryDirectory(pub Arc<ArcSwap<Entries>>);
+pub struct EntryDirectory {
+    /// Those that run.
+    pub entries: Arc<ArcSwap<Entries>>,
+    /// Those that do not, for now.
+    pub out: Arc<ArcSwap<Out>>,
+}
 
 impl Directory for EntryDirectory {
     fn endpoint(&self, entry: &str, endpoint: &str) -> Option<(Arc<Endpoint>, Arc<dyn Vault>)> {
-        let entries = self.0.load();
+        let entries = self.entries.load();
         let entry = entries.get(entry)?;
         if let Some(master) = Endpoint::master_of(endpoint) {
             let followed = entry.view.masters.names().iter().any(|name| name == master);
@@ -92,23 +110,29 @@ impl Directory for EntryDirectory {
         }
         Some((entry.plan.endpoints.get(endpoint)?.clone(), entry.service.vault.clone()))
     }
+
+    fn is_out(&self, entry: &str) -> bool {
+        self.out.load().contains_key(entry)
+    }
 }
 
 impl Dispatch {
     /// Begins without sources and without work; see [`Dispatch::add_source`] and [`Dispatch::resume`].
-    pub fn new(store: Arc<dyn Store>, loader: Arc<Loader>, entries: Arc<ArcSwap<Entries>>, engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
+    pub fn new(store: Arc<dyn Store>, loader: Arc<Loader>, directory: &EntryDirectory, engine: Engine, observer: Arc<dyn Observer>) -> Arc<Self> {
         let this = Arc::new(Self {
             store,
             loader,
             snapshots: Arc::default(),
-            entries,
+            entries: directory.entries.clone(),
+            out: directory.out.clone(),
+            look_again: Notify::new(),
             sources: Mutex::default(),
             engine,
             observer,
             lanes: lanes::Lanes::default(),
-            calls: Semaphore::new(CALLS),
+            calls: Places::new(CALLS),
+            large_calls: Places::new(LARGE_CALLS),
             under_way: Semaphore::new(UNITS),
-            calls_of: Mutex::default(),
             at_hand: AtHand::default(),
             heard: AtomicU64::default(),
             stop: watch::Sender::new(false),
@@ -116,7 +140,7 @@ impl Dispatch {
         let answered = Arc::downgrade(&this);
         this.engine.on_answered(Arc::new(move |unit| {
             if let Some(this) = answered.upgrade() {
-                this.push(vec![unit]);
+                this.push_once(unit);
             }
         }));
         this
@@ -144,7 +168,6 @@ impl Dispatch {
 
     /// Takes up units of work.
     pub fn push(self: &Arc<Self>, units: Vec<Unit>) {
-        let entries = self.entries.load();
         for unit in units {
             // Until its time it holds up nobody.
             if unit.is_reminder() && unit.due_ms > now_ms() {
@@ -155,14 +178,30 @@ impl Dispatch {
                 }
                 continue;
             }
-            // An answer is ordered with the events of an entry that keeps state.
-            let whole = entries.get(&unit.entry).is_some_and(|entry| entry.plan.state);
-            let key = (unit.entry.clone(), if whole { String::new() } else { unit.order.clone() });
+            let key = self.key(&unit);
             if self.lanes.push(key.clone(), unit) {
                 let this = self.clone();
                 tokio::spawn(async move { this.work(key).await });
             }
         }
+    }
+
+    /// Takes up a unit that an operator, or the end of a delivery, made: the store may have told of it at the start already.
+    fn push_once(self: &Arc<Self>, unit: Unit) {
+        if !self.lanes.have(&self.key(&unit), unit.id) {
+            self.push(vec![unit]);
+        }
+    }
+
+    /// What a unit is ordered by. An answer is ordered with the events of an entry that keeps state.
+    fn key(&self, unit: &Unit) -> OrderKey {
+        let whole = self.entries.load().get(&unit.entry).is_some_and(|entry| entry.plan.state);
+        (unit.entry.clone(), if whole { String::new() } else { unit.order.clone() })
+    }
+
+    /// Entries are others now: what waits for its next try is tried.
+    pub fn look_again(&self) {
+        self.look_again.notify_waiters();
     }
 
     /// A destination can be reached again: what waits for it is due.
@@ -216,13 +255,14 @@ impl Dispatch {
             let wait = u64::try_from(unit.due_ms - now_ms()).unwrap_or_default();
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                () = self.source_answers(&unit) => {}
+                () = self.look_again.notified() => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
-            let of_entry = self.permits_of(&unit.entry);
-            let (Ok(own), Ok(one)) = (of_entry.acquire().await, self.calls.acquire().await) else { return };
+            let Some(place) = self.places(&unit.entry).take(&unit.entry).await else { return };
             let Ok(_under_way) = self.under_way.acquire().await else { return };
             let ended = self.unit(&unit).await;
-            drop((own, one));
+            drop(place);
             next = match self.commit(ended).await {
                 Some((due_ms, cause)) => self.lanes.put_off(&key, due_ms, cause),
                 None => self.lanes.pop(&key),
@@ -230,11 +270,22 @@ impl Dispatch {
         }
     }
 
-    fn permits_of(&self, entry: &str) -> Arc<Semaphore> {
-        let mut all = self.calls_of.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get(entry) {
-            Some(permits) => permits.clone(),
-            None => all.entry(entry.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(CALLS_OF_ENTRY))).clone(),
+    /// The places for an entry's calls.
+    fn places(&self, entry: &str) -> &Arc<Places> {
+        let large = self.entries.load().get(entry).is_some_and(|entry| entry.is_large());
+        if large { &self.large_calls } else { &self.calls }
+    }
+
+    /// Returns when something has come that the unit's event is being asked for; never, if nothing is, or nothing comes: who
+    /// tried again then would never leave a source alone that is away.
+    async fn source_answers(&self, unit: &Unit) {
+        let asked = self.at_hand.find(unit.event).filter(|details| unit.attempts > 0 && details.is_fetching());
+        let came = match asked {
+            Some(details) => details.answered().await,
+            None => false,
+        };
+        if !came {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -265,7 +316,11 @@ impl Dispatch {
                 self.observer.unit(&details.event, &unit.entry, &ended.end, &ended.log);
                 ended
             }
-            Ok(None) => ended(unit, End::Failed("its event is no longer in the journal".into())),
+            Ok(None) => {
+                let why = "its event is no longer in the journal";
+                tracing::error!(entry = unit.entry, "unit {} of event {} is not reported: {why}", unit.id, unit.event);
+                ended(unit, End::Failed(why.into()))
+            }
             Err(error) => ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
         }
     }
@@ -299,8 +354,18 @@ impl Dispatch {
 
     async fn call(self: &Arc<Self>, unit: &Unit, details: &Arc<Details>) -> UnitEnd {
         let Some(entry) = self.entries.load().get(&unit.entry).cloned() else {
-            return ended(unit, End::Failed(format!("the settings have no entry {:?} any more", unit.entry)));
+            if let Some(out) = self.out.load().get(&unit.entry) {
+                return match tries::after(unit, RunError::NotNow(format!("it cannot run: {}", out.why.message)), out.expires_after, now_ms()) {
+                    End::Failed(why) => given_up(unit, details, why),
+                    end => ended(unit, end),
+                };
+            }
+            return given_up(unit, details, format!("the settings have no entry {:?} any more", unit.entry));
         };
+        if unit.job == Job::Report && details.event.kind != Kind::Heard && !entry.follows(&details.event) {
+            // It was made for another plan: of other settings, or when nobody knew the entry's.
+            return ended(unit, End::Skipped(format!("it does not follow {} of {}", details.event.kind, details.event.source)));
+        }
         // The settings may have changed since it asked: what it has kept is to be told all the same.
         let keeps = entry.plan.state || unit.is_reminder();
         let state = if keeps {
@@ -320,8 +385,9 @@ impl Dispatch {
             Ok(sent) => sent,
             Err(error) => return ended(unit, tries::put_off(unit, error.to_string(), now_ms())),
         };
+        let patience = if unit.attempts < PATIENT_AFTER { PATIENCE } else { Duration::MAX };
         let view = if keeps == entry.plan.state { entry.view.clone() } else { Arc::new(EntryView { state: keeps, ..EntryView::clone(&entry.view) }) };
-        let occasion = Occasion { entry: view, details: details.clone(), state, unit: stable(unit, details) };
+        let occasion = Occasion { entry: view, details: details.clone(), state, unit: stable(unit, details), patience };
         let ran = match &unit.job {
             Job::Report if details.event.kind == Kind::Heard => entry.reporter.heard(occasion, &details.event.message.to_string()).await,
             Job::Report => entry.reporter.report(occasion).await,
@@ -387,7 +453,18 @@ fn stable(unit: &Unit, details: &Details) -> String {
 }
 
 fn ended(unit: &Unit, end: End) -> UnitEnd {
-    UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new(), reminders: Vec::new() }
+    UnitEnd { unit: unit.clone(), end, sends: Vec::new(), state: Vec::new(), log: Vec::new(), reminders: Vec::new(), letter: None }
+}
+
+/// The end of a unit that never comes to a report, without a plain message in its place: the log says so, and a dead letter stays.
+fn given_up(unit: &Unit, details: &Details, why: String) -> UnitEnd {
+    let title = fallback::letter(unit, details);
+    tracing::error!(
+        entry = unit.entry,
+        event = details.event.id,
+        "{title}: {why}. `reporter-host deliveries list --state dead` has it, `retry` tries it again"
+    );
+    UnitEnd { letter: Some(title), ..ended(unit, End::Failed(why)) }
 }
 
 /// What a call leads to.
@@ -398,12 +475,21 @@ fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) ->
         Ok(Outcome::Skipped(why)) => End::Skipped(why),
         Err(error) => tries::after(unit, error, entry.service.expires_after, now_ms()),
     };
-    let sends = match &end {
-        // What an answer is about has been told already.
-        End::Failed(why) if unit.job == Job::Report => fallback::message(entry, details, &stable(unit, details), why).into_iter().collect(),
-        _ => ran.sends,
+    let why = match end {
+        End::Failed(why) => why,
+        end => {
+            let now = now_ms();
+            let reminders = ran.reminders.into_iter().map(|(tag, after)| Reminder { tag, due_ms: now.saturating_add(i64::from(after) * 1_000) }).collect();
+            return UnitEnd { end, sends: ran.sends, state: ran.writes.into_iter().collect(), log: ran.log, reminders, ..ended(unit, End::Sent) };
+        }
     };
-    let now = now_ms();
-    let reminders = ran.reminders.into_iter().map(|(tag, after)| Reminder { tag, due_ms: now.saturating_add(i64::from(after) * 1_000) }).collect();
-    UnitEnd { unit: unit.clone(), end, sends, state: ran.writes.into_iter().collect(), log: ran.log, reminders }
+    // What an answer is about has been told already.
+    let plain = (unit.job == Job::Report).then(|| fallback::message(entry, details, &stable(unit, details), &why)).flatten();
+    match plain {
+        Some(message) => {
+            tracing::error!(entry = unit.entry, event = details.event.id, "its component failed, a plain message goes out instead: {why}");
+            UnitEnd { sends: vec![message], log: ran.log, ..ended(unit, End::Failed(why)) }
+        }
+        None => UnitEnd { log: ran.log, ..given_up(unit, details, why) },
+    }
 }

@@ -175,6 +175,13 @@ impl Details {
         self.paths().all.values().any(|detail| matches!(detail, Detail::Coming(_)))
     }
 
+    /// Returns when everything that is being fetched now has come, or cannot be had. Tells whether anything has come.
+    pub async fn answered(&self) -> bool {
+        let coming = |detail: &Detail| if let Detail::Coming(coming) = detail { Some(coming.clone()) } else { None };
+        let all: Vec<Coming> = self.paths().all.values().filter_map(coming).collect();
+        futures_util::future::join_all(all).await.iter().any(Result::is_ok)
+    }
+
     /// A path's rows, if they have been fetched.
     pub fn kept(&self, path: &str) -> Option<Arc<Rows>> {
         match self.paths().all.get(path) {
@@ -312,5 +319,20 @@ mod tests {
         assert!(details.get("a").await.unwrap().is_empty(), "what is missing is empty");
         assert_eq!(source.asked.load(Ordering::SeqCst), 3);
         assert_eq!(*kept.0.lock().unwrap(), ["a"]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_whether_anything_came() {
+        let (details, source, _) = made(|n| if n == 0 { Err(FetchError::NotNow("away".into())) } else { Ok(vec![json!(7)]) });
+        for came in [false, true] {
+            let answered = async {
+                tokio::task::yield_now().await;
+                source.let_go.add_permits(1);
+                details.answered().await
+            };
+            let (fetched, answered) = futures_util::future::join(details.get("a"), answered).await;
+            assert_eq!((fetched.is_ok(), answered), (came, came));
+        }
+        assert!(!details.answered().await, "nothing is being fetched");
     }
 }

@@ -8,20 +8,17 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Instance, Resource};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::WasiCtx;
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
 use super::engine::TICK;
 use super::limits::Limits;
 use super::load::{Kind, Loaded, ReporterCode};
+use super::output::Output;
 use super::snapshot::Snapshot;
 use crate::contract::chat::exports::reporter_host::reporter::reporting as conversing;
 use crate::contract::reporter::exports::reporter_host::reporter::reporting;
-use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter, shortened};
+use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Lent, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter, shortened};
 use crate::event::Details;
 use crate::store::{NewDelivery, TaggedAnswer};
-
-/// Bytes kept of what a component writes to stdout and stderr.
-const OUTPUT: usize = 64 << 10;
 
 /// Problems that are kept of one `configure`.
 const PROBLEMS: usize = 100;
@@ -89,6 +86,8 @@ pub struct Ran<T> {
     pub log: Vec<(String, String)>,
     /// How long it took, waiting included.
     pub took: Duration,
+    /// Ticks of the epoch clock in which it was found computing.
+    pub ticks: u32,
 }
 
 /// A component with its settings, ready for events.
@@ -109,6 +108,8 @@ pub struct Occasion {
     pub state: BTreeMap<String, String>,
     /// The unit of work's stable id, from which the ids of its deliveries are made.
     pub unit: String,
+    /// How long the call waits for the event's source before it ends as one that is to be made again.
+    pub patience: Duration,
 }
 
 impl Reporter {
@@ -204,6 +205,7 @@ impl Reporter {
         call.details = Some(occasion.details.clone());
         call.state = occasion.state;
         call.unit = occasion.unit;
+        call.patience = occasion.patience;
         call.budget.sends = call.budget.sends.saturating_sub(sent);
         let settings = self.settings.clone();
         let work = async |store: &mut Store<Call>| {
@@ -329,11 +331,12 @@ impl<T> Ran<T> {
             reminders: if kept { call.reminders } else { Vec::new() },
             log: call.log,
             took: call.began.elapsed(),
+            ticks: call.ticks,
         }
     }
 
     fn refused(error: RunError) -> Self {
-        Self { answer: Err(error), sends: Vec::new(), writes: BTreeMap::new(), reminders: Vec::new(), log: Vec::new(), took: Duration::ZERO }
+        Self { answer: Err(error), sends: Vec::new(), writes: BTreeMap::new(), reminders: Vec::new(), log: Vec::new(), took: Duration::ZERO, ticks: 0 }
     }
 }
 
@@ -386,14 +389,17 @@ where
 {
     store.data_mut().began = Instant::now();
     // Making a WASI context is not free, and few components need one.
-    let output = wasi.then(|| MemoryOutputPipe::new(OUTPUT));
+    let output = wasi.then(Output::default);
     if let Some(output) = &output {
         store.data_mut().set_wasi(wasi_context(output));
     }
-    let ended = within(limits.wait, work(store)).await;
+    let lent = store.data().lent.clone();
+    let ended = within(limits.wait, &lent, work(store)).await;
     if let Some(output) = &output {
-        for line in String::from_utf8_lossy(&output.contents()).lines() {
-            store.data_mut().note("stdout", line);
+        let (lines, cut) = output.lines();
+        lines.iter().for_each(|line| store.data_mut().note("stdout", line));
+        if cut > 0 {
+            store.data_mut().note("warn", &format!("{cut} more bytes of its output were not kept"));
         }
     }
     match ended {
@@ -408,12 +414,23 @@ where
 
 /// An empty WASI: no environment, no files, no sockets; output is kept. The seed of hash maps is fixed, because
 /// `configure` is to do the same each time it is run.
-fn wasi_context(output: &MemoryOutputPipe) -> WasiCtx {
+fn wasi_context(output: &Output) -> WasiCtx {
     WasiCtx::builder().stdout(output.clone()).stderr(output.clone()).insecure_random_seed(1).build()
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, work).await.ok()
+/// Runs for so long at most, and for as much longer as is lent to it meanwhile.
+async fn within<T>(limit: Duration, lent: &Lent, work: impl Future<Output = T>) -> Option<T> {
+    let began = tokio::time::Instant::now();
+    let mut work = std::pin::pin!(work);
+    loop {
+        let more = lent.get();
+        let left = limit.saturating_add(more).saturating_sub(began.elapsed());
+        match tokio::time::timeout(left, work.as_mut()).await {
+            Ok(value) => return Some(value),
+            Err(_) if lent.get() > more => {}
+            Err(_) => return None,
+        }
+    }
 }
 
 fn cause(error: &wasmtime::Error, call: &Call) -> RunError {
@@ -430,5 +447,25 @@ fn cause(error: &wasmtime::Error, call: &Call) -> RunError {
     match error.downcast_ref::<Trap>() {
         Some(trap) => RunError::Trap(trap.to_string()),
         None => RunError::Trap(format!("{error:#}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_is_lent_is_not_the_calls_own() {
+        let seconds = Duration::from_secs;
+        let lent = Lent::default();
+        // A formatter takes all of its time; what is left of the reporter's is enough to say so.
+        let work = async {
+            tokio::time::sleep(seconds(50)).await;
+            lent.set(seconds(60));
+            tokio::time::sleep(seconds(60)).await;
+            tokio::time::sleep(seconds(9)).await;
+        };
+        assert_eq!(within(seconds(60), &lent, work).await, Some(()));
+        assert_eq!(within(seconds(60), &Lent::default(), tokio::time::sleep(seconds(61))).await, None);
     }
 }

@@ -7,6 +7,7 @@ mod engine;
 mod instance;
 mod limits;
 mod load;
+mod output;
 mod snapshot;
 
 pub use engine::{Engines, Profile};

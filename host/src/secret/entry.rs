@@ -79,6 +79,8 @@ const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 pub struct EntryVault {
     keyring: Arc<Keyring>,
     held: BTreeMap<String, Held>,
+    /// Credentials that stand in the settings as text.
+    written: Vec<Plain>,
     /// The last one, with the values that it is for: making one takes longer than most attempts.
     scrubber: Mutex<(Vec<Plain>, Arc<Scrubber>)>,
 }
@@ -93,7 +95,16 @@ impl EntryVault {
     /// of the entry.
     pub fn new(key: &PlaceholderKey, entry: &str, keyring: Arc<Keyring>, grants: BTreeMap<String, Option<BTreeSet<String>>>) -> Self {
         let held = grants.into_iter().map(|(secret, endpoints)| (key.placeholder(entry, &secret), Held { secret, endpoints })).collect();
-        Self { keyring, held, scrubber: Mutex::new((Vec::new(), Arc::new(Scrubber::new(&[])))) }
+        Self { keyring, held, written: Vec::new(), scrubber: Mutex::new((Vec::new(), Arc::new(Scrubber::new(&[])))) }
+    }
+}
+
+impl EntryVault {
+    /// The same, with credentials that the entry's settings have as text: they are kept out of what comes back as well.
+    #[must_use]
+    pub fn with_written(mut self, written: Vec<Plain>) -> Self {
+        self.written = written;
+        self
     }
 }
 
@@ -107,7 +118,7 @@ impl Vault for EntryVault {
     }
 
     fn values(&self) -> Vec<Plain> {
-        self.held.values().filter_map(|held| self.keyring.read(&held.secret).ok()).collect()
+        self.held.values().filter_map(|held| self.keyring.read(&held.secret).ok()).chain(self.written.iter().cloned()).collect()
     }
 
     fn scrubber(&self) -> Arc<Scrubber> {
@@ -166,5 +177,7 @@ mod tests {
         assert_eq!(vault.reveal("other", &b).unwrap().unwrap().expose(), "value-b");
         assert_eq!(vault.reveal("api", &key.placeholder("somebody else", "a")).unwrap(), None);
         assert_eq!(vault.values().len(), 2);
+        let vault = vault.with_written(vec![Plain::new("in the file")]);
+        assert_eq!(vault.scrubber().text("it said in%20the+file, value-a"), "it said [secret], [secret]");
     }
 }

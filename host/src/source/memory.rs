@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
@@ -10,12 +11,17 @@ use crate::store;
 
 /// Keeps everything; survives its sources.
 #[derive(Default)]
-pub struct Memory(Mutex<(Vec<Arrived>, HashMap<String, String>)>);
+pub struct Memory(Mutex<(Vec<Arrived>, HashMap<String, String>)>, AtomicUsize);
 
 impl Memory {
     /// What was journalled, in order.
     pub fn events(&self) -> Vec<Arrived> {
         self.0.lock().unwrap().0.clone()
+    }
+
+    /// The most that came between two moves of the cursor.
+    pub fn largest(&self) -> usize {
+        self.1.load(Ordering::SeqCst)
     }
 
     /// The ids of what was journalled, in order.
@@ -38,6 +44,7 @@ impl Journal for Memory {
     async fn journal(&self, source: &str, cursor: Option<String>, events: Vec<Arrived>) -> store::Result<usize> {
         let mut all = self.0.lock().unwrap();
         let before = all.0.len();
+        self.1.fetch_max(events.len(), Ordering::SeqCst);
         for event in events {
             if all.0.iter().all(|(have, _)| have.id != event.0.id) {
                 all.0.push(event);

@@ -15,9 +15,9 @@ pub struct DeliveryRow {
     pub entry: String,
     /// The event's id.
     pub event: String,
-    /// The endpoint's name and destination.
+    /// The endpoint's name; empty: this is the dead letter of a call, which never came to a delivery.
     pub endpoint: String,
-    /// Throttle key.
+    /// Throttle key; empty as well then.
     pub destination: String,
     /// The line that says what it is.
     pub title: String,
@@ -45,7 +45,7 @@ pub struct DeliveryStory {
     pub row: DeliveryRow,
     /// Attempts, the oldest first.
     pub log: Vec<AttemptRow>,
-    /// The content, placeholders instead of secrets; none once retention has removed it.
+    /// The content, placeholders instead of secrets; none: this is the dead letter of a call.
     pub payload: Option<Payload>,
 }
 

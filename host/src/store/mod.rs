@@ -89,6 +89,10 @@ pub trait Store: Keep {
     /// Answers with an explanation if it does not.
     async fn redeliver(&self, id: i64, insist: bool, expires_ms: i64, by: &str) -> Result<std::result::Result<Delivery, String>>;
 
+    /// Puts the unit back of which a call failed for good, by the number of the dead letter that stands for it. Answers with
+    /// an explanation if it does not. [`Store::nudged`] tells the host.
+    async fn call_again(&self, id: i64, by: &str) -> Result<std::result::Result<(), String>>;
+
     /// Makes a waiting delivery a dead letter, dropped by `by`. Answers with an explanation if it does not wait. A unit
     /// for its tag is made when [`Store::nudged`] tells of it.
     async fn drop_delivery(&self, id: i64, by: &str) -> Result<std::result::Result<(), String>>;

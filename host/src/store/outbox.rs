@@ -70,6 +70,8 @@ pub struct Delivery {
     pub event: i64,
     /// Attempts so far.
     pub attempts: u32,
+    /// How many of these came to a throttle: the remote was well, and wanted fewer.
+    pub throttled: u32,
     /// Not before, in milliseconds since 1970.
     pub due_ms: i64,
     /// The rest.
@@ -83,7 +85,7 @@ pub struct Nudged {
     pub id: i64,
     /// It waits now; none: it does not any more.
     pub waits: Option<Delivery>,
-    /// The unit for its tag, if it has one and was dropped.
+    /// The unit for its tag, if it has one and was dropped; of a call's dead letter the unit that is to be called again.
     pub answer: Option<Unit>,
 }
 
@@ -104,6 +106,8 @@ pub enum Settle {
         why: String,
         /// What is left of it.
         payload: Option<Arc<Payload>>,
+        /// Whether the remote only wanted fewer.
+        throttled: bool,
     },
 }
 

@@ -140,6 +140,8 @@ pub struct UnitEnd {
     pub log: Vec<(String, String)>,
     /// What it is to be reminded of.
     pub reminders: Vec<Reminder>,
+    /// The title of a dead letter that stands for the call, where it failed for good and nothing was sent in its place.
+    pub letter: Option<String>,
 }
 
 /// A call of `answered` at a later time.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -61,6 +62,17 @@ pub enum EntryError {
     /// The component cannot be used as it is.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl EntryError {
+    /// Whether it is the component that is at fault, and not what the operator wrote.
+    pub fn is_of_component(&self) -> bool {
+        match self {
+            Self::Load { .. } | Self::Run(_) => true,
+            Self::Configure(cause) | Self::Formatter { cause, .. } => !matches!(cause, ConfigureError::Problems(_)),
+            Self::NotGranted { .. } => false,
+        }
+    }
 }
 
 /// What entries share.
@@ -149,6 +161,12 @@ impl Entry {
         }
     }
 
+    /// Whether a call of it, or of one of its formatters, takes an instance of the large profile.
+    pub fn is_large(&self) -> bool {
+        let mut limits = std::iter::once(&self.service.limits).chain(self.service.formatters.values().map(|formatter| &formatter.limits));
+        limits.any(|limits| Profile::of(limits.memory) == Profile::Large)
+    }
+
     /// Counts a call, and tells its number, from 1.
     pub fn called(&self) -> u32 {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1
@@ -224,12 +242,17 @@ struct Formatters {
 
 #[async_trait]
 impl Subformat for Formatters {
-    async fn format(&self, slot: &str, details: Arc<Details>, subjects: Subjects, context: String) -> Result<Formatted, Ended> {
+    fn wait(&self, slot: &str) -> Duration {
+        self.formatters.get(slot).map(|(_, formatter)| formatter.limits.wait).unwrap_or_default()
+    }
+
+    async fn format(&self, slot: &str, details: Arc<Details>, subjects: Subjects, context: String, within: Duration) -> Result<Formatted, Ended> {
         let Some((loaded, formatter)) = self.formatters.get(slot) else {
             return Err(Ended::Misuse(format!("the settings plug no formatter into slot {slot:?}")));
         };
         let settings: &Value = &formatter.settings;
-        let ran = loaded.format(settings, &formatter.limits, details, slot, subjects, &context).await;
+        let limits = Limits { wait: within, ..formatter.limits.clone() };
+        let ran = loaded.format(settings, &limits, details, slot, subjects, &context).await;
         match ran.answer {
             Ok(document) => Ok((Ok(document), ran.log)),
             Err(RunError::NotNow(why)) => Err(Ended::NotNow(why)),

@@ -38,6 +38,7 @@ pub struct Settings {
     priorities: Levels,
     /// Further parameters: sound, callback, timestamp, url, url_title, device, retry, expire, html
     #[serde(default, rename = "otherParams")]
+    #[schemars(extend("x-secret" = true))]
     other_params: Table,
     /// A proxy of one's own before Pushover (default "https://api.pushover.net")
     #[serde(default)]

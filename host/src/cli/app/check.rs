@@ -8,6 +8,7 @@ use crate::host::{Wires, Workbench, diagnostics, master};
 use crate::tenant::Entry;
 use crate::tenant::settings::{Settings, SourceKind};
 use crate::transport::{Auth, EndpointKind, HttpEndpoint};
+use crate::transport::policy::{Level, Policy};
 
 /// Hosts that the page has as defaults and that are no more: what to write instead.
 const GONE: [(&str, &str); 2] = [
@@ -22,9 +23,11 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
     let wires = Wires::new(settings).map_err(super::words)?;
     let shared = workbench.shared(&wires);
     let line = |entry: &str, part: String, ok: bool, text: String| tell(Checked::Line(Line { entry: entry.to_owned(), part, ok, text }));
-    if connect {
-        for source in &settings.sources {
-            if let SourceKind::Master(_) = &source.kind {
+    for source in &settings.sources {
+        if let SourceKind::Master(of) = &source.kind {
+            if let Some(why) = refused(settings, Level::Operator, of.url.host_str()) {
+                line(&source.name, "master".into(), false, why);
+            } else if connect {
                 let (ok, text) = match master(source, settings) {
                     Ok(master) => said(master.check().await),
                     Err(error) => (false, error.to_string()),
@@ -53,6 +56,11 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
             if let Some((_, why)) = GONE.iter().find(|(host, _)| destination.contains(host)) {
                 destination = format!("{destination} ({why})");
             }
+            let host = url::Url::parse(&endpoint.destination()).ok();
+            if let Some(why) = refused(settings, endpoint.level, host.as_ref().and_then(url::Url::host_str)) {
+                line(name, part, false, format!("{destination}: {why}"));
+                continue;
+            }
             if !connect {
                 line(name, part, true, destination);
                 continue;
@@ -70,6 +78,15 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
         }
     }
     Ok(())
+}
+
+/// Why an address may not be connected to, as far as that can be told without asking for a name.
+fn refused(settings: &Settings, level: Level, host: Option<&str>) -> Option<String> {
+    let host = host?.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse().ok()?;
+    let policy = if level == Level::Strict { Policy::strict() } else { Policy::operator() };
+    let policy = policy.with_lists(&settings.network.allow, &settings.network.deny).ok()?;
+    policy.check(address).err().map(|denied| denied.to_string())
 }
 
 fn said(answer: Result<String, String>) -> (bool, String) {

@@ -3,7 +3,7 @@
 mod check;
 mod preview;
 mod record;
-mod run;
+pub(super) mod run;
 mod test_send;
 
 use std::sync::{Arc, OnceLock};
@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use super::check::Checked;
 use super::preview::{Preview, What};
 use super::record::Recording;
+use super::run::Ended;
 use super::told::Told;
 use super::wiring::{Host, Tell};
 use crate::host::{StartError, Workbench, store_file};
@@ -75,7 +76,7 @@ impl Host for App {
         Ok(Arc::new(store))
     }
 
-    async fn run(&self, settings: Settings, tell: Tell<Told>) -> Result<(), String> {
+    async fn run(&self, settings: Settings, tell: Tell<Told>) -> Result<Ended, String> {
         run::run(self.workbench()?, self.describe(), settings, tell).await
     }
 
@@ -87,8 +88,8 @@ impl Host for App {
         preview::preview(&self.workbench()?, settings, entries, what).await
     }
 
-    async fn test_send(&self, settings: &Settings, entries: &[String], tell: Tell<Told>) -> Result<(), String> {
-        test_send::test_send(&self.workbench()?, settings, entries, tell).await
+    async fn test_send(&self, settings: &Settings, entries: &[String], to: Option<&str>, tell: Tell<Told>) -> Result<(), String> {
+        test_send::test_send(&self.workbench()?, settings, entries, to, tell).await
     }
 
     async fn record(&self, settings: &Settings, recording: Recording, tell: Tell<u64>) -> Result<u64, String> {

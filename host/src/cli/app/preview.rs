@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -77,7 +78,7 @@ async fn one(entry: Entry, details: Arc<Details>, state: BTreeMap<String, String
         return preview;
     }
     let unit = details.event.id.clone();
-    let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details, state, unit }).await;
+    let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details, state, unit, patience: Duration::MAX }).await;
     preview.why = match ran.answer {
         Ok(Outcome::Sent) => None,
         Ok(Outcome::Skipped(why)) => Some(why),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cli::run::Ended;
 use crate::cli::told::{Came, Told};
 use crate::cli::wiring::Tell;
 use crate::event::Event;
@@ -11,15 +12,15 @@ use crate::tenant::reload::Reloader;
 use crate::tenant::settings::{Describe, Settings};
 use crate::transport::Payload;
 
-pub(super) async fn run(workbench: Workbench, describe: Arc<dyn Describe>, settings: Settings, tell: Tell<Told>) -> Result<(), String> {
+pub(super) async fn run(workbench: Workbench, describe: Arc<dyn Describe>, settings: Settings, tell: Tell<Told>) -> Result<Ended, String> {
     let mut reloader = Reloader::new(&settings, describe).map_err(|error| format!("the settings cannot be watched: {error}"))?;
     let host = Host::start(workbench, &settings, Arc::new(Telling { tell, show: settings.sink })).await.map_err(super::words)?;
     // Made once: a signal that comes during a reload counts.
     let mut stopping = std::pin::pin!(signal());
     let ended = loop {
         tokio::select! {
-            finished = host.finished() => break finished.map_err(|error| error.to_string()),
-            () = &mut stopping => break Ok(()),
+            finished = host.finished() => break finished.map(|()| Ended::Finished).map_err(|error| error.to_string()),
+            () = &mut stopping => break Ok(Ended::Stopped),
             settings = reloader.next() => match host.reload(&settings).await {
                 Ok(()) => tracing::info!("the new settings are in force"),
                 Err(StartError::Settings(report)) => {
@@ -34,7 +35,7 @@ pub(super) async fn run(workbench: Workbench, describe: Arc<dyn Describe>, setti
 }
 
 /// SIGINT or SIGTERM.
-async fn signal() {
+pub(in crate::cli) async fn signal() {
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => {

@@ -1,5 +1,6 @@
 //! `test-send`: the entry's plain message, really sent (unless there is a sink), and not through the outbox.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cli::told::{Came, Told};
@@ -10,12 +11,12 @@ use crate::host::{Wires, Workbench, diagnostics};
 use crate::store::now_ms;
 use crate::tenant::Entry;
 use crate::tenant::settings::Settings;
-use crate::transport::{Attempt, Payload, Transport};
+use crate::transport::{Attempt, Endpoint, EndpointKind, Mail, Part, Payload, Transport};
 
 /// How long the attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names: &[String], tell: Tell<Told>) -> Result<(), String> {
+pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names: &[String], to: Option<&str>, tell: Tell<Told>) -> Result<(), String> {
     let wires = Wires::new(settings).map_err(super::words)?;
     let (shared, transports) = (workbench.shared(&wires), wires.transports());
     for service in settings.services.iter().filter(|service| names.contains(&service.name)) {
@@ -26,8 +27,8 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
             |destination: String, came| Told { at_ms: now_ms(), entry: service.name.clone(), destination, title: "test message".into(), came, content: None };
         let subject = format!("Test message of reporter-host for {}", service.name);
         let text = format!("{subject}\n\nIf you read this, what {:?} sends arrives.\n", service.name);
-        let Some((endpoint, payload)) = plain(&entry, &subject, &text) else {
-            tell(told(String::new(), Came::Failed { why: nothing_to_send(&service.name) }));
+        let Some((endpoint, payload)) = plain(&entry, &subject, &text).or_else(|| mail(&entry, to?, &subject, &text)) else {
+            tell(told(String::new(), Came::Failed { why: nothing_to_send(&entry) }));
             continue;
         };
         let transport: &dyn Transport = match &payload {
@@ -56,8 +57,32 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
     Ok(())
 }
 
+/// A mail through the entry's relay, from whom its own are.
+fn mail(entry: &Entry, to: &str, subject: &str, text: &str) -> Option<(Arc<Endpoint>, Payload)> {
+    let relay = entry.plan.endpoints.values().find(|endpoint| matches!(endpoint.kind, EndpointKind::Smtp(_)))?;
+    let sender = entry.service.settings["fromaddr"].as_str().unwrap_or(to).to_owned();
+    let mail = Mail {
+        sender,
+        to: vec![to.to_owned()],
+        subject: subject.to_owned(),
+        body: vec![Part { content_type: "text/plain".into(), text: text.to_owned() }],
+        date: now_ms() / 1_000,
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        headers: Vec::new(),
+        attachments: Vec::new(),
+        only: None,
+        dump: false,
+    };
+    Some((relay.clone(), Payload::Smtp(mail)))
+}
+
 /// Why an entry without a plain message cannot be tested by sending, and what to do instead.
-fn nothing_to_send(entry: &str) -> String {
+fn nothing_to_send(entry: &Entry) -> String {
+    if entry.plan.endpoints.values().any(|endpoint| matches!(endpoint.kind, EndpointKind::Smtp(_))) {
+        return "its mails go to those who are responsible for a build, so there is nobody yet: say whom with --to you@example.org".into();
+    }
+    let entry = &entry.service.name;
     format!(
         "what it sends belongs to a commit or a change of a real build (its component's plan has no `fallback`), so there is no test message. \
          Instead: `check --connect` logs in to its endpoints, and `preview --entry {entry:?} --build BUILDER/NUMBER` (or --event ID) shows what it would send"

@@ -39,6 +39,13 @@ pub(super) async fn retry(args: RetryArgs, settings: &Settings, store: &dyn Stor
             refused.missing(id);
             continue;
         };
+        if story.payload.is_none() {
+            match store.call_again(id, &operator()).await.map_err(failed)? {
+                Ok(()) => output.done(&format!("{} is called again for {}", story.row.entry, story.row.event), &json!({ "id": id, "done": "retry" })),
+                Err(why) => refused.because(id, &why),
+            }
+            continue;
+        }
         let service = settings.services.iter().find(|service| service.name == story.row.entry);
         let expires_after = service.map_or(EXPIRES_AFTER, |service| service.expires_after);
         let expires_ms = now_ms().saturating_add(i64::try_from(expires_after.as_millis()).unwrap_or(i64::MAX));

@@ -8,6 +8,7 @@ mod show;
 use clap::Subcommand;
 
 use super::{Context, Failure};
+use crate::tenant::settings::load_to_operate;
 
 /// Commands about deliveries.
 #[derive(Debug, Subcommand)]
@@ -28,7 +29,7 @@ pub enum Command {
 
 /// Does a command on the store of the settings.
 pub(super) async fn deliveries(command: Command, context: &Context<'_>) -> Result<(), Failure> {
-    let settings = context.settings(None, false)?;
+    let settings = context.settings(None, load_to_operate)?;
     let store = context.host.open_store(&settings).await.map_err(Failure::Failed)?;
     let (store_ref, output) = (store.as_ref(), &context.output);
     let result = match command {

@@ -52,7 +52,9 @@ fn print(story: &DeliveryStory, held: Option<&DeliveryRow>, now: i64, output: &O
     }
     field("entry", &row.entry);
     field("event", &row.event);
-    field("destination", &format!("{} ({})", row.destination, row.endpoint));
+    if !row.endpoint.is_empty() {
+        field("destination", &format!("{} ({})", row.destination, row.endpoint));
+    }
     if let Some(lane) = &row.lane {
         field("lane", lane);
     }
@@ -69,8 +71,11 @@ fn print(story: &DeliveryStory, held: Option<&DeliveryRow>, now: i64, output: &O
     match &story.payload {
         Some(payload) => {
             output.line("  content");
-            print_payload(payload, "    ", usize::MAX, output);
+            print_payload(payload, "    ", output);
         }
-        None => output.line("  the content was removed, as [retention] says"),
+        None => output.line(&format!(
+            "  it never came to a delivery: the component failed, and its plan has no plain message; `deliveries retry {}` calls it again",
+            row.id
+        )),
     }
 }

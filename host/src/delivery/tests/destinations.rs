@@ -1,9 +1,9 @@
 //! Throttles, breakers, and fairness between destinations.
 
-use super::wire::{asked, failed};
+use super::wire::{Meets, asked, failed, status};
 use super::{Memory, Rig, in_lane, new, seconds, to};
-use crate::store::NewDelivery;
-use crate::transport::FailedKind;
+use crate::store::{NewDelivery, Rule, RuleVerdict};
+use crate::transport::{Answer, FailedKind};
 
 #[tokio::test(start_paused = true)]
 async fn so_many_a_minute() {
@@ -99,9 +99,79 @@ async fn a_backlog_starves_nobody_and_is_not_read_whole() {
     rig.wire.takes("slow", seconds(20));
     tokio::time::sleep(seconds(1)).await;
     rig.send(vec![to("quick", "quick.example"), in_lane("laned", "a")]);
+    tokio::time::sleep(seconds(1)).await;
+    assert_eq!([rig.wire.times("quick"), rig.wire.times("laned")].map(|times| times[0].as_secs()), [1, 1]);
     tokio::time::sleep(seconds(25)).await;
-    // The next places that get free, after 20 s, are theirs.
-    assert_eq!([rig.wire.times("quick"), rig.wire.times("laned")].map(|times| times.len()), [1, 1]);
     assert!(rig.store.left() > 9_000);
-    assert!(rig.wire.most() <= 64);
+    assert!(rig.wire.most() <= 128);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_never_answer_take_no_place_of_those_that_do() {
+    for silent in [8, 16, 60, 300] {
+        let rig = Rig::new().await;
+        rig.send(vec![to("known", "quick.example")]);
+        rig.engine.idle().await;
+        rig.wire.takes("silent", seconds(60));
+        for n in 0..silent {
+            for m in 0..8 {
+                let uid = format!("silent {n} {m}");
+                rig.wire.tell(&uid, &vec![Meets::Silence; 100]);
+                rig.send(vec![to(&uid, &format!("silent{n}.example"))]);
+            }
+        }
+        tokio::time::sleep(seconds(1)).await;
+        let begun = rig.wire.made().len();
+        assert!(begun > silent.min(40), "{silent}: {begun}");
+        rig.send((0..4).map(|n| to(&format!("quick {n}"), "quick.example")).collect());
+        rig.send(vec![to("new", "new.example")]);
+        tokio::time::sleep(seconds(1)).await;
+        let at = |uid: &str| rig.wire.times(uid).first().map(std::time::Duration::as_secs);
+        assert_eq!((0..4).map(|n| at(&format!("quick {n}"))).collect::<Vec<_>>(), vec![Some(1); 4], "{silent}");
+        // One that nobody knows yet is one of those that have not answered.
+        assert_eq!(at("new"), (silent < 64).then_some(1), "{silent}");
+    }
+}
+
+/// However a remote says that it wants no pause.
+#[tokio::test(start_paused = true)]
+async fn no_remote_makes_a_storm_of_itself() {
+    let past = |name: &str, value: &str| {
+        let headers = vec![(name.to_owned(), value.to_owned())];
+        Meets::Answer(Box::new(Answer { status: 429, headers, ..Answer::default() }))
+    };
+    let again = Meets::Answer(Box::new(Answer { status: 500, headers: vec![("retry-after".into(), "0".into())], ..Answer::default() }));
+    for meets in
+        [asked(429, 0), past("ratelimit-reset", "0"), past("x-ratelimit-reset", "1700000000"), past("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT"), again]
+    {
+        let rig = Rig::new().await;
+        rig.wire.tell("one", &vec![meets; 8]);
+        rig.send(vec![new("one")]);
+        rig.engine.idle().await;
+        let times: Vec<f64> = rig.wire.times("one").iter().map(std::time::Duration::as_secs_f64).collect();
+        let pauses: Vec<f64> = times.windows(2).map(|pair| (pair[1] - pair[0]).round()).collect();
+        assert_eq!(pauses, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_throttles_for_no_time_does_not_spin() {
+    let rig = Rig::new().await;
+    let rule = Rule { from: 200, to: 299, contains: "busy".into(), verdict: RuleVerdict::Throttle(0) };
+    let busy = Meets::Answer(Box::new(Answer { status: 200, body: b"busy".to_vec(), ..Answer::default() }));
+    rig.wire.tell("one", &vec![busy; 3]);
+    rig.send(vec![NewDelivery { rules: vec![rule], ..new("one") }]);
+    rig.engine.idle().await;
+    assert_eq!(rig.wire.times("one").iter().map(std::time::Duration::as_secs).collect::<Vec<_>>(), [0, 1, 3, 7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttles_are_no_failures() {
+    let rig = Rig::new().await;
+    rig.wire.tell("one", &[vec![asked(429, 10); 6], vec![status(502)]].concat());
+    rig.send(vec![new("one")]);
+    rig.engine.idle().await;
+    let times: Vec<f64> = rig.wire.times("one").iter().map(std::time::Duration::as_secs_f64).collect();
+    let pause = times[7] - times[6];
+    assert!((4.0..6.5).contains(&pause), "the first pause after the first failure: {pause}");
 }

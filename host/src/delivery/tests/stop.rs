@@ -43,7 +43,7 @@ async fn with_a_full_disk_no_more_is_sent_than_can_be_remembered() {
     rig.store.full(true);
     rig.send((0..500).map(|n| super::to(&n.to_string(), &n.to_string())).collect());
     tokio::time::sleep(seconds(300)).await;
-    assert_eq!(rig.wire.uids().len(), 64);
+    assert_eq!(rig.wire.uids().len(), 128);
     rig.store.full(false);
     rig.engine.idle().await;
     assert_eq!(rig.wire.uids().len(), 500, "none twice");
@@ -82,7 +82,7 @@ fn contents_are_held_up_to_so_many_bytes() {
     let body = Body::Text("x".repeat(MIB));
     let payload = Arc::new(Payload::Http(HttpRequest { method: "POST".into(), path: vec![], query: vec![], headers: vec![], body }));
     let mut lanes = Lanes::default();
-    let large = |id: i64| Delivery { id, event: 1, attempts: 0, due_ms: 0, new: NewDelivery { payload: payload.clone(), ..new("x") } };
+    let large = |id: i64| Delivery { id, event: 1, attempts: 0, throttled: 0, due_ms: 0, new: NewDelivery { payload: payload.clone(), ..new("x") } };
     (1..=100).for_each(|id| drop(lanes.push(large(id))));
     assert!((30 * MIB..=32 * MIB).contains(&lanes.held()), "{}", lanes.held());
     assert_eq!(lanes.len(), 100, "the others are read when their turn comes");

@@ -32,7 +32,7 @@ impl Memory {
         let mut made = Vec::new();
         for new in new {
             inner.last += 1;
-            let delivery = Delivery { id: inner.last, event: 1, attempts: 0, due_ms: now_ms(), new };
+            let delivery = Delivery { id: inner.last, event: 1, attempts: 0, throttled: 0, due_ms: 0, new };
             inner.waiting.insert(delivery.id, delivery.clone());
             made.push(delivery);
         }
@@ -111,7 +111,8 @@ impl Store for Memory {
             Settle::Delivered => "delivered".to_owned(),
             Settle::Superseded(by) => format!("superseded by {by}"),
             Settle::Dead(why) => format!("dead: {why}"),
-            Settle::Retry { due_ms, why, payload } => {
+            Settle::Retry { due_ms, why, payload, throttled } => {
+                delivery.throttled += u32::from(*throttled);
                 delivery.due_ms = *due_ms;
                 delivery.new.payload = payload.clone().unwrap_or_else(|| delivery.new.payload.clone());
                 format!("again: {why}")
@@ -184,6 +185,9 @@ impl Store for Memory {
     }
     async fn redeliver(&self, _: i64, _: bool, _: i64, _: &str) -> Result<std::result::Result<Delivery, String>> {
         unreachable!("the engine redelivers nothing")
+    }
+    async fn call_again(&self, _: i64, _: &str) -> Result<std::result::Result<(), String>> {
+        unreachable!("the engine calls nothing")
     }
     async fn drop_delivery(&self, _: i64, _: &str) -> Result<std::result::Result<(), String>> {
         unreachable!("the engine drops nothing")

@@ -22,6 +22,9 @@ pub struct Cursor {
     pub sets: Mark,
     /// Workers that are away.
     pub workers: Absences,
+    /// There is more to be read that has happened already: events older than this are left out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catching_up: Option<i64>,
 }
 
 impl Cursor {
@@ -34,6 +37,7 @@ impl Cursor {
             builds: BUILDS.at(rest, time).await?,
             requests: REQUESTS.at(rest, time).await?,
             workers: Absences::default(),
+            catching_up: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::table::Row;
 use crate::event::{Event, Kind};
 
 /// Something that happened at the master.
@@ -147,21 +148,20 @@ fn set(object: &mut Value, pairs: &[(&str, Value)]) {
 
 /// What a build's row tells. A build in state `created` has not been announced yet, and its
 /// properties are not there: it tells nothing until the next reading.
-pub fn of_build(row: &Value, fresh: bool) -> Vec<Found> {
-    let complete = row["complete"].as_bool() == Some(true);
-    let announced = complete || row["state_string"].as_str() != Some("created");
-    let new = (fresh && announced && has_start(row)).then(|| Found::new(Kind::BuildStarted, started(row), true)).flatten();
-    let finished = complete.then(|| Found::new(Kind::BuildFinished, row.clone(), true)).flatten();
+pub fn of_build(Row { row, fresh, ended }: &Row) -> Vec<Found> {
+    let announced = row["complete"].as_bool() == Some(true) || row["state_string"].as_str() != Some("created");
+    let new = (*fresh && announced && has_start(row)).then(|| Found::new(Kind::BuildStarted, started(row), true)).flatten();
+    let finished = ended.then(|| Found::new(Kind::BuildFinished, row.clone(), true)).flatten();
     new.into_iter().chain(finished).collect()
 }
 
 /// What a build request's row tells; `builds` are its builds, asked for if [`may_be_cancelled`].
-pub fn of_request(row: &Value, fresh: bool, builds: &[Value]) -> Vec<Found> {
+pub fn of_request(Row { row, fresh, ended }: &Row, builds: &[Value]) -> Vec<Found> {
     let new = fresh.then(|| Found::new(Kind::BuildrequestNew, submitted(row), true)).flatten();
     // A request that ends as cancelled because its build was has no event of its own.
     let last = builds.iter().max_by_key(|build| build["buildid"].as_i64());
     let by_itself = last.is_none_or(|build| build["results"].as_i64() == Some(RETRY));
-    let cancelled = (may_be_cancelled(row) && by_itself).then(|| Found::new(Kind::BuildrequestCancelled, row.clone(), true)).flatten();
+    let cancelled = (*ended && may_be_cancelled(row) && by_itself).then(|| Found::new(Kind::BuildrequestCancelled, row.clone(), true)).flatten();
     new.into_iter().chain(cancelled).collect()
 }
 
@@ -171,6 +171,6 @@ pub fn may_be_cancelled(row: &Value) -> bool {
 }
 
 /// What a buildset's row tells.
-pub fn of_set(row: &Value) -> Option<Found> {
-    (row["complete"].as_bool() == Some(true)).then(|| Found::new(Kind::BuildsetComplete, row.clone(), true)).flatten()
+pub fn of_set(Row { row, ended, .. }: &Row) -> Option<Found> {
+    ended.then(|| Found::new(Kind::BuildsetComplete, row.clone(), true)).flatten()
 }

@@ -6,6 +6,7 @@
 //! `poll_every` in between, so that a master without WebSocket, or the events of another master on the same
 //! database, are found as well. Both ways make the same event ids, and the journal takes each once.
 
+mod answer;
 mod catchup;
 mod control;
 mod cursor;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use crate::source::SourceError;
 use crate::tenant::settings::MasterSettings;
+use crate::transport::policy::Policy;
 use rest::Rest;
 
 /// A Buildbot master: [`Master::run`] journals its events, and it is the
@@ -37,12 +39,12 @@ pub struct Master {
 }
 
 impl Master {
-    /// A master by its settings. `login` gives user and password at each login; `settings.login` is not read here.
+    /// A master by its settings, as far as the policy lets it be reached. `login` gives user and password at each login; `settings.login` is not read here.
     ///
     /// # Errors
     /// `url` or `verify` cannot work.
-    pub fn new(name: &str, settings: MasterSettings, login: Login) -> Result<Arc<Self>, SourceError> {
-        let rest = Rest::new(&settings.url, &settings.verify, login).map_err(|why| SourceError::Master { name: name.to_owned(), why })?;
+    pub fn new(name: &str, settings: MasterSettings, login: Login, policy: Arc<Policy>) -> Result<Arc<Self>, SourceError> {
+        let rest = Rest::new(&settings.url, &settings.verify, login, policy).map_err(|why| SourceError::Master { name: name.to_owned(), why })?;
         Ok(Arc::new(Self { name: name.to_owned(), settings, rest, known: fetch::Known::default() }))
     }
 

@@ -2,29 +2,29 @@
 //!
 //! A master of 4.2 to 4.3.0 can break for good when a client goes away while it writes an answer.
 //! So every request runs in a task of its own, which reads the answer to its end whoever still
-//! waits for it; there is no time-out on a whole answer, only on a connection that has gone silent; large
-//! things are asked for in pages; and only a few requests are under way at a time.
+//! waits for it; large things are asked for in pages; and only a few requests are under way at a time. What has no end is not
+//! read to it: a connection that has gone silent, more than any master has to say ([`answer`](super::answer)).
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
-use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
+use reqwest::header::{ACCEPT, COOKIE};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, redirect};
 use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
+use super::answer::{Ended, Read, read};
 use crate::event::{Acted, FetchError, Rows};
 use crate::secret::{Plain, VaultError};
 use crate::transport::Verify;
 use crate::transport::http::{chain, verified};
+use crate::transport::policy::{Policy, Resolver};
 
 /// Requests under way at a time.
 const MOST_AT_ONCE: u32 = 4;
 /// A connection that says nothing for so long is dead. Masters have been seen to need minutes for an answer.
 const SILENCE: Duration = Duration::from_secs(300);
-/// An answer larger than this is read to its end and thrown away.
-const MOST_BYTES: usize = 128 << 20;
 /// Rows in a page.
 pub(super) const PAGE: usize = 200;
 
@@ -57,6 +57,7 @@ impl From<RestError> for FetchError {
 /// A client of one master.
 pub struct Rest {
     base: Url,
+    policy: Arc<Policy>,
     client: Client,
     /// Upgrades need HTTP/1.1.
     upgrading: Client,
@@ -67,11 +68,11 @@ pub struct Rest {
 }
 
 impl Rest {
-    /// A client of the master at `base` (its `buildbotURL`).
+    /// A client of the master at `base` (its `buildbotURL`), as far as the policy lets it be reached.
     ///
     /// # Errors
     /// A certificate file that cannot be read, or a base that is no HTTP URL: in words.
-    pub fn new(base: &Url, verify: &Verify, login: Login) -> Result<Self, String> {
+    pub fn new(base: &Url, verify: &Verify, login: Login, policy: Arc<Policy>) -> Result<Self, String> {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(format!("{base} is no HTTP address; write url = \"https://…/\""));
         }
@@ -83,9 +84,10 @@ impl Rest {
         base.set_fragment(None);
         let made = |error: reqwest::Error| format!("cannot make an HTTP client: {}", chain(&error));
         Ok(Self {
-            client: builder(verify)?.read_timeout(SILENCE).build().map_err(made)?,
-            upgrading: builder(verify)?.http1_only().build().map_err(made)?,
+            client: builder(verify, &policy)?.read_timeout(SILENCE).build().map_err(made)?,
+            upgrading: builder(verify, &policy)?.http1_only().build().map_err(made)?,
             base,
+            policy,
             login,
             cookie: RwLock::new(None),
             logging_in: Mutex::new(()),
@@ -119,6 +121,14 @@ impl Rest {
     /// # Errors
     /// See [`RestError`].
     pub async fn all(&self, path: &str, id: &str, after: i64, filter: &str) -> Result<Rows, RestError> {
+        Ok(self.some(path, id, after, filter, usize::MAX).await?.0)
+    }
+
+    /// The same, but no further page when there are `most` rows. Tells whether these are all.
+    ///
+    /// # Errors
+    /// See [`RestError`].
+    pub async fn some(&self, path: &str, id: &str, after: i64, filter: &str, most: usize) -> Result<(Rows, bool), RestError> {
         let mut rows = Rows::new();
         let mut after = after;
         loop {
@@ -128,8 +138,9 @@ impl Rest {
             let last = page.iter().filter_map(|row| row[id].as_i64()).max();
             rows.extend(page);
             match last {
+                Some(last) if !short && last > after && rows.len() >= most => return Ok((rows, false)),
                 Some(last) if !short && last > after => after = last,
-                _ => return Ok(rows),
+                _ => return Ok((rows, true)),
             }
         }
     }
@@ -182,20 +193,17 @@ impl Rest {
             if let Some(cookie) = &cookie {
                 request = request.header(COOKIE, cookie);
             }
-            let permit = self.gate.clone().acquire_owned().await.map_err(|_| Acted::NotAsked("shutting down".to_owned()))?;
-            let asking = tokio::spawn(async move {
-                let _permit = permit;
-                to_its_end(request.send().await?).await
-            });
-            let answered = match asking.await {
-                Ok(Ok((status, body))) => (status, body.unwrap_or_default()),
-                Ok(Err(error)) if error.is_connect() => return Err(Acted::NotAsked(format!("{url}: {}", chain(&error)))),
-                Ok(Err(error)) => return Err(Acted::Lost(format!("{url}: {}", chain(&error)))),
-                Err(error) => return Err(Acted::Lost(format!("{url}: {error}"))),
+            self.permitted().map_err(not_asked)?;
+            let answered = match self.ask(&url, request).await {
+                Ok(answered) => answered,
+                Err(Ended::NotSent(why)) => return Err(Acted::NotAsked(format!("{url}: {why}"))),
+                // It was done, whatever it said.
+                Err(Ended::TooLong { status, .. }) => Read { status, ..Read::default() },
+                Err(Ended::Lost(why) | Ended::Endless(why)) => return Err(Acted::Lost(format!("{url}: {why}"))),
             };
-            match answered.0 {
+            match answered.status {
                 401 | 403 if again && self.log_in(cookie.as_deref()).await.map_err(not_asked)? => again = false,
-                _ => return Ok(answered),
+                _ => return Ok((answered.status, answered.body)),
             }
         }
     }
@@ -208,6 +216,7 @@ impl Rest {
     /// Sends a WebSocket handshake; the answer is for the caller to check.
     pub(super) async fn handshake(&self, key: &str) -> Result<Response, RestError> {
         let url = Url::parse(&format!("{}ws", self.base)).map_err(|error| RestError::Missing(error.to_string()))?;
+        self.permitted()?;
         let mut again = true;
         loop {
             let cookie = self.session().await?;
@@ -226,8 +235,12 @@ impl Rest {
                 .map_err(|_| RestError::Away(format!("{url}: no answer to the WebSocket handshake within a minute")))?
                 .map_err(|error| RestError::Away(format!("{url}: {}", chain(&error))))?;
             match answer.status() {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if again && self.log_in(cookie.as_deref()).await? => again = false,
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if again && self.log_in(cookie.as_deref()).await? => {
+                    self.to_its_end(&url, answer);
+                    again = false;
+                }
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    self.to_its_end(&url, answer);
                     return Err(RestError::Refused(format!(
                         "{url}: the master refuses the WebSocket; give `user` and `password` of somebody who may read `masters`"
                     )));
@@ -255,70 +268,66 @@ impl Rest {
         let Some((user, password)) = (self.login)().map_err(|error| RestError::Refused(error.to_string()))? else {
             return Ok(false);
         };
-        let url = format!("{}auth/login", self.base);
-        let request = self.client.get(&url).basic_auth(user.expose(), Some(password.expose()));
-        let answer = request.send().await.map_err(|error| RestError::Away(format!("{url}: {}", chain(&error))))?;
-        let status = answer.status();
-        // The first cookie is an anonymous session's, the last one is ours.
-        let cookie = answer
-            .headers()
-            .get_all(SET_COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok()?.split(';').next())
-            .rfind(|pair| pair.trim_start().starts_with("TWISTED_"))
-            .map(|pair| pair.trim().to_owned());
-        let leads = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        let _ = answer.bytes().await;
-        match (status.as_u16(), cookie) {
-            (200..=399, Some(cookie)) if !foreign(&self.base, &leads) => {
+        self.permitted()?;
+        let url = Url::parse(&format!("{}auth/login", self.base)).map_err(|error| RestError::Missing(error.to_string()))?;
+        let request = self.client.get(url.clone()).basic_auth(user.expose(), Some(password.expose()));
+        let answer = self.ask(&url, request).await.map_err(|ended| ended.at(&url))?;
+        match (answer.status, answer.cookie) {
+            (200..=399, Some(cookie)) if !foreign(&self.base, &answer.leads) => {
                 *self.cookie.write().unwrap_or_else(PoisonError::into_inner) = Some(cookie);
                 Ok(true)
             }
             (401 | 403, _) => Err(RestError::Refused(format!("{url}: the master does not accept this `user` and `password`"))),
-            (500.., _) => Err(RestError::Away(format!("{url} answers {status}"))),
-            _ => Err(RestError::Refused(format!(
+            (500.., _) => Err(RestError::Away(format!("{url} answers {}", answer.status))),
+            (status, _) => Err(RestError::Refused(format!(
                 "{url} answers {status} and opens no session: this master has no login by user and password (docs/sources.md says what to do with OAuth)"
             ))),
         }
     }
 
     async fn read(&self, url: Url, cookie: Option<String>) -> Result<(u16, Vec<u8>), RestError> {
-        let permit = self.gate.clone().acquire_owned().await.map_err(|_| RestError::Away("shutting down".to_owned()))?;
+        self.permitted()?;
         let mut request = self.client.get(url.clone()).header(ACCEPT, "application/json");
         if let Some(cookie) = cookie {
             request = request.header(COOKIE, cookie);
         }
-        let reading = tokio::spawn(async move {
+        let answer = self.ask(&url, request).await.map_err(|ended| ended.at(&url))?;
+        let leads = (300..400).contains(&answer.status) && !answer.leads.is_empty();
+        Ok((answer.status, if leads { answer.leads.into_bytes() } else { answer.body }))
+    }
+
+    /// One request, when its turn has come. It goes on when nobody waits for it any more.
+    async fn ask(&self, url: &Url, request: RequestBuilder) -> Result<Read, Ended> {
+        let permit = self.gate.clone().acquire_owned().await.map_err(|_| Ended::NotSent("shutting down".to_owned()))?;
+        let url = url.clone();
+        let asking = tokio::spawn(async move {
             let _permit = permit;
-            to_its_end(request.send().await?).await
+            match request.send().await {
+                Ok(answer) => read(&url, answer).await,
+                Err(error) if error.is_connect() => Err(Ended::NotSent(chain(&error))),
+                Err(error) => Err(Ended::Lost(chain(&error))),
+            }
         });
-        match reading.await {
-            Ok(Ok((status, Some(body)))) => Ok((status, body)),
-            Ok(Ok((_, None))) => Err(RestError::Missing(format!("{url}: the answer is larger than {MOST_BYTES} bytes"))),
-            Ok(Err(error)) => Err(RestError::Away(format!("{url}: {}", chain(&error)))),
-            Err(error) => Err(RestError::Away(format!("{url}: {error}"))),
-        }
+        asking.await.unwrap_or_else(|error| Err(Ended::Lost(error.to_string())))
+    }
+
+    /// Reads what nobody wants of an answer, beside everything else.
+    pub(super) fn to_its_end(&self, url: &Url, answer: Response) {
+        let url = url.clone();
+        tokio::spawn(tokio::time::timeout(SILENCE, async move { read(&url, answer).await.map(drop) }));
+    }
+
+    /// Whether the address may be connected to. Names are looked at when they are resolved.
+    fn permitted(&self) -> Result<(), RestError> {
+        self.policy.check_url(&self.base).map_err(|denied| RestError::Refused(format!("{}: {denied}", self.base)))
     }
 }
 
-async fn to_its_end(mut answer: Response) -> Result<(u16, Option<Vec<u8>>), reqwest::Error> {
-    let status = answer.status().as_u16();
-    let leads = answer.headers().get(LOCATION).map(|value| value.as_bytes().to_vec());
-    let mut body = Some(Vec::new());
-    while let Some(chunk) = answer.chunk().await? {
-        body = body.filter(|body| body.len() + chunk.len() <= MOST_BYTES);
-        if let Some(body) = &mut body {
-            body.extend_from_slice(&chunk);
-        }
-    }
-    match leads {
-        Some(leads) if (300..400).contains(&status) => Ok((status, Some(leads))),
-        _ => Ok((status, body)),
-    }
-}
-
-fn builder(verify: &Verify) -> Result<ClientBuilder, String> {
+fn builder(verify: &Verify, policy: &Arc<Policy>) -> Result<ClientBuilder, String> {
     let builder = Client::builder()
+        .dns_resolver(Resolver::new(policy.clone()))
+        // A proxy of the environment would get the login, and resolve names where no policy looks.
+        .no_proxy()
         .user_agent(concat!("reporter-host/", env!("CARGO_PKG_VERSION")))
         .no_gzip()
         .redirect(redirect::Policy::none())

@@ -21,6 +21,8 @@ use crate::source::{Arrived, Journal, ended, journal_or_wait, now, pause};
 
 /// The master writes a row first and announces it then; what was read is held back for so long, to be heard.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Heard events that wait for the first reading. What is too much is found by it.
+const HELD: usize = 10_000;
 /// Events in one transaction.
 const BATCH: usize = 500;
 /// The longest pause between attempts to connect.
@@ -57,6 +59,8 @@ struct Session<'a> {
     /// Found events older than this are not journalled.
     limit: i64,
     caught_up: bool,
+    /// Events found by reading until then.
+    found: usize,
 }
 
 impl Master {
@@ -156,21 +160,32 @@ impl<'a> Session<'a> {
                     cursor.requests.open.extend(away.requests.open);
                     cursor.sets.open.extend(away.sets.open);
                 }
-                (cursor, horizon)
+                // What was being caught up is in time, however long that takes.
+                let limit = cursor.catching_up.unwrap_or(horizon);
+                (cursor, limit)
             }
         };
-        let session = Self { master: master.clone(), journal, shutdown: shutdown.clone(), cursor, limit, caught_up: false };
+        let session = Self { master: master.clone(), journal, shutdown: shutdown.clone(), cursor, limit, caught_up: false, found: 0 };
         Ok((session, socket))
     }
 
     /// One round without WebSocket.
     async fn poll(mut self) -> End {
-        let reading = match read(&self.master.rest, &self.cursor, now()).await {
-            Ok(reading) => reading,
-            Err(error) => return error.into(),
-        };
-        if let Err(end) = self.take(reading, Vec::new(), Who::Host).await {
-            return end;
+        loop {
+            let reading = match read(&self.master.rest, &self.cursor, now()).await {
+                Ok(reading) => reading,
+                Err(error) => return error.into(),
+            };
+            let more = reading.more;
+            if let Err(end) = self.take(reading, Vec::new(), Who::Host).await {
+                return end;
+            }
+            if *self.shutdown.borrow() {
+                return End::Shutdown;
+            }
+            if !more {
+                break;
+            }
         }
         if pause(self.master.settings.poll_every, &mut self.shutdown).await { End::Shutdown } else { End::Polled }
     }
@@ -199,6 +214,10 @@ impl<'a> Session<'a> {
                 heard = socket.heard() => match heard {
                     Heard::Event(key, message) => match (self.understand(&key, message).await, &mut held) {
                         (Some(found), Some(held)) => {
+                            if held.len() == HELD {
+                                // No reading tells of workers.
+                                held.retain(|found| found.absence.is_some());
+                            }
                             held.push(found);
                             Ok(())
                         }
@@ -206,6 +225,10 @@ impl<'a> Session<'a> {
                         (None, _) => Ok(()),
                     },
                     Heard::Answer(number, _) => match read_and_asked.take_if(|(_, asked)| number == *asked) {
+                        Some((reading, _)) if reading.more => {
+                            poll_at = Instant::now();
+                            self.take(reading, Vec::new(), new_workers).await
+                        }
                         Some((reading, _)) => {
                             let taken = self.take(reading, held.take().unwrap_or_default(), new_workers).await;
                             new_workers = Who::Master;
@@ -229,7 +252,9 @@ impl<'a> Session<'a> {
                     let (master, cursor) = (self.master.clone(), self.cursor.clone());
                     reading.spawn(async move {
                         let reading = read(&master.rest, &cursor, now()).await;
-                        tokio::time::sleep(SETTLE).await;
+                        if reading.as_ref().is_ok_and(|reading| !reading.more) {
+                            tokio::time::sleep(SETTLE).await;
+                        }
                         reading
                     });
                     Ok(())
@@ -278,14 +303,17 @@ impl<'a> Session<'a> {
 
     /// Journals what a reading found, together with what was heard meanwhile, and moves the cursor.
     async fn take(&mut self, reading: Reading, heard: Vec<Found>, new_workers: Who) -> Result<(), End> {
-        let Reading { found, workers, mut cursor } = reading;
+        let Reading { found, workers, mut cursor, more } = reading;
+        cursor.catching_up = more.then_some(self.limit);
         let name = &self.master.name;
         let generation = cursor.generation;
         let have: HashSet<String> = heard.iter().map(|found| found.event_id(name, generation)).collect();
         let mut all: Vec<Found> = found.into_iter().filter(|found| found.at >= self.limit && !have.contains(&found.event_id(name, generation))).collect();
         std::mem::swap(&mut cursor.workers, &mut self.cursor.workers);
-        let timeout = self.master.settings.worker_missing_after + if new_workers == Who::Master { self.master.settings.poll_every } else { Duration::ZERO };
-        all.extend(cursor.workers.read(&workers, cursor.time, new_workers, i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX)));
+        if !more {
+            let timeout = self.master.settings.worker_missing_after + if new_workers == Who::Master { self.master.settings.poll_every } else { Duration::ZERO };
+            all.extend(cursor.workers.read(&workers, cursor.time, new_workers, i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX)));
+        }
         all.extend(heard);
         all.sort_by_key(Found::order);
         let before = self.cursor.clone();
@@ -298,8 +326,11 @@ impl<'a> Session<'a> {
                 return Err(end);
             }
         };
-        if !std::mem::replace(&mut self.caught_up, true) {
-            tracing::info!(source = self.master.name, "caught up with the master: {new} events");
+        self.found += new;
+        if more {
+            tracing::info!(source = self.master.name, "catching up with the master: {} events so far", self.found);
+        } else if !std::mem::replace(&mut self.caught_up, true) {
+            tracing::info!(source = self.master.name, "caught up with the master: {} events", self.found);
         } else if new > 0 {
             tracing::info!(source = self.master.name, "{new} events were found by polling");
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::rest::{PAGE, Rest, RestError};
+use crate::event::Rows;
 
 /// A collection whose rows are born, and then complete.
 pub struct Table {
@@ -30,6 +31,8 @@ pub const SETS: Table = Table { path: "buildsets", id: "bsid", born: "submitted_
 const OVERLAP: i64 = 100;
 /// … if they are not older than this, in seconds.
 const OVERLAP_TIME: i64 = 600;
+/// Rows that are read at a time: what was missed may be much.
+const PART: usize = 1_000;
 /// Ids asked for by name in one request.
 const NAMED: usize = 40;
 
@@ -53,6 +56,16 @@ pub struct Row {
     pub row: Value,
     /// Whether its beginning may not have been journalled.
     pub fresh: bool,
+    /// Whether it has ended.
+    pub ended: bool,
+}
+
+/// Rows behind a mark, the first of them or all.
+pub struct Part {
+    rows: Rows,
+    whole: bool,
+    /// All that are open.
+    open: BTreeSet<i64>,
 }
 
 impl Table {
@@ -81,19 +94,36 @@ impl Table {
         Ok(Mark { last, born, first: last, open })
     }
 
-    /// Rows that are new or have completed since `mark` was made at `time`, and the next mark.
-    pub async fn read(&self, rest: &Rest, mark: &Mark, time: i64) -> Result<(Vec<Row>, Mark), RestError> {
-        let now_open = self.open(rest).await?;
+    /// Rows behind a mark: the first part of them.
+    pub async fn part(&self, rest: &Rest, mark: &Mark) -> Result<Part, RestError> {
+        let open = self.open(rest).await?;
+        let (rows, whole) = rest.some(self.path, self.id, mark.first.max(mark.last - OVERLAP), "", PART).await?;
+        Ok(Part { rows, whole, open })
+    }
+
+    /// Up to when a part has everything that began, in the master's seconds.
+    pub fn reaches(&self, part: &Part) -> i64 {
+        let last = part.rows.iter().filter_map(|row| row[self.born].as_i64()).max().unwrap_or(i64::MAX);
+        if part.whole { i64::MAX } else { last }
+    }
+
+    /// Rows of a part that are new or have completed since `mark` was made at `time`, as they were at `until`, and the next
+    /// mark: what began later is behind it, what completed later is still open.
+    pub async fn read(&self, rest: &Rest, mark: &Mark, part: Part, time: i64, until: i64) -> Result<(Vec<Row>, Mark), RestError> {
         let mut rows = Vec::new();
         let mut next = mark.clone();
-        next.open.retain(|id| now_open.contains(id));
-        for row in rest.all(self.path, self.id, mark.first.max(mark.last - OVERLAP), "").await? {
+        next.open.retain(|id| part.open.contains(id));
+        for row in part.rows {
             let (id, born) = (self.id(&row), row[self.born].as_i64().unwrap_or_default());
+            if born > until {
+                break;
+            }
             let fresh = id > mark.last || born >= time - OVERLAP_TIME;
             if !fresh && !mark.open.contains(&id) {
                 continue;
             }
-            if complete(&row) {
+            let ended = ended(&row, until);
+            if ended {
                 next.open.remove(&id);
             } else {
                 next.open.insert(id);
@@ -101,17 +131,18 @@ impl Table {
             if id > next.last {
                 (next.last, next.born) = (id, born);
             }
-            rows.push(Row { row, fresh });
+            rows.push(Row { row, fresh, ended });
         }
         let seen: BTreeSet<i64> = rows.iter().map(|row| self.id(&row.row)).collect();
-        let closed: Vec<i64> = mark.open.iter().filter(|id| !now_open.contains(id) && !seen.contains(id)).copied().collect();
+        let closed: Vec<i64> = mark.open.iter().filter(|id| !part.open.contains(id) && !seen.contains(id)).copied().collect();
         for ids in closed.chunks(NAMED) {
             let named: Vec<String> = ids.iter().map(|id| format!("{}={id}", self.id)).collect();
             for row in rest.rows(&format!("{}?{}&limit={PAGE}", self.path, named.join("&"))).await? {
-                if !complete(&row) {
+                if ended(&row, until) {
+                    rows.push(Row { row, fresh: false, ended: true });
+                } else {
                     next.open.insert(self.id(&row));
                 }
-                rows.push(Row { row, fresh: false });
             }
         }
         Ok((rows, next))
@@ -134,6 +165,7 @@ impl Table {
     }
 }
 
-fn complete(row: &Value) -> bool {
-    row["complete"].as_bool() == Some(true)
+/// Whether a row was complete at that time.
+fn ended(row: &Value, until: i64) -> bool {
+    row["complete"].as_bool() == Some(true) && row["complete_at"].as_i64().is_none_or(|at| at <= until)
 }

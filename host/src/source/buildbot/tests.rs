@@ -18,6 +18,7 @@ use crate::secret::Plain;
 use crate::source::memory::Memory;
 use crate::source::now;
 use crate::transport::Verify;
+use crate::transport::policy::Policy;
 
 #[derive(Default)]
 struct Made {
@@ -30,6 +31,9 @@ struct Made {
     logins: u32,
     asked: Vec<String>,
     late_owners: u32,
+    /// The path whose answer has no end, and how many bytes of it went out.
+    endless: Option<&'static str>,
+    went_out: usize,
 }
 
 type Shared = Arc<Mutex<Made>>;
@@ -42,7 +46,19 @@ async fn serve(made: Shared) -> url::Url {
     url
 }
 
+/// An answer without an end.
+fn endless(made: Shared) -> Response {
+    let more = futures_util::stream::repeat_with(move || {
+        made.lock().unwrap().went_out += 64 << 10;
+        Ok::<_, std::io::Error>(vec![b' '; 64 << 10])
+    });
+    Response::new(axum::body::Body::from_stream(more))
+}
+
 async fn login(State(made): State<Shared>, headers: HeaderMap) -> Response {
+    if made.lock().unwrap().endless == Some("login") {
+        return endless(made);
+    }
     if headers.get("authorization").is_none_or(|given| given != "Basic YWRtaW46c2VjcmV0") {
         return StatusCode::UNAUTHORIZED.into_response();
     }
@@ -57,8 +73,11 @@ async fn login(State(made): State<Shared>, headers: HeaderMap) -> Response {
 }
 
 async fn api(State(made): State<Shared>, uri: Uri, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let mut made = made.lock().unwrap();
     let path = uri.path().trim_start_matches("/api/v2/").to_owned();
+    if made.lock().unwrap().endless == Some(path.as_str()) {
+        return endless(made);
+    }
+    let mut made = made.lock().unwrap();
     let query = query.unwrap_or_default();
     made.asked.push(format!("{path}?{query}"));
     let cookie = headers.get("cookie").and_then(|cookie| cookie.to_str().ok()).unwrap_or_default();
@@ -136,6 +155,10 @@ fn build(id: i64, started: i64, results: Option<i64>) -> Value {
         "complete": results.is_some(), "results": results, "state_string": "building", "properties": {}})
 }
 
+fn operator() -> Arc<Policy> {
+    Arc::new(Policy::operator())
+}
+
 fn master(url: &url::Url, with_login: bool) -> Arc<Master> {
     let settings = MasterSettings {
         url: url.clone(),
@@ -149,7 +172,7 @@ fn master(url: &url::Url, with_login: bool) -> Arc<Master> {
         stop_command: None,
         verify: Verify::System,
     };
-    Master::new("main", settings, Arc::new(move || Ok(with_login.then(|| (Plain::new("admin"), Plain::new("secret")))))).unwrap()
+    Master::new("main", settings, Arc::new(move || Ok(with_login.then(|| (Plain::new("admin"), Plain::new("secret"))))), operator()).unwrap()
 }
 
 /// Runs the source until the journal is as it should be; then until a round later.
@@ -294,7 +317,7 @@ async fn catch_up_from_says_where_the_first_start_begins() {
     made.lock().unwrap().builds = vec![build(1, t - 100, Some(0)), build(2, t - 3, Some(1)), build(3, t + 9, Some(0))];
     let mut settings = master(&url, false).settings.clone();
     settings.catch_up_from = Some(t);
-    let master = Master::new("main", settings, Arc::new(|| Ok(None))).unwrap();
+    let master = Master::new("main", settings, Arc::new(|| Ok(None)), operator()).unwrap();
     until(&master, &made, &journal, &["main/builds/2/finished", "main/builds/3/new", "main/builds/3/finished"]).await;
 }
 
@@ -338,7 +361,109 @@ async fn owners_are_waited_for_and_logs_are_read_in_pages() {
     assert!(log[0]["cut"] == json!(true) && content.len() <= 20_000 && content.ends_with(" é\n"));
     let mut settings = master.settings.clone();
     settings.most_log_bytes = 1 << 20;
-    let whole = Master::new("main", settings, Arc::new(|| Ok(None))).unwrap().fetch("logs/9/contents").await.unwrap();
+    let whole = Master::new("main", settings, Arc::new(|| Ok(None)), operator()).unwrap().fetch("logs/9/contents").await.unwrap();
     assert!(whole[0].get("cut").is_none());
     assert_eq!(whole[0]["content"].as_str().unwrap(), (0..3000).map(|n| format!("oline {n} é\n")).collect::<String>());
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_hung_up_on() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    for (path, with_login) in [("login", true), ("workers", false)] {
+        made.lock().unwrap().endless = Some(path);
+        made.lock().unwrap().session = with_login.then_some(9);
+        let FetchError::NotNow(why) = master(&url, with_login).fetch("workers").await.unwrap_err() else { panic!("{path} is only for now") };
+        assert!(why.contains(path) && why.contains(url.as_str()) && why.contains("goes on after") && why.contains(" bytes"), "{path}: {why}");
+        let went_out = std::mem::take(&mut made.lock().unwrap().went_out);
+        assert!(went_out < 64 << 20, "{path}: {went_out} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_source_goes_on_after_an_answer_without_an_end() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let journal = Arc::new(Memory::default());
+    until(&master(&url, false), &made, &journal, &[]).await;
+    made.lock().unwrap().builds = vec![build(1, now(), None)];
+    made.lock().unwrap().endless = Some("builds");
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(master(&url, false).run(journal.clone(), shutdown));
+    while made.lock().unwrap().went_out == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    made.lock().unwrap().endless = None;
+    while journal.ids().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    assert_eq!(journal.ids(), ["main/builds/1/new"]);
+}
+
+#[tokio::test]
+async fn a_master_is_reached_only_where_the_policy_permits() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let denies = Arc::new(Policy::operator().with_lists(&[], &["127.0.0.0/8".into(), "::1".into()]).unwrap());
+    let mut named = url.clone();
+    named.set_host(Some("localhost")).unwrap();
+    for url in [url, named] {
+        let settings = master(&url, true).settings.clone();
+        let master = Master::new("main", settings, Arc::new(|| Ok(Some((Plain::new("admin"), Plain::new("secret"))))), denies.clone()).unwrap();
+        let FetchError::NotNow(why) = master.fetch("workers").await.unwrap_err() else { panic!("{url}: the policy may change") };
+        assert!(why.contains("[network] deny has"), "{why}");
+    }
+    let made = made.lock().unwrap();
+    assert!(made.asked.is_empty() && made.logins == 0);
+}
+
+#[tokio::test]
+async fn a_long_absence_is_caught_up_part_by_part() {
+    const BUILDS: i64 = 3_300;
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let journal = Arc::new(Memory::default());
+    let t = now() - 10 * 86_400;
+    {
+        let mut made = made.lock().unwrap();
+        made.builds = (1..=BUILDS).map(|id| build(id, t + id, Some(0))).collect();
+        // One that goes on through all the others, and one that ended before the last had begun.
+        made.builds[0]["complete_at"] = json!(t + BUILDS + 100);
+        made.builds[1]["complete_at"] = json!(t + BUILDS - 1_000);
+        made.requests = (1..=BUILDS)
+            .map(|id| json!({"buildrequestid": id, "buildsetid": id, "builderid": 1, "submitted_at": t + id - 1, "complete": true, "complete_at": t + id + 6, "results": 0}))
+            .collect();
+    }
+    let mut settings = master(&url, false).settings.clone();
+    settings.catch_up_from = Some(t);
+    // In the midst of it the host ends.
+    let begin = || Master::new("main", settings.clone(), Arc::new(|| Ok(None)), operator()).unwrap();
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(begin().run(journal.clone(), shutdown));
+    while journal.ids().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    let parts = journal.events();
+    assert!(parts.len() < 3 * BUILDS as usize, "{} are not all", parts.len());
+    made.lock().unwrap().asked.clear();
+
+    let (stop, shutdown) = watch::channel(false);
+    let running = tokio::spawn(begin().run(journal.clone(), shutdown));
+    while journal.ids().len() < 3 * BUILDS as usize {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    let events = journal.events();
+    assert_eq!(events.len(), 3 * BUILDS as usize);
+    let times: Vec<i64> = events.iter().map(|(event, _)| event.occurred_at).collect();
+    assert!(times.is_sorted(), "all in the order of time");
+    assert_eq!(events.last().unwrap().0.id, "main/builds/1/finished");
+    let asked = made.lock().unwrap().asked.clone();
+    assert!(!asked.iter().any(|path| path.starts_with("builds?buildid__gt=0&")), "what was journalled is not read again: {asked:?}");
+    assert!(journal.largest() <= 4_000, "{} at a time", journal.largest());
 }

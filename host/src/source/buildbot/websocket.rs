@@ -65,7 +65,9 @@ impl Socket {
         let status = answer.status().as_u16();
         let accepted = answer.headers().get("sec-websocket-accept").is_some_and(|accept| accept.as_bytes() == derive_accept_key(key.as_bytes()).as_bytes());
         if status != 101 || !accepted {
-            let why = format!("{}ws answers {status} to a WebSocket handshake", rest.base());
+            let url = answer.url().clone();
+            rest.to_its_end(&url, answer);
+            let why = format!("{url} answers {status} to a WebSocket handshake");
             // A proxy whose master restarts says 502; one that knows no WebSocket takes the request for an ordinary one.
             return Err(if status >= 500 { NoSocket::Failed(RestError::Away(why)) } else { NoSocket::NotOffered(why) });
         }

@@ -109,7 +109,7 @@ impl Build {
             "results": results,
             "properties": {},
         });
-        if let Some(url) = document["url"].as_str() {
+        if let Some(url) = document["url"].as_str().filter(|url| leads_somewhere(url)) {
             message["url"] = json!(url);
         }
         Self { id, number, builder, builder_name: name, request, set, message }
@@ -130,7 +130,9 @@ impl Build {
             (paths::buildset(self.set), vec![self.buildset(document, &stamps)]),
         ];
         if let Some(changes) = document["changes"].as_array() {
-            all.push((paths::changes(self.id), changes.clone()));
+            let mut changes = changes.clone();
+            changes.iter_mut().for_each(|change| only_links(change.get_mut("revlink")));
+            all.push((paths::changes(self.id), changes));
         }
         if document["prev_build"].is_object() {
             let plain = json!({"buildid": null, "number": self.number - 1, "builderid": self.builder, "complete": true, "results": null, "properties": {}});
@@ -233,6 +235,8 @@ impl Build {
             if let Some(whole) = whole.as_object_mut() {
                 whole.remove("logs");
             }
+            let urls = whole.get_mut("urls").and_then(Value::as_array_mut).into_iter().flatten();
+            urls.for_each(|url| only_links(url.get_mut("url")));
             steps.push(whole);
             let logs = step["logs"].as_array().map(Vec::as_slice).unwrap_or_default();
             let logs = logs.iter().enumerate().map(|(number, log)| self.log(id, number, log, all)).collect();
@@ -257,6 +261,26 @@ impl Build {
             all.push((paths::contents(id), vec![json!({"logid": id, "firstline": 0, "content": content})]));
         }
         whole
+    }
+}
+
+/// Whether an address is one to follow. What else is called a URL (`javascript:`) would be code in the links of a message.
+fn leads_somewhere(url: &str) -> bool {
+    let url = url.trim_start();
+    match url.split_once(':') {
+        Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) => {
+            matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https" | "mailto" | "ftp")
+        }
+        // One without a scheme leads to a place on the same server; what a browser reads over is no part of one.
+        _ => !url.contains(char::is_control),
+    }
+}
+
+fn only_links(url: Option<&mut Value>) {
+    if let Some(url) = url
+        && url.as_str().is_some_and(|url| !leads_somewhere(url))
+    {
+        *url = json!("");
     }
 }
 

@@ -37,6 +37,8 @@ pub const SCHEMA: &str = include_str!("../../../../docs/inbox.schema.json");
 const BODY: Duration = Duration::from_secs(30);
 /// Documents that are parsed at a time; further ones wait.
 const READING: usize = 4;
+/// KiB of documents that come at a time; further ones wait.
+const ARRIVING: u32 = 64 << 10;
 /// Values (texts, numbers, lists, objects …) of one document. Each can take many times its bytes in memory.
 const VALUES: usize = 50_000;
 /// The header that may carry the event's id.
@@ -85,7 +87,13 @@ impl Inbox {
         let Ok(validator) = jsonschema::validator_for(&document) else {
             return tracing::error!(source = self.name, "the schema of the inbox is broken");
         };
-        let posts = Posts { inbox: self.clone(), journal, schema: Arc::new((document, validator)), reading: Arc::new(Semaphore::new(READING)) };
+        let posts = Posts {
+            inbox: self.clone(),
+            journal,
+            schema: Arc::new((document, validator)),
+            arriving: Arc::new(Semaphore::new(ARRIVING as usize)),
+            reading: Arc::new(Semaphore::new(READING)),
+        };
         let routes = Router::new()
             .route(&path, post(take))
             .route(&schema, get(|| async { ([(CONTENT_TYPE, "application/schema+json")], SCHEMA) }))
@@ -114,6 +122,8 @@ struct Posts {
     inbox: Arc<Inbox>,
     journal: Arc<dyn Journal>,
     schema: Arc<(Value, Validator)>,
+    /// KiB of documents that are held at a time.
+    arriving: Arc<Semaphore>,
     /// Documents that are parsed and journalled at a time: parsed, one takes many times its bytes.
     reading: Arc<Semaphore>,
 }
@@ -131,6 +141,9 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
     if announced.is_some_and(|length| length > most) {
         return too_large();
     }
+    // Closed by nobody. One that may be larger than all there is goes by itself.
+    let kib = u32::try_from(announced.unwrap_or(most).div_ceil(1 << 10)).unwrap_or(u32::MAX).min(ARRIVING);
+    let _arriving = posts.arriving.acquire_many(kib).await.ok();
     let body = match tokio::time::timeout(BODY, to_bytes(body, usize::try_from(most).unwrap_or(usize::MAX))).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return too_large(),

@@ -199,19 +199,90 @@ async fn a_head_that_does_not_come_ends_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_so_many_connections_are_served_at_a_time() {
+async fn who_says_nothing_makes_room_for_who_does() {
     let inbox = running().await;
     let address = inbox.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    // One that is being asked something, and many that begin and go no further.
+    let mut busy = TcpStream::connect(&address).await.unwrap();
+    busy.write_all(b"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nContent-Length: 2\r\n\r\n{").await.unwrap();
     let mut idle = Vec::new();
-    for _ in 0..CONNECTIONS {
-        idle.push(TcpStream::connect(&address).await.unwrap());
+    for _ in 0..CONNECTIONS + 44 {
+        let mut half = TcpStream::connect(&address).await.unwrap();
+        half.write_all(b"POST /events HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
+        idle.push(half);
     }
     let begun = Instant::now();
     let mut late = TcpStream::connect(&address).await.unwrap();
     late.write_all(b"GET /events/schema.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let answer = rest(late).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(begun.elapsed() >= HEAD / 2, "it waited for the others to be given up");
+    assert!(begun.elapsed() < HEAD, "{:?}", begun.elapsed());
+    busy.write_all(b"}").await.unwrap();
+    let mut answer = [0; 12];
+    busy.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400", "what was asked is answered");
+}
+
+#[tokio::test]
+async fn a_head_is_read_up_to_a_bound() {
+    let inbox = running().await;
+    let head = |bytes: usize| inbox.client.get(format!("{}/schema.json", inbox.url)).header("x-long", "x".repeat(bytes)).send();
+    assert_eq!(head(30 << 10).await.unwrap().status(), 200);
+    assert!(head(64 << 10).await.is_ok_and(|answer| answer.status() == 431) || head(64 << 10).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_no_address_becomes_no_link() {
+    let inbox = running().await;
+    let step = |url: &str| json!({"name": "s", "urls": [{"name": "n", "url": url}]});
+    for (n, (url, stays)) in [
+        ("https://ci.example/1", true),
+        ("/builds/1", true),
+        ("mailto:a@example.org", true),
+        ("javascript:alert(1)", false),
+        (" JavaScript:alert(1)", false),
+        ("java\tscript:alert(1)", false),
+        ("data:text/html,x", false),
+        ("vbscript:x", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let build =
+            json!({"id": n.to_string(), "builder": "b", "number": 1, "results": 0, "url": url, "steps": [step(url)], "changes": [{"revlink": url}]});
+        assert_eq!(inbox.take(build).await.0, 202, "{url}");
+        let arrived = inbox.journal.events().pop().unwrap();
+        let build = arrived.0.message["buildid"].as_i64().unwrap();
+        assert_eq!(arrived.0.message.get("url").is_some(), stays, "{url}");
+        let link = if stays { url } else { "" };
+        assert_eq!(details(&arrived, &paths::steps(build))[0]["urls"][0]["url"], link);
+        assert_eq!(details(&arrived, &paths::changes(build))[0]["revlink"], link);
+    }
+}
+
+// Time is paused: it passes when everybody waits.
+#[tokio::test(start_paused = true)]
+async fn so_much_is_held_of_posts_at_a_time() {
+    let inbox = Inbox::new("ci", InboxSettings { most_bytes: 32 << 20, ..settings() }, Arc::new(|_| Ok(Plain::new("right"))));
+    let inbox = running_with(inbox).await;
+    let address = inbox.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let begin = async |length: usize| {
+        let mut post = TcpStream::connect(&address).await.unwrap();
+        let head = format!("POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        post.write_all(head.as_bytes()).await.unwrap();
+        post
+    };
+    let (one, two) = (begin(32 << 20).await, begin(32 << 20).await);
+    // The server has taken both when it answers another.
+    assert!(inbox.client.get(format!("{}/schema.json", inbox.url)).send().await.unwrap().status().is_success());
+    let begun = Instant::now();
+    let mut small = begin(2).await;
+    small.write_all(b"{}").await.unwrap();
+    let answer = rest(small).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && begun.elapsed() >= BODY / 2, "it waited for the others: {answer}");
+    for slow in [one, two] {
+        assert!(rest(slow).await.starts_with("HTTP/1.1 408"));
+    }
 }
 
 #[tokio::test]

@@ -136,6 +136,7 @@ impl Store for SqliteStore {
             return Ok(Err(format!("there is no delivery {id}")));
         };
         let refused = match story.row.state.as_str() {
+            _ if story.payload.is_none() => Some("it never came to a delivery".to_owned()),
             "waiting" => Some("it waits for its turn already".to_owned()),
             "superseded" if !insist => Some(format!("{}; a receiver would take it for the newest. Insist with --insist", story.row.why.unwrap_or_default())),
             _ => match read::newer(&self.readers, id).await? {
@@ -151,6 +152,13 @@ impl Store for SqliteStore {
             Some(delivery) => Ok(Ok(delivery)),
             None => Ok(Err(format!("delivery {id} has been removed meanwhile"))),
         }
+    }
+
+    async fn call_again(&self, id: i64, by: &str) -> Result<std::result::Result<(), String>> {
+        Ok(match self.writer.call_again(id, format!("called again by {by}")).await? {
+            true => Ok(()),
+            false => Err(format!("what {id} stands for is not called again: it has been already; `deliveries explain` tells what came of it")),
+        })
     }
 
     async fn drop_delivery(&self, id: i64, by: &str) -> Result<std::result::Result<(), String>> {

@@ -11,7 +11,7 @@ use super::failed;
 use crate::store::{Result, StoreError};
 
 /// The version of the schema, as `PRAGMA user_version`. A new one is a new step in [`migrate`].
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long a connection waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -65,17 +65,22 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
     match version {
         0 => {
             transaction.execute(include_str!("schema.sql")).await.map_err(failed)?;
-            transaction.execute("PRAGMA user_version = 1").await.map_err(failed)?;
+        }
+        1 => {
+            transaction.execute("ALTER TABLE deliveries ADD COLUMN throttled INTEGER NOT NULL DEFAULT 0").await.map_err(failed)?;
         }
         version => known(version, path)?,
+    }
+    if version < VERSION {
+        transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {VERSION}")))).await.map_err(failed)?;
     }
     transaction.commit().await.map_err(failed)
 }
 
-/// Refuses a store whose schema this host does not know.
+/// Refuses a store whose schema this host does not know. Events are read alike in all that it knows.
 pub(super) fn known(version: i64, path: &Path) -> Result<()> {
     match version {
-        VERSION => Ok(()),
+        1..=VERSION => Ok(()),
         0 => Err(StoreError::Failed(format!("{} is no store of reporter-host", path.display()))),
         newer => {
             Err(StoreError::Failed(format!("{} was written by a newer reporter-host (schema {newer}, this one knows {VERSION}); run that one", path.display())))

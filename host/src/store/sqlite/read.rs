@@ -78,7 +78,7 @@ pub(super) async fn state(pool: &SqlitePool, entry: &str) -> Result<Vec<(String,
 }
 
 pub(super) async fn sent(pool: &SqlitePool, event: i64, entry: &str) -> Result<u32> {
-    let mut query = QueryBuilder::new("SELECT count(*) AS sent FROM deliveries WHERE part_of IS NULL AND event = ");
+    let mut query = QueryBuilder::new("SELECT count(*) AS sent FROM deliveries WHERE part_of IS NULL AND endpoint <> '' AND event = ");
     query.push_bind(event).push(" AND entry = ").push_bind(entry);
     all(pool, &mut query).await?.first().map_or(Ok(0), |row| get(row, "sent"))
 }
@@ -151,7 +151,7 @@ pub(super) async fn story(pool: &SqlitePool, id: i64) -> Result<Option<DeliveryS
     let attempt =
         |row: &SqliteRow| Ok(AttemptRow { at_ms: get(row, "at_ms")?, took_ms: get(row, "took_ms")?, status: get(row, "status")?, text: get(row, "answer")? });
     let log = log.iter().map(attempt).collect::<Result<_>>()?;
-    Ok(Some(DeliveryStory { row: delivery_row(row)?, log, payload: Some(json(get(row, "payload")?)?) }))
+    Ok(Some(DeliveryStory { row: delivery_row(row)?, log, payload: json(get(row, "payload")?)? }))
 }
 
 pub(super) async fn explain(pool: &SqlitePool, event: &str, entry: Option<&str>, limit: u32) -> Result<Vec<UnitRow>> {

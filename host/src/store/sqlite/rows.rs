@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteRow;
 use super::failed;
 use crate::store::{Delivery, DeliveryRow, Job, NewDelivery, Result, StoreError, Unit};
 
-pub(super) const DELIVERY: &str = "id, uid, event, entry, endpoint, destination, lane, supersede, tag, title, attempts, due_ms, expires_ms, payload, rules";
+pub(super) const DELIVERY: &str =
+    "id, uid, event, entry, endpoint, destination, lane, supersede, tag, title, attempts, throttled, due_ms, expires_ms, payload, rules";
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::Failed(format!("a row does not read: {error}")))
@@ -30,6 +31,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
         id: get(row, "id")?,
         event: get(row, "event")?,
         attempts: get(row, "attempts")?,
+        throttled: get(row, "throttled")?,
         due_ms: get(row, "due_ms")?,
         new: NewDelivery {
             uid: get(row, "uid")?,

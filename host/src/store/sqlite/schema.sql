@@ -55,10 +55,13 @@ CREATE TABLE deliveries (
     state TEXT NOT NULL,
     why TEXT,
     attempts INTEGER NOT NULL,
+    -- How many of these came to a throttle.
+    throttled INTEGER NOT NULL,
     queued_ms INTEGER NOT NULL,
     due_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,
     ended_ms INTEGER,
+    -- 'null': this is the dead letter of a call, without an endpoint.
     payload TEXT NOT NULL,
     rules TEXT NOT NULL,
     -- The delivery of which this is the part for some recipients.

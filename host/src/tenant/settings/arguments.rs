@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::credential::Trust;
 use super::diagnostic::{Diagnostic, Found};
 use super::keys::HostKey;
 use super::node::{Kind, Node};
@@ -13,6 +14,7 @@ use super::secrets::{Secrets, interpolated};
 use super::shape::{Shape, Types};
 use super::source::Span;
 use super::{human, include, validate};
+use crate::secret::Plain;
 
 /// How much all files of one folder may have together.
 const MOST_FOLDER_BYTES: u64 = 4 << 20;
@@ -36,12 +38,14 @@ pub(super) struct Arguments<'a> {
     pub used: BTreeMap<String, Span>,
     /// Names of secrets within texts, with where.
     pub interpolated: BTreeMap<String, Span>,
+    /// Credentials that are written as text.
+    pub written: Vec<Plain>,
 }
 
 impl<'a> Arguments<'a> {
     pub fn new(title: &'a str, schema: &'a Value, secrets: Option<(&'a Secrets, &'a str)>) -> Self {
-        let (settled, used, interpolated) = Default::default();
-        Self { title, schema, secrets, host_keys: &[], settled, used, interpolated }
+        let (settled, used, interpolated, written) = Default::default();
+        Self { title, schema, secrets, host_keys: &[], settled, used, interpolated, written }
     }
 
     /// Prepares and validates. What comes back in `node` is what `configure` gets, each part with its place.
@@ -54,7 +58,8 @@ impl<'a> Arguments<'a> {
                     self.no_python_none(&key.name, shape.property(&key.name), value, found);
                 }
                 if !self.settled.contains(&key.name) {
-                    self.value(value, shape.property(&key.name), found);
+                    let shape = shape.property(&key.name);
+                    self.value(value, shape, (&key.name, Trust::None.of(&key.name, true, shape)), found);
                 }
                 if found.errors.len() > before {
                     self.settled.insert(key.name.clone());
@@ -83,17 +88,24 @@ impl<'a> Arguments<'a> {
         found.error(Diagnostic::error(&value.span, "Python's None has no form in TOML, this is a text").with_help(help));
     }
 
-    /// Secrets and single values, all the way down.
-    fn value(&mut self, node: &mut Node, shape: Option<Shape<'_>>, found: &mut Found) {
+    /// Secrets and single values, all the way down. `setting` is the name of the nearest one, and what it is to secrets.
+    fn value(&mut self, node: &mut Node, shape: Option<Shape<'_>>, setting: (&str, Trust), found: &mut Found) {
         let types = shape.map(Shape::types);
+        let (setting, trust) = setting;
         if let Some((name, span)) = node.secret_name()
             && types.is_none_or(|types| types.has(Types::TEXT) || (types.has(Types::LIST) && !types.has(Types::TABLE)))
         {
             let (name, span) = (name.to_owned(), span.clone());
+            self.may_be_here(setting, trust, &span, found);
             node.kind = Kind::Text(self.secret(&name, &span, found));
             self.used.entry(name).or_insert(span);
         } else if let Kind::Text(text) = &node.kind {
             let names: Vec<_> = interpolated(text).into_iter().map(str::to_owned).collect();
+            if names.is_empty() {
+                self.as_text(setting, trust, text, &node.span, found);
+            } else {
+                self.may_be_here(setting, trust, &node.span, found);
+            }
             for name in names {
                 self.secret(&name, &node.span, found);
                 self.interpolated.entry(name).or_insert_with(|| node.span.clone());
@@ -105,13 +117,39 @@ impl<'a> Arguments<'a> {
         }
         let shape = shape.map(|shape| shape.chosen(node));
         match &mut node.kind {
-            Kind::List(items) => items.iter_mut().for_each(|item| self.value(item, shape.and_then(Shape::items), found)),
+            Kind::List(items) => {
+                let item = shape.and_then(Shape::items);
+                items.iter_mut().enumerate().for_each(|(at, node)| self.value(node, item, (setting, trust.of_item(setting, at)), found));
+            }
             Kind::Table(entries) => {
+                let properties = shape.and_then(|shape| shape.keyword("properties"));
                 for (key, value) in entries {
-                    self.value(value, shape.and_then(|shape| shape.property(&key.name)), found);
+                    let shape = shape.and_then(|shape| shape.property(&key.name));
+                    let named = properties.is_some_and(|all| all.get(&key.name).is_some());
+                    self.value(value, shape, (&key.name, trust.of(&key.name, named, shape)), found);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Refuses a secret where nothing would be put in its place.
+    fn may_be_here(&self, setting: &str, trust: Trust, at: &Span, found: &mut Found) {
+        // To a formatter no secret is of use; that is said anyway.
+        if trust == Trust::None && self.secrets.is_some() {
+            let message = format!(
+                "`{setting}` of {} takes no secret: what is written there goes out as it is, and a secret only into logins, headers and URLs",
+                self.title
+            );
+            found.error(Diagnostic::error(at, message).with_help("a receiver would see a placeholder (docs/secrets.md); a component of your own says of a setting that it takes secrets with \"x-secret\": true in its schema"));
+        }
+    }
+
+    /// Takes down a credential that is written as text, to keep it out of logs, and says where it would be better.
+    fn as_text(&mut self, setting: &str, trust: Trust, text: &str, at: &Span, found: &mut Found) {
+        if trust == Trust::Is && self.secrets.is_some() && !text.is_empty() && !text.contains("%(") {
+            self.written.push(Plain::new(text));
+            found.warn(written_as_text(setting, at));
         }
     }
 
@@ -164,6 +202,12 @@ impl<'a> Arguments<'a> {
             _ => {}
         }
     }
+}
+
+/// What is said of a credential in the settings file.
+pub(super) fn written_as_text(setting: &str, at: &Span) -> Diagnostic {
+    Diagnostic::warning(at, format!("`{setting}` is written as text, so this file is a secret itself"))
+        .with_help(format!("write {setting} = {{ secret = \"name\" }}, and [secrets] name = {{ file = \"/path\" }}"))
 }
 
 fn file(path: &Path, found: &mut Found) -> Result<Value, String> {

@@ -83,7 +83,12 @@ pub(super) fn text(path: &Path) -> Result<String, String> {
     if size.len() > MOST_BYTES {
         return Err(format!("it has {} bytes, and {MOST_BYTES} is the most", size.len()));
     }
-    std::fs::read_to_string(path).map_err(|e| e.to_string())
+    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is not UTF-8; save the file in that encoding")
+    })
 }
 
 /// The files that an include names, sorted.

@@ -21,7 +21,7 @@ use crate::store::Retention;
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
-    read(file, describe, false)
+    read(file, describe, false, false)
 }
 
 /// Reads the settings to run them: the state folder and the key for placeholders are made if they are not there.
@@ -29,10 +29,26 @@ pub fn load(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
 /// # Errors
 /// As [`load`], and when the state folder cannot be written.
 pub fn load_to_run(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
-    read(file, describe, true)
+    read(file, describe, true, false)
 }
 
-fn read(file: &Path, describe: &dyn Describe, to_run: bool) -> Result<Settings, Report> {
+/// The same for a host that starts: entries whose component is missing or broken are kept out, so that the others run.
+///
+/// # Errors
+/// As [`load_to_run`], but for components.
+pub fn load_to_start(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
+    read(file, describe, true, true)
+}
+
+/// Reads the settings to look after what was made with them: as [`load`], and what is wrong with components is no matter.
+///
+/// # Errors
+/// As [`load`], but for components.
+pub fn load_to_operate(file: &Path, describe: &dyn Describe) -> Result<Settings, Report> {
+    read(file, describe, false, true)
+}
+
+fn read(file: &Path, describe: &dyn Describe, to_run: bool, without_broken: bool) -> Result<Settings, Report> {
     let mut found = Found::default();
     let trees = include::read(file, &mut found);
     // A file that is half understood would be full of errors that are none.
@@ -50,17 +66,28 @@ fn read(file: &Path, describe: &dyn Describe, to_run: bool) -> Result<Settings, 
     let network = network(&trees, &mut found);
 
     let nodes = include::tables(&trees, "services", &mut found);
-    let mut reader =
-        Reader { describe, secrets: &secrets, limits: &defaults, sources: sources.iter().map(|source| source.name.clone()).collect(), names: BTreeMap::new() };
+    let mut reader = Reader {
+        describe,
+        secrets: &secrets,
+        limits: &defaults,
+        sources: sources.iter().map(|source| source.name.clone()).collect(),
+        names: BTreeMap::new(),
+        broken: None,
+    };
     reader.names(&nodes, &mut found);
-    let (mut services, mut written) = (Vec::new(), BTreeMap::new());
+    let (mut services, mut written, mut kept_out) = (Vec::new(), BTreeMap::new(), Vec::new());
     for node in nodes {
         if let Some((service, node)) = reader.read(node, &mut found) {
             written.insert(service.name.clone(), node);
             services.push(service);
         }
+        match reader.broken.take() {
+            Some(broken) if without_broken => kept_out.push(broken),
+            Some(broken) => found.error(broken.why),
+            None => {}
+        }
     }
-    if let (Some(tree), true) = (trees.first(), services.is_empty()) {
+    if let (Some(tree), true) = (trees.first(), services.is_empty() && kept_out.is_empty()) {
         found.warn(Diagnostic::warning(&tree.span, "there is no service, so nothing is reported to anybody"));
     }
     if let (Some(tree), true) = (trees.first(), sources.is_empty()) {
@@ -74,6 +101,7 @@ fn read(file: &Path, describe: &dyn Describe, to_run: bool) -> Result<Settings, 
         state_dir,
         sources,
         services,
+        kept_out,
         retention,
         network,
         files: found.files,

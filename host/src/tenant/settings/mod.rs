@@ -2,6 +2,7 @@
 //! file, line, column, caret and what to write instead.
 
 mod arguments;
+mod credential;
 mod describe;
 mod diagnostic;
 mod grants;
@@ -23,7 +24,7 @@ mod validate;
 
 pub use describe::{Describe, Described};
 pub use diagnostic::{Diagnostic, Report, Severity};
-pub use load::{load, load_to_run};
+pub use load::{load, load_to_operate, load_to_run, load_to_start};
 pub use schema::schema;
 pub use secrets::Secrets;
 pub use source::{Source, Span};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub sources: Vec<SourceSettings>,
     /// Service entries, in order.
     pub services: Vec<Service>,
+    /// Entries that are kept out, because a component of theirs is missing or broken: only with `load_to_start` and its like.
+    pub kept_out: Vec<KeptOut>,
     /// What is kept, and for how long.
     pub retention: Retention,
     /// `[host] sink`: nothing is sent outside.
@@ -77,6 +80,19 @@ impl Settings {
     }
 }
 
+/// An entry that cannot run for now. What happens meanwhile waits for it.
+#[derive(Clone, Debug)]
+pub struct KeptOut {
+    /// Its name.
+    pub name: String,
+    /// Sources that it follows; empty: all.
+    pub follows: Vec<String>,
+    /// How long a report is of use.
+    pub expires_after: Duration,
+    /// What is wrong, and where it stands.
+    pub why: Diagnostic,
+}
+
 /// A source, `[[masters]]`, `[[inboxes]]` or `[[recordings]]`.
 pub struct SourceSettings {
     /// Its name, unique over all sources; default `main`.
@@ -86,7 +102,7 @@ pub struct SourceSettings {
 }
 
 /// Kinds of source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     /// A Buildbot master.
     Master(MasterSettings),
@@ -100,7 +116,7 @@ pub enum SourceKind {
 }
 
 /// `[[masters]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MasterSettings {
     /// `url`: the master's `buildbotURL`, a slash at its end.
     pub url: url::Url,
@@ -125,7 +141,7 @@ pub struct MasterSettings {
 }
 
 /// `[[inboxes]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct InboxSettings {
     /// `listen`: address and port.
     pub listen: std::net::SocketAddr,
@@ -151,7 +167,7 @@ pub enum SecretRef {
 }
 
 /// `[network]`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkSettings {
     /// CIDR blocks or addresses that are never connected to, beside the built-in ones.
     pub deny: Vec<String>,

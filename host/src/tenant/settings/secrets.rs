@@ -67,8 +67,9 @@ impl Secrets {
         self.key.placeholder(entry, name)
     }
 
-    pub(super) fn vault(&self, entry: &str, grants: Grants) -> Arc<dyn Vault> {
-        Arc::new(EntryVault::new(&self.key, entry, Arc::clone(&self.keyring), grants))
+    /// What an entry may use, and what it has as text in its settings.
+    pub(super) fn vault(&self, entry: &str, grants: Grants, written: Vec<Plain>) -> Arc<dyn Vault> {
+        Arc::new(EntryVault::new(&self.key, entry, Arc::clone(&self.keyring), grants).with_written(written))
     }
 
     /// The value of a setting of the host's own, as it is now.

@@ -13,7 +13,7 @@ use super::secrets::Secrets;
 use super::source::Span;
 use super::spelling::{self, Argument, did_you_mean};
 use super::table::{Table, unknown};
-use super::{ComponentRef, Formatter, Place, Service, grants, keys, limits};
+use super::{ComponentRef, Formatter, KeptOut, Place, Service, grants, keys, limits};
 use crate::sandbox::Limits;
 
 /// How long a delivery is of use unless the entry or the component says otherwise.
@@ -29,13 +29,14 @@ pub(super) struct Reader<'a> {
     pub sources: Vec<String>,
     /// Entries' names so far, with where.
     pub names: BTreeMap<String, Span>,
+    /// The entry read last, if a component of its is missing or broken.
+    pub broken: Option<KeptOut>,
 }
 
-/// A described component, and where the settings name it.
+/// A described component.
 struct Component {
     reference: ComponentRef,
     described: Described,
-    at: Span,
 }
 
 impl Reader<'_> {
@@ -60,7 +61,19 @@ impl Reader<'_> {
         if table.flag("enabled", found) == Some(false) {
             return None;
         }
-        let component = self.component(&table, found)?;
+        let component = match self.component(&table, found)? {
+            Ok(component) => component,
+            Err((reference, why)) => {
+                // Its own name, or one that it can be told by.
+                let known_by = match &reference {
+                    ComponentRef::BuiltIn(name) => name.clone(),
+                    ComponentRef::File(path) => path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+                };
+                let name = self.name(&table, &known_by, found);
+                self.broken = Some(self.kept_out(name, &table, why, found));
+                return None;
+            }
+        };
         let name = self.name(&table, &component.described.name, found);
         let built_in = matches!(component.reference, ComponentRef::BuiltIn(_));
 
@@ -78,10 +91,17 @@ impl Reader<'_> {
         }
         let mut arguments = Arguments::new(&component.described.name, schema, Some((self.secrets, &name)));
         arguments.host_keys = keys::SERVICE;
-        let formatters = self.formatters(&component.described, &limits, &mut own, &mut arguments.settled, found);
+        let formatters = match self.formatters(&component.described, &limits, &mut own, &mut arguments.settled, found) {
+            Ok(formatters) => formatters,
+            Err(why) => {
+                self.broken = Some(self.kept_out(name, &table, why, found));
+                return None;
+            }
+        };
         let mut own = Node { span: node.span.clone(), kind: Kind::Table(own) };
         arguments.prepare(&mut own, found);
 
+        let written = std::mem::take(&mut arguments.written);
         let used: BTreeMap<_, _> = arguments.used.into_iter().chain(arguments.interpolated).collect();
         let grants = grants::grants(built_in, &used, &granted, found);
         let settings = own.to_value();
@@ -92,7 +112,7 @@ impl Reader<'_> {
             formatters,
             follows,
             allow,
-            vault: self.secrets.vault(&name, grants),
+            vault: self.secrets.vault(&name, grants, written),
             limits,
             expires_after,
             verbose: flag("verbose"),
@@ -104,7 +124,14 @@ impl Reader<'_> {
         Some((service, own))
     }
 
-    fn component(&self, table: &Table<'_>, found: &mut Found) -> Option<Component> {
+    fn kept_out(&self, name: String, table: &Table<'_>, why: Diagnostic, found: &mut Found) -> KeptOut {
+        let expires_after = table.duration("expires_after", found).unwrap_or(EXPIRES_AFTER);
+        KeptOut { name, follows: self.follows(table, found), expires_after, why }
+    }
+
+    /// The component; none if the settings name none, an error if it cannot be used.
+    #[allow(clippy::type_complexity)]
+    fn component(&self, table: &Table<'_>, found: &mut Found) -> Option<Result<Component, (ComponentRef, Diagnostic)>> {
         let help = "write reporter = \"MailNotifier\" for a built-in reporter, or component = \"path.wasm\" for one of your own";
         let (at, reference) = match (table.get("reporter"), table.get("component")) {
             (Some(at), None) => (at, self.built_in(table.text("reporter", found)?, at, found)?),
@@ -118,14 +145,16 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let described = described(self.describe, &reference, at, found)?;
-        Some(Component { reference, described, at: at.span.clone() }).inspect(|component| {
-            if !component.described.slots.is_empty() {
-                let message = format!("{} is a formatter", component.described.name);
-                let help = "plug it into a reporter's setting: messageFormatter = { component = … }";
-                found.error(Diagnostic::error(&component.at, message).with_help(help));
-            }
-        })
+        let described = match described(self.describe, &reference, at, found) {
+            Ok(described) => described,
+            Err(why) => return Some(Err((reference, why))),
+        };
+        if !described.slots.is_empty() {
+            let message = format!("{} is a formatter", described.name);
+            let help = "plug it into a reporter's setting: messageFormatter = { component = … }";
+            found.error(Diagnostic::error(&at.span, message).with_help(help));
+        }
+        Some(Ok(Component { reference, described }))
     }
 
     fn built_in(&self, written: &str, at: &Node, found: &mut Found) -> Option<ComponentRef> {
@@ -188,7 +217,7 @@ impl Reader<'_> {
         own: &mut [(Key, Node)],
         plugged: &mut BTreeSet<String>,
         found: &mut Found,
-    ) -> BTreeMap<String, Formatter> {
+    ) -> Result<BTreeMap<String, Formatter>, Diagnostic> {
         let mut formatters = BTreeMap::new();
         for (key, node) in own {
             let Some(slot) = reporter.slot(&key.name) else { continue };
@@ -196,7 +225,7 @@ impl Reader<'_> {
                 continue;
             }
             plugged.insert(key.name.clone());
-            if let Some(formatter) = self.formatter(slot, node, &key.name, base, found) {
+            if let Some(formatter) = self.formatter(slot, node, &key.name, base, found).transpose()? {
                 if formatters.insert(slot.to_owned(), formatter).is_some() {
                     let message = format!("`{}` plugs a second formatter into the slot `{slot}`", key.name);
                     found.error(Diagnostic::error(&key.span, message).with_help("leave one of the two settings out"));
@@ -204,14 +233,17 @@ impl Reader<'_> {
             }
             node.kind = Kind::Made(json!({ "formatter": true }));
         }
-        formatters
+        Ok(formatters)
     }
 
-    fn formatter(&self, slot: &str, node: &Node, setting: &str, base: &Limits, found: &mut Found) -> Option<Formatter> {
+    fn formatter(&self, slot: &str, node: &Node, setting: &str, base: &Limits, found: &mut Found) -> Option<Result<Formatter, Diagnostic>> {
         let table = Table::new(node, &format!("`{setting}`"), keys::FORMATTER, found)?;
         let at = table.get("component")?;
         let component = component(at, table.text("component", found)?);
-        let described = described(self.describe, &component, at, found)?;
+        let described = match described(self.describe, &component, at, found) {
+            Ok(described) => described,
+            Err(why) => return Some(Err(why)),
+        };
         if !described.slots.iter().any(|serves| serves == slot) {
             let serves = match described.slots.as_slice() {
                 [] => "it is not a formatter".to_owned(),
@@ -227,7 +259,7 @@ impl Reader<'_> {
         Table::open(&settings, "`settings`", found)?;
         Arguments::new(&described.name, &described.settings_schema, None).prepare(&mut settings, found);
         let limits = limits::read(table.get("limits"), "limits", base, found);
-        Some(Formatter { component, settings: settings.to_value(), limits })
+        Some(Ok(Formatter { component, settings: settings.to_value(), limits }))
     }
 }
 
@@ -235,11 +267,11 @@ fn disabled(node: &Node) -> bool {
     node.get("enabled").is_some_and(|node| matches!(node.kind, Kind::Flag(false)))
 }
 
-fn described(describe: &dyn Describe, component: &ComponentRef, at: &Node, found: &mut Found) -> Option<Described> {
+fn described(describe: &dyn Describe, component: &ComponentRef, at: &Node, found: &mut Found) -> Result<Described, Diagnostic> {
     if let ComponentRef::File(path) = component {
         found.file(path.clone());
     }
-    describe.describe(component).map_err(|why| found.error(Diagnostic::error(&at.span, why))).ok()
+    describe.describe(component).map_err(|why| Diagnostic::error(&at.span, why))
 }
 
 /// Arguments that the reporter does not have under the name that the page's examples use.

@@ -76,10 +76,16 @@ pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a 
     let written = plain(written);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&written, &plain(candidate)), candidate))
+        .map(|candidate| (likeness(&written, &plain(candidate)), candidate))
         .filter(|(likeness, _)| *likeness > 0.84)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
+}
+
+fn likeness(written: &str, candidate: &str) -> f64 {
+    // Of short words, two letters in the wrong order are all that Jaro sees.
+    let one_slip = written.len() > 2 && strsim::osa_distance(written, candidate) == 1;
+    strsim::jaro_winkler(written, candidate).max(if one_slip { 0.9 } else { 0.0 })
 }
 
 #[cfg(test)]
@@ -93,5 +99,7 @@ mod tests {
         assert_eq!(did_you_mean("smtp-port", names), Some("smtpPort"));
         assert_eq!(did_you_mean("extraRecipient", names), Some("extraRecipients"));
         assert_eq!(did_you_mean("colour", names), None);
+        assert_eq!(did_you_mean("ulr", ["name", "url", "user"]), Some("url"));
+        assert_eq!(did_you_mean("secert", ["secret"]), Some("secret"));
     }
 }

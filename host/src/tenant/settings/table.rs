@@ -125,7 +125,12 @@ impl<'n> Table<'n> {
             return Some(SecretRef::Named(secret.to_owned()));
         }
         match node.as_text() {
-            Some(text) => Some(SecretRef::Plain(text.to_owned())),
+            Some(text) => {
+                if super::credential::is_credential(name) {
+                    found.warn(super::arguments::written_as_text(name, &node.span));
+                }
+                Some(SecretRef::Plain(text.to_owned()))
+            }
             None => wrong(node, name, "text or { secret = \"name\" }", found),
         }
     }
@@ -145,6 +150,7 @@ pub(super) fn unknown<'a>(key: &Key, title: &str, known: impl Iterator<Item = &'
     let error = Diagnostic::error(&key.span, format!("{title} has no setting `{}`", key.name));
     match did_you_mean(&key.name, known.iter().copied()) {
         Some(meant) => error.with_help(format!("did you mean `{meant}`?")),
+        None if known.is_empty() => error.with_help("it has none"),
         None => error.with_help(format!("it has {}", known.join(", "))),
     }
 }

@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, Found};
 use super::keys::HostKey;
 use super::node::{Key, Node};
 use super::service::unknown_setting;
-use super::shape::Shape;
+use super::shape::{Shape, Types};
 use super::source::Span;
 use super::spelling::did_you_mean;
 
@@ -119,9 +119,19 @@ impl Check<'_> {
             text if words.contains("number") => text.parse::<f64>().ok().map(|_| text.to_owned()),
             _ => None,
         });
-        match unquoted {
-            Some(value) => error.with_help(format!("write {value}, without quotes")),
-            None => error,
+        if let Some(value) = unquoted {
+            return error.with_help(format!("write {value}, without quotes"));
+        }
+        let setting = name.trim_matches('`');
+        let takes_component = self.schema.get("properties").is_some_and(|all| all.get(setting).is_some_and(|schema| schema.get("x-slot").is_some()));
+        match at.as_table() {
+            Some([(key, value)]) if value.as_text().is_some() && key.name != "secret" && did_you_mean(&key.name, ["secret"]).is_some() => {
+                error.with_help(format!("did you mean {setting} = {{ secret = \"…\" }}?"))
+            }
+            None if takes_component && !shape.is_some_and(|shape| shape.types().has(Types::of(at))) => {
+                error.with_help(format!("a formatter component is plugged in with {setting} = {{ component = \"path.wasm\" }}"))
+            }
+            _ => error,
         }
     }
 
@@ -144,10 +154,16 @@ impl Check<'_> {
         if open.into_iter().any(|word| shape.keyword(word).is_some()) {
             return;
         }
-        let Some(known) = shape.keyword("properties").and_then(Value::as_object) else { return };
-        let names: Vec<_> = known.keys().map(String::as_str).collect();
+        // Its properties may stand in these.
+        let elsewhere = ["anyOf", "oneOf", "allOf", "if"];
+        if shape.keyword("properties").is_none() && elsewhere.into_iter().any(|word| shape.keyword(word).is_some()) {
+            return;
+        }
+        // One without properties has no settings at all.
+        let known = shape.keyword("properties").and_then(Value::as_object);
+        let names: Vec<_> = known.into_iter().flat_map(|known| known.keys().map(String::as_str)).collect();
         for (key, _) in self.node.as_table().unwrap_or_default() {
-            if !known.contains_key(&key.name) && !arguments.settled.contains(&key.name) {
+            if !names.contains(&key.name.as_str()) && !arguments.settled.contains(&key.name) {
                 found.error(unknown_setting(key, self.title, self.host_keys, &names));
             }
         }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reqwest::{Client, redirect};
-use url::Host;
 
 use super::super::Verify;
 use super::super::policy::{Denied, Policy, Resolver};
@@ -51,11 +50,7 @@ impl Clients {
 
     /// Reqwest asks its resolver for names only, so addresses in URLs are checked here.
     pub(super) fn check_literal(&self, url: &url::Url) -> Result<(), Denied> {
-        match url.host() {
-            Some(Host::Ipv4(address)) => self.policy.check(address.into()),
-            Some(Host::Ipv6(address)) => self.policy.check(address.into()),
-            Some(Host::Domain(_)) | None => Ok(()),
-        }
+        self.policy.check_url(url)
     }
 
     pub(super) fn get(&self, verify: &Verify) -> Result<Client, ClientError> {

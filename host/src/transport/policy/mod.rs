@@ -75,6 +75,18 @@ impl Policy {
         Ok(self)
     }
 
+    /// Whether the host of this URL may be connected to, if it is an address already.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_url(&self, url: &url::Url) -> Result<(), Denied> {
+        match url.host() {
+            Some(url::Host::Ipv4(address)) => self.check(address.into()),
+            Some(url::Host::Ipv6(address)) => self.check(address.into()),
+            Some(url::Host::Domain(_)) | None => Ok(()),
+        }
+    }
+
     /// Whether this address may be connected to.
     ///
     /// # Errors

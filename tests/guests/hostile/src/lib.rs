@@ -24,6 +24,7 @@ pub struct Settings {
     server_url: String,
     /// A text for the words that need one: a secret's placeholder, a path segment
     #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
     text: String,
     /// Members of the endpoint `shell`
     #[serde(default)]

@@ -92,7 +92,7 @@ fn new_delivery(uid: &str) -> NewDelivery {
 }
 
 fn sent(unit: &Unit, sends: Vec<NewDelivery>) -> UnitEnd {
-    UnitEnd { unit: unit.clone(), end: End::Sent, sends, state: Vec::new(), log: Vec::new(), reminders: Vec::new() }
+    UnitEnd { unit: unit.clone(), end: End::Sent, sends, state: Vec::new(), log: Vec::new(), reminders: Vec::new(), letter: None }
 }
 
 fn line(text: &str) -> AttemptLine {

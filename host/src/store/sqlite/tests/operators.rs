@@ -1,7 +1,7 @@
 //! What an operator does beside a running host.
 
 use super::{Place, SqliteStore, new_delivery, send, settled, state};
-use crate::store::{Job, NewDelivery, Settle, Settled, Store as _, TaggedAnswer, Unit, now_ms};
+use crate::store::{End, Filter, Job, NewDelivery, Settle, Settled, Store as _, TaggedAnswer, Unit, UnitEnd, now_ms};
 
 fn tagged(uid: &str) -> NewDelivery {
     NewDelivery { tag: Some("comment".into()), ..new_delivery(uid) }
@@ -52,7 +52,7 @@ async fn an_attempt_under_way_at_a_drop_is_believed() {
     assert!(store.nudged(vec![delivered, refused, busy]).await.unwrap().is_empty(), "not while they are busy");
     assert!(store.settle(answered(delivered, Settle::Delivered, "delivered")).await.unwrap().is_some());
     assert!(store.settle(answered(refused, Settle::Dead("404".into()), "dead")).await.unwrap().is_some());
-    let later = Settle::Retry { due_ms: now_ms(), why: "503".into(), payload: None };
+    let later = Settle::Retry { due_ms: now_ms(), why: "503".into(), payload: None, throttled: false };
     assert!(store.settle(settled(busy, later)).await.unwrap().is_none());
 
     let told = store.nudged(vec![]).await.unwrap();
@@ -103,4 +103,57 @@ async fn what_a_newer_one_replaced_is_sent_again_only_on_insisting() {
     assert!(store.replaced().await.unwrap().is_empty(), "it is not replaced at once");
     let last = store.redeliver(three, false, i64::MAX, "ada").await.unwrap().unwrap();
     assert_eq!(last.new.supersede.as_deref(), Some("status"), "a newer one still replaces the newest");
+}
+
+#[tokio::test]
+async fn a_call_that_failed_for_good_is_a_dead_letter_and_can_be_made_again() {
+    let place = Place::new();
+    let store = place.open().await;
+    let journalled = store.journal("main", None, vec![super::new_event("main/1", &["status"])]).await.unwrap();
+    let unit = journalled[0].units[0].clone();
+    let failed = |unit: &Unit| UnitEnd { end: End::Failed("it trapped".into()), letter: Some("not reported: build 1".into()), ..super::sent(unit, vec![]) };
+    assert!(store.end_unit(failed(&unit)).await.unwrap().is_empty(), "nothing is sent");
+    let dead = |text: &str| Filter { state: Some("dead".into()), text: Some(text.into()), limit: 10, ..Filter::default() };
+    for text in ["not reported", "it trapped"] {
+        let rows = store.deliveries(dead(text)).await.unwrap();
+        assert_eq!((rows.len(), rows[0].entry.as_str(), rows[0].event.as_str(), rows[0].endpoint.as_str()), (1, "status", "main/1", ""));
+    }
+    let id = store.deliveries(dead("")).await.unwrap()[0].id;
+    assert!(store.delivery(id).await.unwrap().unwrap().payload.is_none());
+    assert_eq!(store.sent(unit.event, "status").await.unwrap(), 0);
+    assert_eq!(store.explain("main/1", None, 10).await.unwrap()[0].deliveries, [id]);
+
+    let operator = place.operator().await;
+    let refused = operator.redeliver(id, true, i64::MAX, "ada").await.unwrap().unwrap_err();
+    assert!(refused.contains("never came to a delivery"), "{refused}");
+    operator.call_again(id, "ada").await.unwrap().unwrap();
+    assert!(operator.call_again(id, "ada").await.unwrap().is_err(), "once");
+    assert_eq!(state(&store, id).await, ("superseded".into(), Some("called again by ada".into())));
+    let told = store.nudged(vec![]).await.unwrap();
+    let again = told[0].answer.clone().unwrap();
+    assert_eq!((told.len(), told[0].id, again.id, again.attempts, &again.job), (1, id, unit.id, 0, &Job::Report));
+    // It fails once more.
+    store.end_unit(failed(&again)).await.unwrap();
+    let rows = store.deliveries(dead("")).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_ne!(rows[0].id, id);
+}
+
+#[tokio::test]
+async fn throttles_are_counted_and_an_older_store_is_brought_up_to_date() {
+    let place = Place::new();
+    let store = place.open().await;
+    let id = send(&store, "main/1", vec![new_delivery("one")]).await[0].id;
+    for throttled in [true, false, true] {
+        store.settle(settled(id, Settle::Retry { due_ms: 1, why: "429".into(), payload: None, throttled })).await.unwrap();
+    }
+    let waiting = &store.waiting(0, 1).await.unwrap()[0];
+    assert_eq!((waiting.attempts, waiting.throttled), (3, 2));
+    store.close().await;
+    drop(store);
+    // As the first version made it.
+    place.run("ALTER TABLE deliveries DROP COLUMN throttled; PRAGMA user_version = 1").await;
+    let store = place.open().await;
+    let waiting = &store.waiting(0, 1).await.unwrap()[0];
+    assert_eq!((waiting.attempts, waiting.throttled), (3, 0));
 }

@@ -128,7 +128,7 @@ impl Both {
                 let expected = self.model.end(number, state, expected, &writes);
                 let done = async move {
                     let made =
-                        store.end_unit(UnitEnd { unit, end, sends: new, state: writes, log: Vec::new(), reminders: Vec::new() }).await.unwrap().deliveries;
+                        store.end_unit(UnitEnd { unit, end, sends: new, state: writes, log: Vec::new(), reminders: Vec::new(), letter: None }).await.unwrap().deliveries;
                     format!("{:?}", made.iter().map(|one| one.id).collect::<Vec<_>>())
                 };
                 (Box::pin(done), format!("{expected:?}"))
@@ -146,7 +146,7 @@ impl Both {
                     How::Delivered => Settle::Delivered,
                     How::Superseded(by) => Settle::Superseded(by),
                     How::Dead => Settle::Dead("refused".into()),
-                    How::Retry { left } => Settle::Retry { due_ms: 7, why: "busy".into(), payload: left.map(|left| payload(&left)) },
+                    How::Retry { left } => Settle::Retry { due_ms: 7, why: "busy".into(), payload: left.map(|left| payload(&left)), throttled: false },
                 };
                 let ended = ["delivered", "superseded", "dead", ""][match how {
                     How::Delivered => 0,

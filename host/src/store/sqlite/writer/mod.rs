@@ -39,6 +39,11 @@ pub(super) enum Alone {
         why: String,
         reply: Reply<bool>,
     },
+    CallAgain {
+        id: i64,
+        why: String,
+        reply: Reply<bool>,
+    },
     Drop {
         id: i64,
         why: String,
@@ -121,6 +126,11 @@ impl Writer {
         self.ask(|reply| Write::Alone(Alone::Redeliver { id, expires_ms, why, reply })).await
     }
 
+    /// See [`crate::store::Store::call_again`]; false: it was called again already.
+    pub(super) async fn call_again(&self, id: i64, why: String) -> Result<bool> {
+        self.ask(|reply| Write::Alone(Alone::CallAgain { id, why, reply })).await
+    }
+
     /// Drops a delivery that waits; false: it does not.
     pub(super) async fn drop_waiting(&self, id: i64, why: String) -> Result<bool> {
         self.ask(|reply| Write::Alone(Alone::Drop { id, why, reply })).await
@@ -196,6 +206,9 @@ async fn by_itself(connection: &mut SqliteConnection, write: Alone, next: &mut N
     match write {
         Alone::Redeliver { id, expires_ms, why, reply } => {
             reply.send(operate::redeliver(connection, id, expires_ms, &why).await).ok();
+        }
+        Alone::CallAgain { id, why, reply } => {
+            reply.send(operate::call_again(connection, id, &why).await).ok();
         }
         Alone::Drop { id, why, reply } => {
             reply.send(operate::drop_waiting(connection, id, &why).await).ok();

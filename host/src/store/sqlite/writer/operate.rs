@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{Executor as _, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::failed;
-use super::super::rows::{DELIVERY, delivery, get};
+use super::super::rows::{DELIVERY, delivery, get, unit};
 use super::plan::take;
 use super::standing::among;
 use super::statements::{ROWS, insert_units};
@@ -16,13 +16,34 @@ use crate::store::{Delivery, Job, Nudged, Result, TaggedAnswer, Unit, now_ms};
 pub(super) async fn redeliver(connection: &mut SqliteConnection, id: i64, expires_ms: i64, why: &str) -> Result<bool> {
     // Insisted on, it is not replaced by what is newer; without anything newer, it goes on as it was.
     let mut query = QueryBuilder::<Sqlite>::new(
-        "UPDATE deliveries SET state = 'waiting', ended_ms = NULL, attempts = 0, supersede = CASE WHEN EXISTS \
+        "UPDATE deliveries SET state = 'waiting', ended_ms = NULL, attempts = 0, throttled = 0, supersede = CASE WHEN EXISTS \
          (SELECT 1 FROM deliveries n WHERE n.entry = deliveries.entry AND n.endpoint = deliveries.endpoint \
          AND n.supersede = deliveries.supersede AND n.id > deliveries.id) THEN NULL ELSE supersede END, due_ms = ",
     );
     query.push_bind(now_ms()).push(", expires_ms = ").push_bind(expires_ms).push(", why = ").push_bind(why);
     query.push(" WHERE state <> 'waiting' AND id = ").push_bind(id);
     noted(connection, id, query).await
+}
+
+/// Lets the unit be called again for which this dead letter stands, with a note for the host. False: it was, already.
+pub(super) async fn call_again(connection: &mut SqliteConnection, id: i64, why: &str) -> Result<bool> {
+    let now = now_ms();
+    let mut unit = QueryBuilder::<Sqlite>::new("UPDATE units SET state = 'waiting', ended_ms = NULL, attempts = 0, failed = 0, waited = 0, made_ms = ");
+    unit.push_bind(now).push(", due_ms = ").push_bind(now).push(" WHERE state = 'failed' AND id = (SELECT unit FROM deliveries WHERE state = 'dead' AND id = ");
+    unit.push_bind(id).push(")");
+    let mut letter = QueryBuilder::<Sqlite>::new("UPDATE deliveries SET state = 'superseded', why = ");
+    letter.push_bind(why).push(" WHERE id = ").push_bind(id);
+    transaction::begin(connection).await?;
+    let done = async {
+        if connection.execute(unit.build()).await.map_err(failed)?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        connection.execute(letter.build()).await.map_err(failed)?;
+        note(connection, id).await?;
+        Ok(true)
+    };
+    let done = done.await;
+    transaction::end(connection, done).await
 }
 
 /// Makes a delivery that waits a dead letter, with a note for the host. False: it does not wait.
@@ -38,13 +59,17 @@ async fn noted(connection: &mut SqliteConnection, id: i64, mut change: QueryBuil
         if connection.execute(change.build()).await.map_err(failed)?.rows_affected() == 0 {
             return Ok(false);
         }
-        let mut note = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO nudges (delivery) VALUES (");
-        note.push_bind(id).push(")");
-        connection.execute(note.build()).await.map_err(failed)?;
+        note(connection, id).await?;
         Ok(true)
     };
     let done = done.await;
     transaction::end(connection, done).await
+}
+
+async fn note(connection: &mut SqliteConnection, id: i64) -> Result<()> {
+    let mut note = QueryBuilder::<Sqlite>::new("INSERT OR IGNORE INTO nudges (delivery) VALUES (");
+    note.push_bind(id).push(")");
+    connection.execute(note.build()).await.map(drop).map_err(failed)
 }
 
 /// Takes the notes, but those about deliveries that are `busy`. A tag of one that was dropped gets its unit with it.
@@ -62,8 +87,13 @@ async fn take_notes(connection: &mut SqliteConnection, busy: &[i64], next: &mut 
     let noted = noted.iter().map(|row| get(row, "delivery")).collect::<Result<Vec<i64>>>()?;
     let ids: Vec<i64> = noted.into_iter().filter(|id| !busy.contains(id)).collect();
     let mut found = HashMap::new();
-    for row in among(connection, &format!("SELECT {DELIVERY}, state FROM deliveries WHERE id IN ("), &ids).await? {
+    for row in among(connection, &format!("SELECT {DELIVERY}, state FROM deliveries WHERE endpoint <> '' AND id IN ("), &ids).await? {
         found.insert(get::<i64>(&row, "id")?, (get::<String>(&row, "state")?, delivery(&row)?));
+    }
+    let mut called = HashMap::new();
+    let of_calls = "SELECT u.*, d.id AS letter FROM deliveries d JOIN units u ON u.id = d.unit WHERE d.endpoint = '' AND u.state = 'waiting' AND d.id IN (";
+    for row in among(connection, of_calls, &ids).await? {
+        called.insert(get::<i64>(&row, "letter")?, unit(&row)?);
     }
     among(connection, "DELETE FROM nudges WHERE delivery IN (", &ids).await?;
     let nudged = ids.into_iter().map(|id| match found.remove(&id) {
@@ -71,11 +101,13 @@ async fn take_notes(connection: &mut SqliteConnection, busy: &[i64], next: &mut 
         Some((state, delivery)) if state == "dead" => Nudged { id, waits: None, answer: answer(delivery, next) },
         _ => Nudged { id, waits: None, answer: None },
     });
-    let nudged: Vec<Nudged> = nudged.collect();
+    let mut nudged: Vec<Nudged> = nudged.collect();
     let units: Vec<Unit> = nudged.iter().filter_map(|it| it.answer.clone()).collect();
     for units in units.chunks(ROWS) {
         insert_units(connection, units).await?;
     }
+    // Those are there already.
+    nudged.iter_mut().filter(|it| it.answer.is_none()).for_each(|it| it.answer = called.remove(&it.id));
     Ok(nudged)
 }
 

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::store::{
     AttemptLine, Cause, DUE, Delivery, End, Follows, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, TaggedAnswer, Unit, UnitEnd, now_ms,
 };
-use crate::transport::Payload;
+use crate::transport::{Body, HttpRequest, Payload};
 
 /// Rows to be written.
 #[derive(Default)]
@@ -48,6 +48,8 @@ pub(super) struct Row {
     pub event: i64,
     pub unit: i64,
     pub new: NewDelivery,
+    /// Whether it has a content: the dead letter of a call has none.
+    pub content: bool,
     pub state: &'static str,
     pub why: Option<String>,
     pub ended_ms: Option<i64>,
@@ -63,6 +65,7 @@ pub(super) struct Change<'a> {
     pub ended: bool,
     pub payload: Option<&'a Payload>,
     pub attempts: u32,
+    pub throttled: u32,
 }
 
 /// What one write made.
@@ -158,9 +161,12 @@ impl<'a> Plan<'a> {
         let mut deliveries = Vec::with_capacity(ended.sends.len());
         for new in &ended.sends {
             let (id, event) = (take(&mut next.delivery), unit.event);
-            let row = Row { id, event, unit: unit.id, new: new.clone(), state: "waiting", why: None, ended_ms: None, part_of: None };
+            let row = Row { id, event, unit: unit.id, new: new.clone(), content: true, state: "waiting", why: None, ended_ms: None, part_of: None };
             self.new_deliveries.push(row);
-            deliveries.push(Delivery { id, event, attempts: 0, due_ms: self.now, new: new.clone() });
+            deliveries.push(Delivery { id, event, attempts: 0, throttled: 0, due_ms: self.now, new: new.clone() });
+        }
+        if let Some(title) = &ended.letter {
+            self.new_deliveries.push(self.letter(take(&mut next.delivery), unit, title, why));
         }
         let units: Vec<Unit> = ended
             .reminders
@@ -178,6 +184,25 @@ impl<'a> Plan<'a> {
         Ok(Follows { deliveries, units })
     }
 
+    /// What an operator finds where a call failed for good and nothing was sent in its place.
+    fn letter(&self, id: i64, unit: &Unit, title: &str, why: Option<&str>) -> Row {
+        let new = NewDelivery {
+            uid: format!("/call/{id}"),
+            entry: unit.entry.clone(),
+            endpoint: String::new(),
+            destination: String::new(),
+            lane: None,
+            supersede: None,
+            tag: None,
+            title: title.to_owned(),
+            expires_ms: self.now,
+            payload: Arc::new(Payload::Http(HttpRequest { method: String::new(), path: vec![], query: vec![], headers: vec![], body: Body::Empty })),
+            rules: Vec::new(),
+        };
+        let why = why.map(str::to_owned);
+        Row { id, event: unit.event, unit: unit.id, new, content: false, state: "dead", why, ended_ms: Some(self.now), part_of: None }
+    }
+
     fn settle(&mut self, settled: &'a Settled, standing: &mut Standing, next: &mut Next) -> Option<Unit> {
         let id = settled.delivery;
         let standing = standing.deliveries.get_mut(&id)?;
@@ -189,6 +214,7 @@ impl<'a> Plan<'a> {
                 event: split.event,
                 unit: standing.unit,
                 new,
+                content: true,
                 state: if split.dead.is_some() { "dead" } else { "delivered" },
                 why: split.dead.clone(),
                 ended_ms: Some(self.now),
@@ -208,7 +234,8 @@ impl<'a> Plan<'a> {
             Settle::Delivered => ("delivered", None),
             Settle::Superseded(by) => ("superseded", Some(format!("superseded by delivery {by}"))),
             Settle::Dead(why) => ("dead", Some(why.clone())),
-            Settle::Retry { due_ms, why, payload } => {
+            Settle::Retry { due_ms, why, payload, throttled } => {
+                change.throttled += u32::from(*throttled);
                 change.due_ms = Some(*due_ms);
                 change.payload = payload.as_deref().or(change.payload);
                 ("waiting", Some(why.clone()))

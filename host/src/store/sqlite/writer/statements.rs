@@ -130,16 +130,16 @@ async fn change_units(connection: &mut SqliteConnection, units: &[(i64, &UnitCha
 }
 
 async fn insert_deliveries(connection: &mut SqliteConnection, rows: &[Row], now: i64) -> Result<()> {
-    let contents = rows.iter().map(|row| Ok((text(row.new.payload.as_ref())?, text(&row.new.rules)?))).collect::<Result<Vec<_>>>()?;
+    let contents = rows.iter().map(|row| Ok((text(&row.content.then_some(row.new.payload.as_ref()))?, text(&row.new.rules)?))).collect::<Result<Vec<_>>>()?;
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO deliveries (id, uid, event, unit, entry, endpoint, destination, lane, supersede, tag, title, state, why, \
-         attempts, queued_ms, due_ms, expires_ms, ended_ms, payload, rules, part_of) ",
+         attempts, throttled, queued_ms, due_ms, expires_ms, ended_ms, payload, rules, part_of) ",
     );
     query.push_values(rows.iter().zip(contents), |mut out, (row, (payload, rules))| {
         let new = &row.new;
         out.push_bind(row.id).push_bind(&new.uid).push_bind(row.event).push_bind(row.unit).push_bind(&new.entry);
         out.push_bind(&new.endpoint).push_bind(&new.destination).push_bind(&new.lane).push_bind(&new.supersede);
-        out.push_bind(&new.tag).push_bind(&new.title).push_bind(row.state).push_bind(&row.why).push("0");
+        out.push_bind(&new.tag).push_bind(&new.title).push_bind(row.state).push_bind(&row.why).push("0").push("0");
         out.push_bind(now).push_bind(now).push_bind(new.expires_ms).push_bind(row.ended_ms).push_bind(payload);
         out.push_bind(rules).push_bind(row.part_of);
     });
@@ -150,11 +150,11 @@ async fn change_deliveries(connection: &mut SqliteConnection, changes: &[(i64, &
     let payloads = changes.iter().map(|(_, change)| change.payload.map(text).transpose()).collect::<Result<Vec<_>>>()?;
     let mut query = QueryBuilder::<Sqlite>::new(
         "UPDATE deliveries SET state = v.column2, why = v.column3, due_ms = coalesce(v.column4, due_ms), ended_ms = v.column5, \
-         payload = coalesce(v.column6, payload), attempts = attempts + v.column7 FROM (",
+         payload = coalesce(v.column6, payload), attempts = attempts + v.column7, throttled = throttled + v.column8 FROM (",
     );
     query.push_values(changes.iter().zip(payloads), |mut row, ((id, change), payload)| {
         row.push_bind(*id).push_bind(change.state).push_bind(&change.why).push_bind(change.due_ms);
-        row.push_bind(change.ended.then_some(now)).push_bind(payload).push_bind(change.attempts);
+        row.push_bind(change.ended.then_some(now)).push_bind(payload).push_bind(change.attempts).push_bind(change.throttled);
     });
     query.push(") AS v WHERE deliveries.id = v.column1");
     run(connection, query).await
