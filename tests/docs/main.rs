@@ -15,7 +15,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("GerritStatusPush", "reviews go by SSH, which the contract drafts as unstable"),
     ("GitHubCommentPush", "comments on pull requests are not built in"),
     ("GitLabStatusPush", "project ids want queries, which no built-in reporter makes yet"),
-    ("TelegramBot", "updates by polling or a webhook are not built in"),
 ];
 
 fn root() -> PathBuf {
@@ -56,6 +55,7 @@ fn place(settings: &str) -> tempfile::TempDir {
         ("secrets/master", "x"),
         ("secrets/inbox", "x"),
         ("secrets/irc", "x"),
+        ("secrets/telegram", "x"),
         ("secrets/ops-key", "x"),
         ("events.jsonl", ""),
         ("conf.d/a.toml", ""),
