@@ -297,6 +297,12 @@ impl Fake {
         self.lock().asked.iter().filter(|(.., status)| *status >= 400).cloned().collect()
     }
 
+    /// The refusals of messages and of what is set up: of all but updates, and what may be done twice after a kill.
+    pub fn refused_texts(&self) -> Vec<(String, Value, u16)> {
+        let twice = ["getUpdates", "answerCallbackQuery", "editMessageReplyMarkup", "deleteMessage"];
+        self.refused().into_iter().filter(|(method, ..)| !twice.contains(&method.as_str())).collect()
+    }
+
     /// The texts of all messages in a chat.
     pub fn texts(&self, chat: i64) -> Vec<String> {
         self.lock().messages.values().filter(|message| message.chat == chat).map(|message| message.text.clone()).collect()

@@ -63,8 +63,8 @@ async fn events_are_switched_with_buttons_and_announced_in_their_chats() {
     fake.with(GROUP, "`linux` failed ❗").await;
     assert!(fake.texts(-1_000_777).is_empty(), "no problem without a build before");
     bot.end().await;
-    let modified = fake.refused();
-    assert!(modified.iter().all(|(method, _, status)| method == "editMessageReplyMarkup" && *status == 400) && modified.len() <= 1, "{modified:?}");
+    // What was done before the kill and not noted is done again, and Telegram says that it is so already.
+    assert_eq!(fake.refused_texts(), [], "everything that was said could be said");
 }
 
 #[tokio::test(flavor = "multi_thread")]
