@@ -239,11 +239,13 @@ impl Fake {
         self.next(chat).await
     }
 
-    /// Presses the button with this caption.
+    /// Presses the button with this caption, or the first that has it in its own.
     pub fn press(&self, who: User, message: &Message, caption: &str) {
         let now = self.message(message.id);
         let buttons = now.markup["inline_keyboard"].as_array().into_iter().flatten().flat_map(|row| row.as_array().unwrap());
-        let button = buttons.clone().find(|button| button["text"].as_str().unwrap().contains(caption));
+        let caption_of = |button: &&Value| button["text"].as_str().unwrap_or_default().to_owned();
+        let exact = buttons.clone().find(|button| caption_of(button) == caption);
+        let button = exact.or_else(|| buttons.clone().find(|button| caption_of(button).contains(caption)));
         let button = button.unwrap_or_else(|| panic!("no {caption} in {:?}", buttons.collect::<Vec<_>>()));
         self.presses(who, now.chat, message.id, button["callback_data"].as_str().unwrap());
     }
