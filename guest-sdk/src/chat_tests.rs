@@ -22,6 +22,7 @@ impl Presenter for Written {
         let line = |line: &Line| {
             line.0.iter().fold(String::new(), |text, span| match span {
                 Span::Text(words) | Span::Result(_, words) => text + words,
+                Span::Gap => text + " ",
                 Span::Name(name) => text + "`" + name + "`",
                 Span::Link { text: words, url } => text + "[" + words + "](" + url + ")",
             })
@@ -106,7 +107,7 @@ impl ChatReporter for Mine {
             operator: it["op"].as_bool() == Some(true),
             advice: "",
         };
-        self.0.hear(&Said { person, place: text("place"), private: !text("place").starts_with('#'), text: text("text"), at: 1_000_000 })
+        self.0.hear(&Said { person, place: text("place"), private: !text("place").starts_with('#'), text: text("text"), at: 1_000_000, ..Said::default() })
     }
 }
 

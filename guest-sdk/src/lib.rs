@@ -129,6 +129,6 @@ pub mod prelude {
 }
 
 /// A document as text. `to_string` of a [`serde_json::Value`] goes through `fmt` and takes several times as long.
-fn json_text(value: &serde_json::Value) -> String {
+pub fn json_text(value: &serde_json::Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -22,16 +22,17 @@ use crate::secret::Vault;
 use crate::source::buildbot::Master;
 use crate::source::inbox::Inbox;
 use crate::source::recording::Recording;
+use crate::source::updates::Updates;
 use crate::source::{Journal, Reveal, SourceError};
 use crate::store::{Mode, Retention, SqliteStore, Store, StoreError};
 use crate::tenant::settings::{Diagnostic, KeptOut, NetworkSettings, Report, Settings, SourceKind, SourceSettings};
 use crate::tenant::{Entry, EntryError, Shared};
 use crate::transport::http::HttpTransport;
-use crate::transport::irc::{IrcTransport, Wanted, Whereto};
+use crate::transport::irc::IrcTransport;
 use crate::transport::policy::{CidrError, Policy};
 use crate::transport::smtp::SmtpTransport;
 use crate::transport::ssh::SshTransport;
-use crate::transport::{Answer, ByLevel, Endpoint, EndpointKind, HttpRequest, MasterTransport, Sink, Sources, SshCommand};
+use crate::transport::{Answer, ByLevel, Endpoint, EndpointKind, HttpRequest, MasterTransport, Sink, Sources, SshCommand, Wanted, Whereto};
 
 /// How long a query may take.
 const QUERY: Duration = Duration::from_secs(20);
@@ -91,7 +92,13 @@ impl Workbench {
 
     /// What entries share.
     pub fn shared(&self, wires: &Wires) -> Shared {
-        Shared { loader: self.loader.clone(), ask: Arc::new(Asking(wires.clone())), spool: wires.spool.clone(), masters: wires.sources.clone() }
+        Shared {
+            loader: self.loader.clone(),
+            ask: Arc::new(Asking(wires.clone())),
+            spool: wires.spool.clone(),
+            masters: wires.sources.clone(),
+            webhooks: wires.webhooks,
+        }
     }
 
     /// Configures every entry of the settings.
@@ -179,12 +186,16 @@ pub struct Wires {
     pub sources: Arc<Sources>,
     /// SSH.
     pub ssh: Arc<ByLevel<SshTransport>>,
+    /// What is said to bots, where it has to be fetched.
+    pub updates: Arc<Updates>,
     /// Attached logs.
     pub spool: Arc<Files>,
     /// Which control calls have begun.
     begun: Arc<Files>,
     /// Whether the network is left alone: `[host] sink`.
     sink: bool,
+    /// Whether webhooks are taken.
+    webhooks: bool,
 }
 
 impl Wires {
@@ -198,16 +209,19 @@ impl Wires {
         let folder = settings.state_dir.join("spool");
         let begun = settings.state_dir.join("begun");
         let sources = Arc::<Sources>::default();
+        let http = Arc::new(ByLevel::new(operator.clone(), strict.clone(), HttpTransport::new));
         Ok(Self {
+            updates: Arc::new(Updates::new(http.clone())),
             irc: Arc::new(IrcTransport::new(operator.clone(), strict.clone())),
             master: Arc::new(MasterTransport::new(sources.clone(), begun.clone())),
             sources,
             begun: Arc::new(Files(begun)),
-            http: Arc::new(ByLevel::new(operator.clone(), strict.clone(), HttpTransport::new)),
+            http,
             smtp: Arc::new(ByLevel::new(operator.clone(), strict.clone(), |policy| SmtpTransport::new(policy, folder.clone()))),
             ssh: Arc::new(ByLevel::new(operator, strict, SshTransport::new)),
             spool: Arc::new(Files(folder)),
             sink: settings.sink,
+            webhooks: settings.webhooks.is_some(),
         })
     }
 
@@ -321,6 +335,7 @@ impl Host {
         let engine = Engine::start(store.clone(), wires.transports(), directory.clone(), observer.clone(), options).await?;
         let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), &directory, engine, observer);
         let sources = Self::sources(settings, &[]).await?;
+        wires.updates.listen(settings.webhooks).await?;
         for (name, made) in &sources {
             dispatch.add_source(name, made.fetcher());
         }
@@ -400,16 +415,22 @@ impl Host {
             return;
         }
         let entries = self.entries.load_full();
-        let mut wanted = Vec::new();
+        let (mut irc, mut updates) = (Vec::new(), Vec::new());
         for (name, entry) in entries.iter() {
-            for endpoint in entry.plan.endpoints.values().filter(|endpoint| matches!(endpoint.kind, EndpointKind::Irc(_))) {
+            for endpoint in entry.plan.endpoints.values() {
+                let list = match (&endpoint.kind, endpoint.updates()) {
+                    (EndpointKind::Irc(_), _) => &mut irc,
+                    (_, Some(_)) => &mut updates,
+                    _ => continue,
+                };
                 let made_from = entry.service.settings.to_string();
-                wanted.push(Wanted { entry: name.clone(), endpoint: endpoint.clone(), vault: entry.service.vault.clone(), made_from });
+                list.push(Wanted { entry: name.clone(), endpoint: endpoint.clone(), vault: entry.service.vault.clone(), made_from });
             }
         }
         let dispatch = self.dispatch.clone();
         let whereto = Whereto { ears: self.dispatch.clone(), wake: Arc::new(move |destination| dispatch.wake(destination)) };
-        self.wires.irc.keep(wanted, &whereto).await;
+        self.wires.irc.keep(irc, &whereto).await;
+        self.wires.updates.keep(updates, &whereto).await;
     }
 
     /// Retention, as long as the host lives.
@@ -466,11 +487,13 @@ impl Host {
         if fixed(settings) != self.fixed {
             return Err(StartError::Restart);
         }
-        let entries = self.workbench.entries(settings, &self.wires).await?;
+        let wires = Wires { webhooks: settings.webhooks.is_some(), ..self.wires.clone() };
+        let entries = self.workbench.entries(settings, &wires).await?;
         let mut running = self.running.lock().await;
         let changed = running.made_from != made_from(settings);
         // Everything that may fail is done before anything is put in force.
         let sources = if changed { Self::sources(settings, &running.listens).await? } else { Vec::new() };
+        self.wires.updates.listen(settings.webhooks).await?;
         self.retention.store(Arc::new(settings.retention.clone()));
         self.entries.store(Arc::new(entries));
         // All of them run now.
@@ -498,6 +521,7 @@ impl Host {
         while running.tasks.join_next().await.is_some() {}
         // What waits for a connection is not waited for.
         self.wires.irc.end().await;
+        self.wires.updates.end().await;
         self.dispatch.drain().await;
         self.retaining.lock().await.shutdown().await;
         self.store.close().await;

@@ -22,6 +22,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("MailNotifier", "mail-notifier"),
     ("PushjetNotifier", "pushjet-notifier"),
     ("PushoverNotifier", "pushover-notifier"),
+    ("TelegramBot", "telegram-bot"),
     ("ZulipStatusPush", "zulip-status-push"),
 ];
 

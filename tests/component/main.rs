@@ -28,6 +28,7 @@ fn settings_of(reporter: &str) -> Value {
         "PushjetNotifier" => json!({"secret": "s", "mode": "all", "levels": {"failing": 5}}),
         "PushoverNotifier" => json!({"user_key": "u", "api_token": "t", "priorities": {"failing": 2}, "otherParams": {"retry": 60, "expire": 3600}}),
         "ZulipStatusPush" => json!({"endpoint": "https://zulip.example.org", "token": "t", "stream": "builds"}),
+        "TelegramBot" => json!({"bot_token": "1:t", "bot_username": "ci_bot", "chat_ids": [-5001], "notify_events": ["finished"]}),
         "IRC" => json!({"host": "irc.example.org", "nick": "bot", "channels": ["#ci"], "notify_events": ["finished"]}),
         other => panic!("give {other} its settings here, so that it is tested"),
     }
@@ -44,7 +45,9 @@ fn shown(payload: &Payload) -> Value {
 async fn every_reporter_says_the_same_from_a_snapshot() {
     let mut kit = Kit::new();
     // A bot tells those who asked for it.
-    kit.state.insert("channel/#ci".into(), json!({"notify": ["finished"]}).to_string());
+    for channel in ["#ci", "-5001"] {
+        kit.state.insert(format!("channel/{channel}"), json!({"notify": ["finished"]}).to_string());
+    }
     for built_in in reporter_bundle::all() {
         let loaded = kit.built_in(built_in.name);
         let ready = kit.configure(&loaded, &settings_of(built_in.name)).await.unwrap();

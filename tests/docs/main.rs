@@ -51,6 +51,7 @@ fn place(settings: &str) -> tempfile::TempDir {
         ("secrets/master", "x"),
         ("secrets/inbox", "x"),
         ("secrets/irc", "x"),
+        ("secrets/telegram", "x"),
         ("secrets/ops-key", "x"),
         ("events.jsonl", ""),
         ("conf.d/a.toml", ""),

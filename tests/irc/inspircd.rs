@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Modules of every server; IRCv3's only where the test wants them.
 const MODULES: [&str; 2] = ["ssl_gnutls", "md5"];
 const IRCV3: [&str; 8] = ["cap", "ircv3", "ircv3_batch", "ircv3_labeledresponse", "ircv3_echomessage", "ircv3_msgid", "ircv3_ctctags", "namesx"];
-const SERVICES: [&str; 6] = ["services_account", "ircv3_accounttag", "sasl", "spanningtree", "servprotect", "hidechans"];
+const SERVICES: [&str; 7] = ["services_account", "ircv3_accounttag", "sasl", "sslinfo", "spanningtree", "servprotect", "hidechans"];
 
 /// A running server; it ends with the value.
 pub struct Inspircd {
@@ -27,6 +27,10 @@ pub struct Inspircd {
     /// Encrypted, with a certificate for `localhost`.
     pub tls: u16,
     link: u16,
+    /// Its name and number in the network.
+    name: (&'static str, &'static str),
+    /// The other server's name and port, and whether this one looks for it.
+    peer: Option<(&'static str, u16, bool)>,
     server: Option<Child>,
     services: Option<Child>,
 }
@@ -47,18 +51,45 @@ impl Inspircd {
         Self::start(&[&IRCV3[..], &SERVICES].concat(), true).await
     }
 
+    /// Starts two that are one network.
+    pub async fn two() -> (Self, Self) {
+        let modules = [&IRCV3[..], &["spanningtree"]].concat();
+        let (mut one, mut other) = (Self::made(), Self::made());
+        other.name = ("two.test", "002");
+        one.peer = Some(("two.test", other.link, false));
+        other.peer = Some(("irc.test", one.link, true));
+        for server in [&mut one, &mut other] {
+            server.configure(&modules, false);
+            server.run().await;
+        }
+        (one, other)
+    }
+
     async fn start(modules: &[&str], services: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        certificates(folder.path());
-        let [plain, tls, link] = ports();
-        let mut server = Self { folder, plain, tls, link, server: None, services: None };
+        let mut server = Self::made();
         server.configure(modules, services);
         server.run().await;
         if services {
             server.serve().await;
         }
         server
+    }
+
+    fn made() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        certificates(folder.path());
+        let [plain, tls, link] = ports();
+        Self { folder, plain, tls, link, name: ("irc.test", "001"), peer: None, server: None, services: None }
+    }
+
+    /// The files of a certificate for a client, and of its key.
+    pub fn client(&self) -> (PathBuf, PathBuf) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["bbot".to_owned()]).unwrap().self_signed(&key).unwrap();
+        std::fs::write(self.path("client.pem"), certificate.pem()).unwrap();
+        std::fs::write(self.path("client.key"), key.serialize_pem()).unwrap();
+        (self.path("client.pem"), self.path("client.key"))
     }
 
     /// The authority that signed the server's certificate.
@@ -73,13 +104,14 @@ impl Inspircd {
     fn configure(&self, modules: &[&str], services: bool) {
         let at = |name: &str| self.path(name).display().to_string();
         let mut text = String::from("<config format=\"xml\">\n");
+        let (name, id) = self.name;
         let (plain, tls, link, folder) = (self.plain, self.tls, self.link, self.folder.path().display());
         for module in MODULES.iter().chain(modules) {
             let _ = writeln!(text, "<module name=\"{module}\">");
         }
         let _ = write!(
             text,
-            "<server name=\"irc.test\" description=\"Test\" network=\"TestNet\" id=\"001\">\n<admin name=\"a\" nick=\"a\" email=\"a@b.c\">\n\
+            "<server name=\"{name}\" description=\"Test\" network=\"TestNet\" id=\"{id}\">\n<admin name=\"a\" nick=\"a\" email=\"a@b.c\">\n\
              <path configdir=\"{folder}\" datadir=\"{folder}\" logdir=\"{folder}\" moduledir=\"/usr/lib/inspircd/modules\" runtimedir=\"{folder}\">\n\
              <pid file=\"{folder}/inspircd.pid\">\n<bind address=\"127.0.0.1\" port=\"{plain}\" type=\"clients\">\n\
              <sslprofile name=\"tls\" provider=\"gnutls\" certfile=\"{}\" keyfile=\"{}\">\n\
@@ -92,6 +124,16 @@ impl Inspircd {
             at("server.pem"),
             at("server.key")
         );
+        if let Some((peer, port, seeks)) = self.peer {
+            let _ = write!(
+                text,
+                "<bind address=\"127.0.0.1\" port=\"{link}\" type=\"servers\">\n\
+                 <link name=\"{peer}\" ipaddr=\"127.0.0.1\" port=\"{port}\" allowmask=\"127.0.0.1\" timeout=\"10\" sendpass=\"link\" recvpass=\"link\">\n"
+            );
+            if seeks {
+                let _ = writeln!(text, "<autoconnect period=\"1\" server=\"{peer}\">");
+            }
+        }
         if services {
             let _ = write!(
                 text,
@@ -159,7 +201,7 @@ impl Drop for Inspircd {
 }
 
 fn anope(link: u16, folder: &str) -> String {
-    let nickserv = ["nickserv", "ns_identify", "ns_register"];
+    let nickserv = ["nickserv", "ns_identify", "ns_register", "ns_cert"];
     let mut text = format!(
         "uplink {{ host = \"127.0.0.1\"; ipv6 = no; ssl = no; port = {link}; password = \"link\" }}\n\
          serverinfo {{ name = \"services.test\"; description = \"Services\"; id = \"00A\"; pid = \"{folder}/services.pid\"; motd = \"services.motd\" }}\n\
@@ -178,7 +220,7 @@ fn anope(link: u16, folder: &str) -> String {
     for module in nickserv.iter().filter(|name| **name != "nickserv") {
         let _ = writeln!(text, "module {{ name = \"{module}\" }}");
     }
-    for (name, of) in [("REGISTER", "register"), ("IDENTIFY", "identify")] {
+    for (name, of) in [("REGISTER", "register"), ("IDENTIFY", "identify"), ("CERT", "cert")] {
         let _ = writeln!(text, "command {{ service = \"NickServ\"; name = \"{name}\"; command = \"nickserv/{of}\" }}");
     }
     text

@@ -7,6 +7,7 @@ mod host;
 mod inspircd;
 mod master;
 mod person;
+mod recorded;
 mod services;
 mod talk;
 mod trouble;

@@ -1,17 +1,12 @@
 //! A real master, asked and acted on from a channel.
 
+use reporter_host_tests::bot::settings;
 use reporter_host_tests::process::Process;
-use serde_json::Value;
 
 use crate::buildbot::Buildbot;
-use crate::host::settings;
+use crate::host;
 use crate::inspircd::Inspircd;
 use crate::person::Person;
-
-/// The property of a build, without its source.
-async fn property(buildbot: &Buildbot, build: i64, name: &str) -> Value {
-    buildbot.rows(&format!("builds/{build}/properties")).await[0][name][0].clone()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_is_asked_forced_stopped_and_shut_down() {
@@ -21,15 +16,11 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     ann.join("#ci").await;
     let folder = tempfile::tempdir().unwrap();
     let stopped = folder.path().join("stopped");
-    let source = format!(
-        "[[masters]]\nurl = 'http://127.0.0.1:{}/'\nuser = 'admin'\npassword = 'secret'\npoll_every = '1 s'\nstop_command = ['touch', '{}']\n",
-        buildbot.port(),
-        stopped.display()
-    );
     let file = folder.path().join("settings.toml");
-    std::fs::write(&file, settings(&source, server.plain, "channels = ['#ci']\nuseColors = false\nauthz = { '!' = 'ann' }\n")).unwrap();
-    let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file);
-    host.start();
+    let service = host::service(server.plain, "channels = ['#ci']\nuseColors = false\nauthz = { '!' = 'ann' }");
+    std::fs::write(&file, settings("", &buildbot.source(&stopped), &service)).unwrap();
+    let mut program = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file);
+    program.start();
     ann.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
     let says = async |ann: &mut Person, what: &str| ann.so(what, |line| line.starts_with(":bbot!") && line.contains(what)).await;
 
@@ -60,8 +51,8 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     says(&mut ann, "`one` started").await;
     says(&mut ann, "completed with warnings").await;
     let build = buildbot.rows("builds?order=-buildid&limit=1").await[0]["buildid"].as_i64().unwrap();
-    assert_eq!(property(&buildbot, build, "branch").await, "dev");
-    let reason = property(&buildbot, build, "reason").await;
+    assert_eq!(buildbot.property(build, "branch").await, "dev");
+    let reason = buildbot.property(build, "reason").await;
     assert!(reason.as_str().unwrap().contains("forced by ann on #ci: for a test"), "{reason}");
     let set = buildbot.rows(&format!("builds/{build}")).await[0]["buildrequestid"].clone();
     assert!(!set.is_null());
@@ -101,6 +92,6 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     assert!(away.contains("cannot be asked now"), "{away}");
     let refused = ann.asks("bbot", "#ci", "bbot: shutdown start").await;
     assert!(refused.contains("could not be started"), "{refused}");
-    assert!(host.said().contains("asked for by ann!") || host.said().contains("forceschedulers"), "the audit log:\n{}", host.said());
-    host.terminate().await;
+    assert!(program.said().contains("asked for by ann!") || program.said().contains("forceschedulers"), "the audit log:\n{}", program.said());
+    program.terminate().await;
 }

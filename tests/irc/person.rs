@@ -1,12 +1,16 @@
 //! A person on IRC, who does what the test says and remembers what they saw.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
+use tokio_rustls::TlsConnector;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -14,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Somebody connected.
 pub struct Person {
     nick: String,
-    writer: OwnedWriteHalf,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
     seen: Arc<(Mutex<Vec<Vec<u8>>>, Notify)>,
     /// Lines that the test has looked at.
     at: usize,
@@ -24,6 +28,25 @@ impl Person {
     /// Connects and registers.
     pub async fn new(port: u16, nick: &str) -> Self {
         let (reader, writer) = TcpStream::connect(("127.0.0.1", port)).await.unwrap().into_split();
+        Self::over(reader, Box::new(writer), nick).await
+    }
+
+    /// Connects with a client certificate, and registers.
+    pub async fn certified(port: u16, nick: &str, (certificate, key): (&Path, &Path), authority: &Path) -> Self {
+        reporter_host::transport::install_crypto();
+        let read = |path: &Path| CertificateDer::from_pem_file(path).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(read(authority)).unwrap();
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(vec![read(certificate)], key).unwrap();
+        let tcp = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await.unwrap();
+        let (reader, writer) = tokio::io::split(stream);
+        Self::over(reader, Box::new(writer), nick).await
+    }
+
+    async fn over(reader: impl AsyncRead + Send + Unpin + 'static, writer: Box<dyn AsyncWrite + Send + Unpin>, nick: &str) -> Self {
         let seen = Arc::new((Mutex::new(Vec::new()), Notify::new()));
         let mut person = Self { nick: nick.to_owned(), writer, seen: seen.clone(), at: 0 };
         let mut reader = BufReader::new(reader);

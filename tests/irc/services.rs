@@ -1,6 +1,6 @@
 //! Accounts: SASL, NickServ, and rights that go by them.
 
-use crate::host::Bot;
+use crate::host;
 use crate::inspircd::Inspircd;
 use crate::person::Person;
 
@@ -33,7 +33,7 @@ async fn the_bot_logs_in_and_rights_go_by_accounts() {
     let more = "channels = ['#ci']\npassword = 'pw-of-bot'\nauthz = { 'join, leave' = 'Alice' }\n";
 
     // SASL, and nothing else; the password is not in the log.
-    let mut bot = Bot::start(server.plain, &format!("{more}useSASL = true\n")).await;
+    let mut bot = host::start(server.plain, &format!("{more}useSASL = true\n")).await;
     alice.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
     alice.write("WHOIS bbot").await;
     alice.so("that the bot is logged in", |line| line.contains(" 330 ") && line.contains("bbot")).await;
@@ -53,7 +53,7 @@ async fn the_bot_logs_in_and_rights_go_by_accounts() {
     alice.until("QUIT").await;
 
     // NickServ, where SASL is not to be used.
-    let mut bot = Bot::start(server.plain, &format!("{more}useSASL = false\n")).await;
+    let mut bot = host::start(server.plain, &format!("{more}useSASL = false\n")).await;
     alice.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
     alice.write("WHOIS bbot").await;
     alice.so("that the bot is logged in", |line| line.contains(" 330 ") && line.contains("bbot")).await;
@@ -61,7 +61,33 @@ async fn the_bot_logs_in_and_rights_go_by_accounts() {
     alice.until("QUIT").await;
 
     // A wrong password with SASL alone is no connection, and the operator is told.
-    let mut bot = Bot::start(server.plain, "channels = ['#ci']\npassword = 'wrong'\nuseSASL = true\n").await;
+    let mut bot = host::start(server.plain, "channels = ['#ci']\npassword = 'wrong'\nuseSASL = true\n").await;
     let process = bot.process();
     process.until("it says that SASL failed", || process.said().contains("SASL failed")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_is_a_login() {
+    let server = Inspircd::with_services().await;
+    let (certificate, key) = server.client();
+    // Whoever runs the bot tells NickServ of its certificate.
+    registered(&server, "bbot", "pw-of-bot").await.write("QUIT :done").await;
+    let mut owner = Person::certified(server.tls, "owner", (&certificate, &key), &server.authority()).await;
+    owner.say("NickServ", "IDENTIFY bbot pw-of-bot").await;
+    owner.until(" 900 ").await;
+    owner.say("NickServ", "CERT ADD").await;
+    owner.so("that it is known now", |line| line.contains("NickServ!") && line.contains("added")).await;
+    let mut alice = Person::new(server.plain, "alice").await;
+    alice.join("#ci").await;
+    let more = format!(
+        "channels = ['#ci']\nuseSSL = true\nverify = '{}'\nclientCertificate = '{}'\nclientKey = '{}'\n",
+        server.authority().display(),
+        certificate.display(),
+        key.display()
+    );
+    let mut bot = host::start(server.tls, &format!("{more}useSASL = true\n")).await;
+    alice.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
+    alice.write("WHOIS bbot").await;
+    alice.so("that the bot is logged in", |line| line.contains(" 330 ") && line.contains("bbot")).await;
+    assert!(bot.process().said().contains("SASL EXTERNAL"), "{}", bot.process().said());
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::host::Bot;
+use crate::host;
 use crate::inspircd::Inspircd;
 use crate::person::Person;
 
@@ -21,7 +21,7 @@ async fn questions_are_answered_where_they_are_asked() {
         let mut ann = operator(&server, "Ann").await;
         ann.write("JOIN #ops").await;
         ann.write("MODE #ops +k k3y").await;
-        let _bot = Bot::start(server.plain, CHANNELS).await;
+        let _bot = host::start(server.plain, CHANNELS).await;
         ann.so("the bot in both channels", |line| line.starts_with(":bbot!") && line.contains("JOIN") && line.contains("#ops")).await;
 
         ann.say("#ci", "bbot: source").await;
@@ -67,7 +67,7 @@ async fn rights_and_notifications() {
     let mut ann = operator(&server, "Ann").await;
     let mut bo = Person::new(server.plain, "Bo").await;
     bo.join("#ci").await;
-    let bot = Bot::start(
+    let bot = host::start(
         server.plain,
         "channels = ['#ci']\nnoticeOnChannel = true\npm_to_nicks = ['Bo']\nnotify_events = ['problem']\nauthz = { '!' = false, join = 'ann' }\n",
     )
@@ -115,7 +115,7 @@ async fn settled(person: &mut Person) {
 async fn long_texts_come_whole_and_in_order() {
     for server in [Inspircd::old().await, Inspircd::new().await] {
         let mut ann = operator(&server, "Ann").await;
-        let bot = Bot::start(server.plain, "channels = ['#ci']\nnotify_events = 'finished'\nuseColors = false\n").await;
+        let bot = host::start(server.plain, "channels = ['#ci']\nnotify_events = 'finished'\nuseColors = false\n").await;
         ann.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
         let words = "größer 🎉 ".repeat(120);
         bot.post(json!({"id": "b1", "builder": "linux", "number": 1, "results": 2, "state_string": words.trim()})).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::Bot;
+use crate::host;
 use crate::inspircd::Inspircd;
 use crate::person::Person;
 
@@ -35,7 +35,7 @@ async fn announced(ann: &mut Person, until: u64) -> Vec<u64> {
 async fn nothing_is_lost_while_the_server_is_away() {
     let mut server = Inspircd::new().await;
     let mut ann = witness(&server).await;
-    let bot = Bot::start(server.plain, "channels = ['#ci']\nnotify_events = ['finished']\n").await;
+    let bot = host::start(server.plain, "channels = ['#ci']\nnotify_events = ['finished']\n").await;
     comes(&mut ann).await;
     for _ in 0..10 {
         bot.ended(0).await;
@@ -58,7 +58,7 @@ async fn nothing_is_lost_while_the_server_is_away() {
 async fn a_kill_by_an_operator_and_a_kick_are_survived() {
     let server = Inspircd::new().await;
     let mut ann = witness(&server).await;
-    let bot = Bot::start(server.plain, "channels = ['#ci']\nnotify_events = ['finished']\n").await;
+    let bot = host::start(server.plain, "channels = ['#ci']\nnotify_events = ['finished']\n").await;
     comes(&mut ann).await;
     ann.write("OPER root root").await;
     ann.until(" 381 ").await;
@@ -73,7 +73,7 @@ async fn a_taken_nick_is_lengthened() {
     let server = Inspircd::new().await;
     let mut ann = witness(&server).await;
     let _other = Person::new(server.plain, "bbot").await;
-    let _bot = Bot::start(server.plain, "channels = ['#ci']\n").await;
+    let _bot = host::start(server.plain, "channels = ['#ci']\n").await;
     ann.so("the bot under another nick", |line| line.starts_with(":bbot_!") && line.contains("JOIN")).await;
     assert!(ann.asks("bbot_", "#ci", "bbot_: source").await.contains("buildbot.net"));
 }
@@ -82,7 +82,7 @@ async fn a_taken_nick_is_lengthened() {
 async fn what_is_announced_survives_the_host() {
     let server = Inspircd::new().await;
     let mut ann = witness(&server).await;
-    let mut bot = Bot::start(server.plain, "channels = ['#ci']\nnotify_events = ['failure']\n").await;
+    let mut bot = host::start(server.plain, "channels = ['#ci']\nnotify_events = ['failure']\n").await;
     comes(&mut ann).await;
     assert!(ann.asks("bbot", "bbot", "notify on success").await.contains("success"), "for herself");
     assert!(ann.asks("bbot", "#ci", "bbot: notify on worker").await.contains("failure, worker"));
@@ -107,21 +107,53 @@ async fn certificates_are_verified() {
     let server = Inspircd::new().await;
     let mut ann = witness(&server).await;
     let authority = server.authority().display().to_string();
-    let good = Bot::start(server.tls, &format!("channels = ['#ci']\nuseSSL = true\nverify = '{authority}'\n")).await;
+    let good = host::start(server.tls, &format!("channels = ['#ci']\nuseSSL = true\nverify = '{authority}'\n")).await;
     comes(&mut ann).await;
     drop(good);
     ann.until("QUIT").await;
-    let mut bad = Bot::new(server.tls, "channels = ['#ci']\nuseSSL = true\n");
+    let mut bad = host::new(server.tls, "channels = ['#ci']\nuseSSL = true\n");
     bad.run().await;
     let process = bad.process();
     process.until("it says what is wrong", || process.said().contains("an authority that this machine does not know")).await;
     drop(bad);
-    let off = Bot::start(server.tls, "channels = ['#ci']\nuseSSL = true\nverify = false\n").await;
+    let off = host::start(server.tls, "channels = ['#ci']\nuseSSL = true\nverify = false\n").await;
     comes(&mut ann).await;
     drop(off);
-    let mut clear = Bot::new(server.plain, "channels = ['#ci']\nuseSSL = true\n");
+    let mut clear = host::new(server.plain, "channels = ['#ci']\nuseSSL = true\n");
     clear.run().await;
     let process = clear.process();
     process.until("it says that this is no TLS", || process.said().contains("TLS")).await;
     tokio::time::sleep(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_netsplit_divides_people_and_not_what_is_said() {
+    let (here, mut there) = Inspircd::two().await;
+    let mut ann = witness(&here).await;
+    let bot = host::start(here.plain, "channels = ['#ci']\nnotify_events = ['finished']\n").await;
+    comes(&mut ann).await;
+    // The two find each other after a moment.
+    let mut bo = Person::new(there.plain, "bo").await;
+    bo.join("#ci").await;
+    ann.so("Bo from the other server", |line| line.starts_with(":bo!") && line.contains("JOIN")).await;
+    ann.write("MODE #ci +o bo").await;
+    bo.until("MODE #ci +o").await;
+    assert!(bo.asks("bbot", "#ci", "bbot: notify on worker").await.contains("finished, worker"), "he is an operator");
+    bot.ended(0).await;
+    assert_eq!(announced(&mut bo, 1).await, [1]);
+
+    there.kill();
+    ann.so("the split", |line| line.starts_with(":bo!") && line.contains("QUIT")).await;
+    bot.ended(2).await;
+    assert_eq!(announced(&mut ann, 2).await.last(), Some(&2));
+
+    // Whoever comes back is nobody's operator any more.
+    there.run().await;
+    let mut bo = Person::new(there.plain, "bo").await;
+    bo.join("#ci").await;
+    ann.so("Bo again", |line| line.starts_with(":bo!") && line.contains("JOIN")).await;
+    bo.say("#ci", "bbot: notify off").await;
+    bo.so("a refusal", |line| line.contains("Only channel operators")).await;
+    bot.ended(0).await;
+    assert_eq!(announced(&mut bo, 3).await.last(), Some(&3));
 }

@@ -1,10 +1,12 @@
 //! What the suites share: components run in the real sandbox on events made here, without a store
 //! and without a network.
 
+pub mod bot;
 pub mod gerrit;
 pub mod play;
 pub mod process;
 pub mod real;
+pub mod recorded;
 pub mod server;
 pub mod stage;
 
@@ -32,6 +34,8 @@ pub struct Kit {
     pub formatters: BTreeMap<String, (Loaded, Value)>,
     /// The entry's state at the beginning.
     pub state: BTreeMap<String, String>,
+    /// The masters that it may ask.
+    pub masters: Arc<reporter_host::transport::Sources>,
 }
 
 impl Default for Kit {
@@ -49,6 +53,7 @@ impl Kit {
             query_takes: Duration::ZERO,
             formatters: BTreeMap::new(),
             state: BTreeMap::new(),
+            masters: Arc::default(),
         }
     }
 
@@ -82,7 +87,7 @@ impl Kit {
             formatters: Arc::new(Formatters { formatters: self.formatters.clone(), limits: self.limits.clone() }),
             ask: Arc::new(Slow(self.query_takes)),
             spool: Arc::new(Spooled::default()),
-            masters: Arc::<reporter_host::transport::Sources>::default(),
+            masters: self.masters.clone(),
         };
         Ok(Ready { kit: self, entry: Arc::new(entry), reporter, plan })
     }

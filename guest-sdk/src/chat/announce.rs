@@ -32,7 +32,7 @@ impl<P: Presenter> Bot<P> {
 
     fn worker(&self, event: &Event) -> Result<Outcome, Failure> {
         let Some(worker) = event.worker() else { return Ok(Outcome::Skipped("the event has no worker".into())) };
-        let words = self.presenter.words();
+        let words = self.words();
         let (line, what) = if event.kind() == "worker-missing" {
             (words.worker_missing(&worker.name(), &worker.last_connection()), "missing")
         } else {
@@ -80,7 +80,7 @@ impl<P: Presenter> Bot<P> {
             let why = if speaks { "nobody asked for this event" } else { "the builder has none of the tags" };
             return Ok(Outcome::Skipped(why.into()));
         }
-        let words = self.presenter.words();
+        let words = self.words();
         let (line, what) = if started {
             (words.build_started(self.of_event(build)), "start")
         } else {

@@ -1,5 +1,7 @@
 //! The bot: who says what, and what becomes of it.
 
+use serde_json::Value;
+
 use super::authz::{Authz, Identity};
 use super::channel::Channel;
 use super::commands;
@@ -31,6 +33,11 @@ pub trait Presenter: Sized + 'static {
         Vec::new()
     }
 
+    /// Commands of the core that make no sense there.
+    fn leaves_out(&self) -> &[&str] {
+        &[]
+    }
+
     /// The wording.
     fn words(&self) -> &dyn Words {
         &Plain
@@ -54,9 +61,14 @@ pub struct Bot<P> {
     pub use_revisions: bool,
     /// Whether it is said who is responsible for a build that did not succeed.
     pub show_blame_list: bool,
+    /// Commands of a component of one's own, beside the protocol's and the core's, or in their place.
+    pub more: Vec<Command<P>>,
+    /// A wording of one's own, in place of the protocol's.
+    pub wording: Option<&'static dyn Words>,
 }
 
 /// A command.
+#[derive(Debug)]
 pub struct Command<P> {
     /// Its name, in lower case.
     pub name: &'static str,
@@ -100,8 +112,16 @@ pub struct Said {
     pub place: String,
     /// Whether nobody else is there.
     pub private: bool,
+    /// The place as people call it, where that is another word.
+    pub room: String,
     /// What.
     pub text: String,
+    /// The message, as the protocol names it; or empty.
+    pub id: String,
+    /// Whether a button of that message was pressed, instead of something being written.
+    pub pressed: bool,
+    /// What else the protocol knows, for commands of its own.
+    pub more: Value,
     /// When, in seconds since 1970.
     pub at: u64,
 }
@@ -109,7 +129,12 @@ pub struct Said {
 impl Said {
     /// Who asks, for others to read: `alice on #ci`, or `alice` in private.
     pub fn who(&self) -> String {
-        if self.private { self.person.name.clone() } else { format!("{} on {}", self.person.name, self.place) }
+        if self.private { self.person.name.clone() } else { format!("{} on {}", self.person.name, self.at_place()) }
+    }
+
+    /// The place, for others to read.
+    pub fn at_place(&self) -> &str {
+        if self.room.is_empty() { &self.place } else { &self.room }
     }
 }
 
@@ -168,7 +193,7 @@ impl<P: Presenter> Bot<P> {
         }
         if !self.authz.allows(command.name, command.dangerous, &said.person.identity) {
             log(Level::Warn, &format!("{} may not use {}, which was asked for by {}", said.person.name, command.name, said.person.full));
-            self.reply(said, self.presenter.words().denied(&said.person.name, command.name, said.person.advice));
+            self.reply(said, self.words().denied(&said.person.name, command.name, said.person.advice));
             return Ok(Outcome::Sent);
         }
         log(Level::Info, &format!("{} of {} ({})", command.name, said.who(), said.person.full));
@@ -186,16 +211,22 @@ impl<P: Presenter> Bot<P> {
             return Ok(Outcome::Skipped(format!("{} is muted", said.place)));
         }
         let prefix = self.presenter.prefix();
-        if text.ends_with('!') {
-            self.reply(said, self.presenter.words().shouted());
-        } else if text.starts_with(prefix) || said.private {
-            let word = text.split_whitespace().next().unwrap_or_default();
-            let commands = self.names();
-            self.reply(said, self.presenter.words().unknown(&readable(word), &commands));
-        } else {
+        if !text.starts_with(prefix) && !said.private {
             return Ok(Outcome::Skipped("it is no command".into()));
         }
+        if text.ends_with('!') {
+            self.reply(said, self.words().shouted());
+        } else {
+            let word = text.split_whitespace().next().unwrap_or_default();
+            let commands = self.names();
+            self.reply(said, self.words().unknown(&readable(word), &commands));
+        }
         Ok(Outcome::Sent)
+    }
+
+    /// The wording.
+    pub fn words(&self) -> &dyn Words {
+        self.wording.unwrap_or_else(|| self.presenter.words())
     }
 
     /// All commands by name, prefix included, sorted.
@@ -205,9 +236,11 @@ impl<P: Presenter> Bot<P> {
 
     /// All commands, sorted by name.
     pub fn commands(&self) -> Vec<Command<P>> {
-        let mut all = self.presenter.commands();
+        let mut all = self.more.clone();
         let own: Vec<&str> = all.iter().map(|command| command.name).collect();
-        let core: Vec<_> = commands::core().into_iter().filter(|command| !own.contains(&command.name)).collect();
+        all.extend(self.presenter.commands().into_iter().filter(|command| !own.contains(&command.name)));
+        let not: Vec<&str> = all.iter().map(|command| command.name).chain(self.presenter.leaves_out().iter().copied()).collect();
+        let core: Vec<_> = commands::core().into_iter().filter(|command| !not.contains(&command.name)).collect();
         all.extend(core);
         all.sort_by_key(|command| command.name);
         all
@@ -218,10 +251,30 @@ impl<P: Presenter> Bot<P> {
         self.commands().into_iter().find(|command| command.name == name)
     }
 
+    /// Does a command of the core, for one of the protocol's that adds to it.
+    ///
+    /// # Errors
+    ///
+    /// The command's, or that there is none of this name.
+    pub fn core(&self, name: &str, ask: &Ask<'_>) -> Result<(), Refusal> {
+        match commands::core::<P>().into_iter().find(|command| command.name == name) {
+            Some(command) => (command.run)(self, ask),
+            None => Err(Line::text("There is no command ").name(name).and(".").into()),
+        }
+    }
+
     /// Says something where somebody spoke.
     pub fn reply(&self, said: &Said, message: impl Into<Message>) {
-        let terms = Terms::titled(format!("reply to {}", said.who())).expire_after(REPLY_EXPIRES);
-        self.presenter.send(&said.place, &message.into(), terms);
+        let mut message = message.into();
+        if !said.pressed {
+            message.answers.clone_from(&said.id);
+        }
+        self.presenter.send(&said.place, &message, Self::reply_terms(said));
+    }
+
+    /// The terms of a reply.
+    pub fn reply_terms(said: &Said) -> Terms {
+        Terms::titled(format!("reply to {}", said.who())).expire_after(REPLY_EXPIRES)
     }
 
     /// Switches on what the settings say, in the places that they name: when the bot begins.

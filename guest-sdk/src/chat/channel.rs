@@ -10,7 +10,7 @@ use crate::services::state;
 
 const PREFIX: &str = "channel/";
 /// Conversations that are remembered: each event is held against all of them.
-const MOST: usize = 300;
+const MOST: usize = 150;
 
 /// What is kept of a channel or a private conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::build::Build;
+use crate::component::Problems;
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, RETRY, SKIPPED, SUCCESS, WARNINGS};
+use crate::settings::OneOrMany;
 
 /// The words of `notify`, and of `notify_events`. Beside these there is `XToY`, of two results: `failureToSuccess`.
 const WORDS: [&str; 12] =
@@ -25,6 +27,25 @@ impl EventWord {
             return Some(Self(lower));
         }
         change(word).map(|_| Self(word.to_owned()))
+    }
+
+    /// Reads the setting at `at`.
+    ///
+    /// # Errors
+    ///
+    /// Words that are no events.
+    pub fn parse_all(words: Option<&OneOrMany<String>>, at: &str) -> Result<Vec<Self>, Problems> {
+        let mut problems = Problems::default();
+        let mut events = Vec::new();
+        for (n, word) in words.into_iter().flat_map(|many| many.iter()).enumerate() {
+            match Self::parse(word) {
+                Some(event) => events.push(event),
+                None => {
+                    problems.add(format!("{at}/{n}"), format!("there is no event {word:?}; there are {}, and changes as failureToSuccess", WORDS.join(", ")))
+                }
+            }
+        }
+        problems.or(events)
     }
 
     /// Every word but `XToY`.

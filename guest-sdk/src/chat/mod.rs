@@ -6,7 +6,8 @@
 //! - [`Bot::hear`] does what somebody said, as far as [`Authz`] allows;
 //! - [`Bot::answered`] tells what came of an action on a master.
 //!
-//! A component of one's own adds a command with [`Presenter::commands`], and words things in another way with [`Presenter::words`].
+//! A component of one's own adds commands with [`Bot::more`], and words things in another way with [`Bot::wording`]; a protocol of one's own is a
+//! [`Presenter`] of one's own.
 //!
 //! What is kept in the entry's state: `channel/ID` ([`Channel`]), `watch/MASTER/BUILD` and `request/MASTER/REQUEST` (who waits for a result).
 
@@ -24,16 +25,22 @@ mod update;
 mod words;
 
 pub use authz::{Authz, Identity, User};
-pub use bot::{Ask, Bot, Command, Person, Presenter, Refusal, Said};
+pub use bot::{Ask, Bot, Command, Person, Presenter, Refusal, Said, readable};
 pub use channel::Channel;
 pub use events::{EventWord, Occasion};
-pub use read::{Builder, Running};
+pub use read::{Builder, Running, rows};
 pub use shell::{quote, split};
 pub use text::{Button, Line, Message, Span};
 pub use update::Update;
 pub use words::{Plain, Words, ago, date};
 
 use crate::component::{Failure, Outcome, Reporter};
+
+/// Forcing builds, for protocols that ask for one thing after another.
+pub mod force {
+    pub use super::commands::force::fields::{Field, Scheduler};
+    pub use super::commands::force::{Parameters, reason, schedulers, send};
+}
 
 /// A reporter that holds conversations.
 pub trait ChatReporter: Reporter {

@@ -7,6 +7,8 @@ pub struct Message {
     pub lines: Vec<Line>,
     /// Said as something that the bot does (`/me dances`).
     pub action: bool,
+    /// The message that it answers, as the protocol names it; or empty.
+    pub answers: String,
     /// Rows of buttons, for protocols that have them. Others leave them out: what they do can be typed too.
     pub buttons: Vec<Vec<Button>>,
 }
@@ -29,6 +31,8 @@ pub enum Span {
         /// Where it leads; empty: nowhere.
         url: String,
     },
+    /// Between the items of a list: a blank, or a line's end where lines cost nothing.
+    Gap,
     /// How a build ended, in words; the number gives it a colour or a sign.
     Result(Option<u8>, String),
 }
@@ -60,6 +64,12 @@ impl Line {
         self
     }
 
+    /// Adds an item of a list.
+    pub fn item(mut self, name: impl Into<String>) -> Self {
+        self.0.push(Span::Gap);
+        self.name(name)
+    }
+
     /// Adds a link.
     pub fn link(mut self, text: impl Into<String>, url: impl Into<String>) -> Self {
         self.0.push(Span::Link { text: text.into(), url: url.into() });
@@ -84,6 +94,7 @@ impl Line {
             .iter()
             .map(|span| match span {
                 Span::Text(text) | Span::Name(text) | Span::Link { text, .. } | Span::Result(_, text) => text.as_str(),
+                Span::Gap => " ",
             })
             .collect()
     }

@@ -4,7 +4,7 @@ use super::text::{Line, Message};
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, RETRY, SKIPPED, SUCCESS, WARNINGS};
 
 /// The sentences of a bot. Every method has a default; facts come in, words go out.
-pub trait Words {
+pub trait Words: std::fmt::Debug {
     /// Somebody said hello.
     fn hello(&self, name: &str) -> Message {
         Message::from(format!("Hello, {name}! Say help to see what I can do."))

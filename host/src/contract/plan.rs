@@ -13,7 +13,7 @@ use crate::transport::http::check_endpoint;
 use crate::transport::irc::check_endpoint as check_irc;
 use crate::transport::policy::Level;
 use crate::transport::ssh::check_endpoint as check_ssh;
-use crate::transport::{Endpoint, EndpointKind};
+use crate::transport::{Endpoint, EndpointKind, check_updates};
 
 /// Endpoints that one plan may have.
 const ENDPOINTS: usize = 16;
@@ -83,6 +83,7 @@ impl Plan {
         };
         if let EndpointKind::Http(http) = &kind {
             check_endpoint(http).map_err(|wrong| wrong.to_string())?;
+            http.updates.as_ref().map_or(Ok(()), check_updates).map_err(|wrong| format!("updates: {wrong}"))?;
         }
         if let EndpointKind::Irc(irc) = &kind {
             check_irc(irc)?;

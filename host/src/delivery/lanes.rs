@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
+use super::lane_pace::Key;
 use crate::store::Delivery;
 
 /// Bytes of deliveries that are held with their content. Others are read again when their turn comes.
@@ -107,6 +108,22 @@ impl Lanes {
     /// A delivery that waits.
     pub fn get(&self, id: i64) -> Option<&Waiting> {
         self.waiting.get(&id)
+    }
+
+    /// The lane of a delivery, if it has a key.
+    pub fn lane_of(&self, id: i64) -> Option<Key> {
+        match &self.waiting.get(&id)?.lane {
+            Lane::Keyed(entry, endpoint, key) => Some((entry.clone(), endpoint.clone(), key.clone())),
+            Lane::Alone(_) => None,
+        }
+    }
+
+    /// A head whose time had come is to wait longer.
+    pub fn later(&mut self, id: i64, due_ms: i64) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            waiting.due_ms = due_ms;
+            self.due.insert((due_ms, id));
+        }
     }
 
     /// Heads whose time has come; they are the caller's from now on.

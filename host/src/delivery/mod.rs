@@ -4,6 +4,7 @@
 mod backoff;
 mod destination;
 mod engine;
+mod lane_pace;
 mod lanes;
 mod settle;
 mod shared;

@@ -11,7 +11,7 @@ use super::engine::{Answered, Options};
 use super::worker::Command;
 use super::{Directory, Observer, Transports};
 use crate::store::{Delivery, Settle, Settled, Store, Unit};
-use crate::transport::{Answer, Attempt, EndpointKind, FailedKind, Payload};
+use crate::transport::{Answer, Attempt, EndpointKind, FailedKind, LaneLimit, Payload};
 
 /// Deliveries at a time that end without an attempt: that many may expire at once as were ever sent.
 const ENDS: usize = 32;
@@ -74,6 +74,14 @@ impl Shared {
                 EndpointKind::Master(_) => Pace { most_at_once: Some(1), most_per_minute: None },
             },
             None => Pace::default(),
+        }
+    }
+
+    /// How fast a lane of an endpoint may go.
+    pub fn lane_limits(&self, entry: &str, endpoint: &str) -> Vec<LaneLimit> {
+        match self.directory.endpoint(entry, endpoint).as_ref().map(|(endpoint, _)| &endpoint.kind) {
+            Some(EndpointKind::Http(http)) => http.lane_limits.clone(),
+            _ => Vec::new(),
         }
     }
 

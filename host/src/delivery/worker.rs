@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::destination::{Destination, Hold, Pace};
+use super::lane_pace::LanePaces;
 use super::lanes::Lanes;
 use super::settle::{held_to_least, line, settle, without_attempt};
 use super::shared::Shared;
@@ -44,6 +45,7 @@ pub(super) enum Command {
 pub(super) struct Worker {
     shared: Arc<Shared>,
     lanes: Lanes,
+    paces: LanePaces,
     destinations: HashMap<String, Destination>,
     commands: mpsc::UnboundedSender<Command>,
     /// Attempts under way or being written.
@@ -57,7 +59,17 @@ pub(super) struct Worker {
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, commands: mpsc::UnboundedSender<Command>) -> Self {
-        Self { shared, lanes: Lanes::default(), destinations: HashMap::new(), commands, attempts: 0, ends: 0, turn: 0, answering: HashSet::new() }
+        Self {
+            shared,
+            lanes: Lanes::default(),
+            paces: LanePaces::default(),
+            destinations: HashMap::new(),
+            commands,
+            attempts: 0,
+            ends: 0,
+            turn: 0,
+            answering: HashSet::new(),
+        }
     }
 
     /// Works until it is told to stop and nothing is under way any more.
@@ -192,6 +204,12 @@ impl Worker {
             if let Some(waiting) = self.lanes.get(id)
                 && !self.lanes.in_flight(id)
             {
+                if let Some(lane) = self.lanes.lane_of(id)
+                    && let Err(at) = self.paces.admits(&lane, &self.shared.lane_limits(&waiting.entry, &waiting.endpoint), now)
+                {
+                    self.lanes.later(id, at);
+                    continue;
+                }
                 self.destinations.entry(waiting.destination.clone()).or_default().ready.insert((waiting.due_ms, id));
             }
         }
@@ -274,6 +292,10 @@ impl Worker {
     }
 
     fn begin(&mut self, id: i64, destination: String) {
+        if let Some(lane) = self.lanes.lane_of(id) {
+            let limits = self.shared.lane_limits(&lane.0, &lane.1);
+            self.paces.begin(lane, &limits, self.shared.now());
+        }
         let held = self.lanes.begin(id);
         self.attempts += 1;
         let (shared, commands) = (self.shared.clone(), self.commands.clone());

@@ -15,15 +15,18 @@ use crate::transport::Ears;
 /// The way into the host for conversations.
 #[async_trait]
 impl Ears for Dispatch {
-    async fn heard(self: Arc<Self>, entry: &str, endpoint: &str, at: i64, update: Value) -> bool {
+    async fn heard(self: Arc<Self>, entry: &str, endpoint: &str, at: i64, number: Option<&str>, update: Value) -> bool {
         let Some(found) = self.entries.load().get(entry).cloned() else { return true };
         if !found.reporter.chats() {
             return true;
         }
-        // Unique over restarts; what is said has no id of its own.
-        let number = self.heard.fetch_add(1, Ordering::Relaxed);
+        let own = match number {
+            Some(number) => number.to_owned(),
+            // Unique over restarts.
+            None => format!("{}-{}", now_ms(), self.heard.fetch_add(1, Ordering::Relaxed)),
+        };
         let short = |name: &str| name[..name.floor_char_boundary(60)].to_owned();
-        let id = format!("/heard/{}/{}/{}-{number}", short(entry), short(endpoint), now_ms());
+        let id = format!("/heard/{}/{}/{own}", short(entry), short(endpoint));
         let event = Event { id, kind: Kind::Heard, source: String::new(), occurred_at: at, late: false, message: update };
         let unit = NewUnit { entry: entry.to_owned(), order: found.order(&event) };
         let new = NewEvent { event: Arc::new(event), details: Vec::new(), units: vec![unit] };

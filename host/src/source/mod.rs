@@ -3,6 +3,7 @@
 //!
 //! - [`buildbot`]: a Buildbot master, by WebSocket and REST
 //! - [`inbox`]: posts from a master's own `HttpStatusPush`, or from any other CI
+//! - [`updates`]: what is said to bots, by asking their services or being called by them
 //! - [`recording`]: a JSON Lines file that was recorded from either
 //!
 //! Whatever restarts or is cut off, each event is journalled once: a source may hand in an event as
@@ -13,6 +14,7 @@ pub mod inbox;
 #[cfg(test)]
 mod memory;
 pub mod recording;
+pub mod updates;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +64,14 @@ pub enum SourceError {
     Listen {
         /// The source's name.
         name: String,
+        /// The address.
+        listen: std::net::SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The address for webhooks cannot be listened on.
+    #[error("webhooks cannot be taken on {listen}: {cause}; choose a free address with `webhooks` in [host]")]
+    Webhooks {
         /// The address.
         listen: std::net::SocketAddr,
         /// What the system said.

@@ -14,7 +14,7 @@ use crate::contract::{Ask, Ended, EntryView, Formatted, Masters, Plan, Spool, Su
 use crate::event::{Details, Event, FetchError, Rows};
 use crate::sandbox::{ConfigureError, Limits, LoadError, Loaded, Loader, Profile, Reporter, RunError};
 use crate::transport::policy::Level;
-use crate::transport::{Auth, Endpoint, EndpointKind, Sources};
+use crate::transport::{Auth, Endpoint, EndpointKind, Sources, Updates};
 
 /// A service entry that can be shown events.
 pub struct Entry {
@@ -59,6 +59,14 @@ pub enum EntryError {
         /// Where it goes.
         destination: String,
     },
+    /// The plan wants updates, and the component could not hear them.
+    #[error("its endpoint {0:?} has updates, which the component cannot hear: it does not export `chat`")]
+    Deaf(String),
+    /// The plan wants to be called, and the host takes no calls.
+    #[error(
+        "its endpoint {0:?} has a webhook, and the host takes none; write [host] webhooks = \"127.0.0.1:8090\", and lead the webhook's public address there"
+    )]
+    NoWebhooks(String),
     /// The component cannot be used as it is.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -86,6 +94,8 @@ pub struct Shared {
     pub spool: Arc<dyn Spool>,
     /// The sources, to be asked and acted on.
     pub masters: Arc<Sources>,
+    /// Whether webhooks are taken.
+    pub webhooks: bool,
 }
 
 /// The masters that an entry follows.
@@ -138,6 +148,15 @@ impl Entry {
             masters: Arc::new(Followed { all: shared.masters.clone(), only: service.follows.clone() }),
         });
         let reporter = Arc::new(Reporter::new(loaded, &service.settings, service.limits.clone())?);
+        for endpoint in plan.endpoints.values() {
+            let Some(updates) = endpoint.updates() else { continue };
+            if !reporter.chats() {
+                return Err(EntryError::Deaf(endpoint.name.clone()));
+            }
+            if matches!(updates, Updates::Webhook(_)) && !shared.webhooks {
+                return Err(EntryError::NoWebhooks(endpoint.name.clone()));
+            }
+        }
         Ok(Self { service, reporter, plan, view, calls: AtomicU32::new(0) })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::Updates;
 use super::policy::Level;
 
 /// A place to send to, from a plan. Credentials are placeholders.
@@ -58,6 +59,22 @@ pub struct HttpEndpoint {
     /// The most requests at a time.
     #[serde(default)]
     pub most_at_once: Option<u32>,
+    /// How fast each lane may go.
+    #[serde(default)]
+    pub lane_limits: Vec<LaneLimit>,
+    /// How what is said to the component is had from there.
+    #[serde(default)]
+    pub updates: Option<Updates>,
+}
+
+/// In any so many seconds, at most so many requests of one lane begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneLimit {
+    /// So many requests.
+    pub most: u32,
+    /// So many seconds.
+    pub seconds: u32,
 }
 
 /// How the host authenticates to an HTTP endpoint.
@@ -251,6 +268,14 @@ pub struct SshEndpoint {
 }
 
 impl Endpoint {
+    /// How what is said to the component is had from there, if it is.
+    pub fn updates(&self) -> Option<&Updates> {
+        match &self.kind {
+            EndpointKind::Http(http) => http.updates.as_ref(),
+            _ => None,
+        }
+    }
+
     /// What throttles and circuit breakers are counted by: `https://api.github.com`, `smtp://mail.example.org:25`, `ssh://…:29418`.
     pub fn destination(&self) -> String {
         match &self.kind {

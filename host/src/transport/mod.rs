@@ -1,6 +1,7 @@
 //! Transports: the wire clients. A transport makes one attempt at one payload and says what came
 //! back; what that means is for [`crate::delivery`] to decide.
 
+mod conversation;
 mod endpoint;
 pub mod http;
 pub mod irc;
@@ -10,17 +11,20 @@ pub mod policy;
 mod sink;
 pub mod smtp;
 pub mod ssh;
+mod updates;
 
-pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, Sasl, SmtpEndpoint, SshEndpoint, Tls, Verify};
+pub(crate) use conversation::Kept;
+pub use conversation::{Ears, Wake, Wanted, Whereto};
+pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, LaneLimit, Sasl, SmtpEndpoint, SshEndpoint, Tls, Verify};
 pub use master::{MasterTransport, Sources};
 pub use payload::{Attachment, Body, Content, HttpRequest, IrcMessage, IrcVerb, Mail, MasterCall, Part, Payload, SshCommand};
 pub use sink::Sink;
+pub use updates::{Poll, Updates, Webhook, check_updates};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
 
 use self::policy::{Level, Policy};
 use crate::secret::{Scrubber, SubstituteError, Vault, VaultError};
@@ -58,13 +62,6 @@ impl<T: Transport> Transport for ByLevel<T> {
 pub trait Transport: Send + Sync {
     /// One attempt. Never panics, never outlasts `attempt.timeout` by more than a moment.
     async fn attempt(&self, attempt: Attempt<'_>) -> Answer;
-}
-
-/// Takes what is heard in conversations.
-#[async_trait]
-pub trait Ears: Send + Sync {
-    /// Journals an update for an entry, `at` in seconds since 1970. False: it could not be stored.
-    async fn heard(self: Arc<Self>, entry: &str, endpoint: &str, at: i64, update: Value) -> bool;
 }
 
 /// What one attempt needs.

@@ -34,7 +34,7 @@ impl Reporter for IrcBot {
     const DESCRIPTION: &'static str = "Announces builds on IRC, answers questions, forces and stops builds";
 
     fn configure(settings: Settings) -> Result<(Self, Plan), Problems> {
-        settings.compile()
+        settings.compile(reporter_sdk::chat::Bot::default())
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
@@ -79,7 +79,7 @@ impl IrcBot {
         }
         let person = Person { identity, name: nick, full, operator: part("prefixes").contains(['~', '&', '@', '%']), advice };
         let private = document["private"].as_bool() == Some(true);
-        Said { person, place: text(update, "target").to_lowercase(), private, text: what, at: update.at() }
+        Said { person, place: text(update, "target").to_lowercase(), private, text: what, at: update.at(), ..Said::default() }
     }
 }
 
@@ -98,6 +98,7 @@ fn text(update: &Update, key: &str) -> String {
     update.document()[key].as_str().unwrap_or_default().to_owned()
 }
 
+#[cfg(feature = "export")]
 reporter_sdk::export_chat_reporter!(IrcBot);
 
 #[cfg(test)]

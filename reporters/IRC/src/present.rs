@@ -42,6 +42,7 @@ impl Irc {
         for span in &line.0 {
             match span {
                 Span::Text(words) => text.push_str(&clean(words)),
+                Span::Gap => text.push(' '),
                 Span::Name(name) => text.push_str(&format!("`{}`", clean(name))),
                 Span::Link { text: words, url } if url.is_empty() => text.push_str(&clean(words)),
                 Span::Link { text: words, url } => text.push_str(&format!("{} ({})", clean(words), clean(url))),

@@ -151,8 +151,12 @@ impl User for Nick {
 }
 
 impl Settings {
-    /// Checks everything, and makes the bot and its plan.
-    pub fn compile(self) -> Result<(IrcBot, Plan), Problems> {
+    /// Checks everything, and makes the bot and its plan. `bot` is what a component of one's own begins with.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong in the settings.
+    pub fn compile(self, bot: Bot<Irc>) -> Result<(IrcBot, Plan), Problems> {
         let mut problems = Problems::default();
         let word = |text: &str| !text.is_empty() && !text.starts_with(':') && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
         if !word(&self.host) {
@@ -185,20 +189,9 @@ impl Settings {
         if self.line_rate.is_some_and(|rate| !(0.0..=60.0).contains(&rate)) {
             problems.add("/lineRate", "write the seconds between two lines, from 0 to 60");
         }
-        let mut events = Vec::new();
-        for (n, event) in self.notify_events.iter().flat_map(|many| many.iter()).enumerate() {
-            match EventWord::parse(event) {
-                Some(word) => events.push(word),
-                None => {
-                    problems.add(
-                        format!("/notify_events/{n}"),
-                        format!("there is no event {event:?}; there are {}, and changes as failureToSuccess", EventWord::all().join(", ")),
-                    );
-                }
-            }
-        }
+        let events = problems.take(EventWord::parse_all(self.notify_events.as_ref(), "/notify_events"));
         let presenter = Irc { colors: self.use_colors.unwrap_or(true), notice: self.notice_on_channel };
-        let mut bot = Bot { presenter, ..Bot::default() };
+        let mut bot = Bot { presenter, ..bot };
         let commands = bot.commands();
         let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
         bot.authz = match &self.authz {

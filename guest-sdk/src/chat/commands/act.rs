@@ -85,7 +85,7 @@ impl Act {
             What::Cancel => format!("end of the shutdown of {}", self.master),
             What::Now => format!("immediate shutdown of {}", self.master),
         };
-        let place = if ask.said.private { "in private".to_owned() } else { format!("on {}", ask.said.place) };
+        let place = if ask.said.private { "in private".to_owned() } else { format!("on {}", ask.said.at_place()) };
         let title = format!("{of}, asked for by {} {place}", ask.said.person.full);
         master::act(&self.master, path, method, parameters, Terms::titled(title).tag(tag));
         Ok(())

@@ -1,6 +1,6 @@
 //! `force build`: through a ForceScheduler that covers the builder, the only way that a master has from outside.
 
-mod fields;
+pub mod fields;
 mod options;
 
 use serde_json::{Map, Value};
@@ -34,8 +34,16 @@ fn force<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     let options = Options::parse(words)?;
     let builder = bot.builder(&options.builder)?;
     let scheduler = choose(&builder, &options)?;
-    let reason = reason(ask, &options.reason);
-    let mut parameters = scheduler.parameters(&options, &reason).map_err(Refusal::new)?;
+    let parameters = scheduler.parameters(&options, &reason(ask, &options.reason)).map_err(Refusal::new)?;
+    send(ask, &builder, &scheduler, parameters)
+}
+
+/// Asks the master for a build.
+///
+/// # Errors
+///
+/// Names that are longer than what can be kept.
+pub fn send(ask: &Ask<'_>, builder: &Builder, scheduler: &Scheduler, mut parameters: Parameters) -> Result<(), Refusal> {
     parameters.insert("builderid".into(), Value::from(builder.id));
     let act = Act {
         what: What::Force,
@@ -51,8 +59,19 @@ fn force<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     act.send(ask, &["forceschedulers", &scheduler.name], "force", &Value::Object(parameters), &scheduler.name)
 }
 
+/// The ForceSchedulers of a master that can be used.
+///
+/// # Errors
+///
+/// The master cannot be asked.
+pub fn schedulers(master: &str) -> Result<Vec<Scheduler>, Refusal> {
+    let mut rows = read::rows(master, &["forceschedulers"], &[])?;
+    rows.retain(|row| row["enabled"].as_bool() != Some(false));
+    Ok(rows.iter().map(Scheduler::of).collect())
+}
+
 /// What stands in the build's reason: the master itself only knows the account of this host.
-fn reason(ask: &Ask<'_>, given: &str) -> String {
+pub fn reason(ask: &Ask<'_>, given: &str) -> String {
     let asked = format!("forced by {}", ask.said.who());
     if given.is_empty() { asked } else { format!("{asked}: {given}") }
 }
@@ -78,4 +97,4 @@ fn choose(builder: &Builder, options: &Options) -> Result<Scheduler, Refusal> {
 }
 
 /// Parameters of a control call.
-type Parameters = Map<String, Value>;
+pub type Parameters = Map<String, Value>;

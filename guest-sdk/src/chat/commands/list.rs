@@ -51,7 +51,7 @@ fn builders<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), 
         return Err(Refusal::new(if all { "There are no builders." } else { "No builder has a connected worker. Say list all builders for the others." }));
     }
     for builder in found {
-        line = line.and(" ").name(builder.name);
+        line = line.item(builder.name);
         if !builder.online {
             line = line.and(" [offline]");
         }
@@ -73,7 +73,7 @@ fn workers<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), R
                 continue;
             }
             any = true;
-            line = line.and(" ").name(worker["name"].as_str().unwrap_or_default());
+            line = line.item(worker["name"].as_str().unwrap_or_default());
             if !configured {
                 line = line.and(" [offline]");
             } else if !read::is_some(&worker["connected_to"]) {

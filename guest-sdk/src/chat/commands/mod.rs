@@ -1,7 +1,7 @@
 //! The commands that every bot has.
 
 mod act;
-mod force;
+pub mod force;
 mod help;
 mod list;
 mod notify;

@@ -51,7 +51,7 @@ fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     }
     let running = bot.running(&builders)?;
     let last = bot.last(&builders)?;
-    let words = bot.presenter.words();
+    let words = bot.words();
     let mut lines = Vec::new();
     for (builder, last) in builders.iter().zip(last) {
         let mut line = Line::default().name(&builder.name).and(": ");
@@ -84,7 +84,7 @@ fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new("No builder has a connected worker. Say last all for the others."));
     }
     let last = bot.last(&builders)?;
-    let words = bot.presenter.words();
+    let words = bot.words();
     let mut lines = Vec::new();
     for (builder, last) in builders.iter().zip(last) {
         let line = Line::default().name(&builder.name).and(": ");

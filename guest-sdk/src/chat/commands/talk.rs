@@ -24,7 +24,7 @@ pub fn commands<P: Presenter>() -> [Command<P>; 5] {
 }
 
 fn hello<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
-    bot.reply(ask.said, bot.presenter.words().hello(&ask.said.person.name));
+    bot.reply(ask.said, bot.words().hello(&ask.said.person.name));
     Ok(())
 }
 

@@ -108,3 +108,14 @@ async fn what_waits_at_a_start_is_taken_up_in_order_and_superseded() {
     assert!(place("one") < place("two"));
     assert!(rig.store.story().contains(&"old: superseded by 4".to_owned()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_keeps_to_its_pace_and_others_do_not_wait_for_it() {
+    let rig = Rig::new().await;
+    let chat = |uid: &str, lane: &str| NewDelivery { endpoint: "chats".into(), ..in_lane(uid, lane) };
+    rig.send((0..5).map(|n| chat(&format!("a{n}"), "a")).chain([chat("b0", "b")]).collect());
+    rig.engine.idle().await;
+    let second = |uid: &str| rig.wire.times(uid)[0].as_secs();
+    assert_eq!([0, 1, 2, 3, 4].map(|n| second(&format!("a{n}"))), [0, 0, 10, 10, 20]);
+    assert_eq!(second("b0"), 0);
+}

@@ -18,7 +18,7 @@ use super::shared::Clock;
 use super::{Directory, Observer, Transports};
 use crate::secret::{Plain, Vault, VaultError};
 use crate::store::{Delivery, NewDelivery, Settled, Unit, now_ms};
-use crate::transport::{Auth, Body, Endpoint, EndpointKind, HttpEndpoint, HttpRequest, Payload, SmtpEndpoint, Tls, Verify};
+use crate::transport::{Auth, Body, Endpoint, EndpointKind, HttpEndpoint, HttpRequest, LaneLimit, Payload, SmtpEndpoint, Tls, Verify};
 use store::Memory;
 use wire::Wire;
 
@@ -34,7 +34,7 @@ impl Vault for NoSecrets {
     }
 }
 
-/// Knows every entry but `gone`. The endpoint `slow` takes three requests a minute, `single` one at a time.
+/// Knows every entry but `gone`. The endpoint `slow` takes three requests a minute, `single` one at a time, a lane of `chats` two in ten seconds.
 struct Known;
 
 impl Directory for Known {
@@ -46,6 +46,8 @@ impl Directory for Known {
             headers: Vec::new(),
             most_per_minute: (endpoint == "slow").then_some(3),
             most_at_once: (endpoint == "single").then_some(1),
+            lane_limits: if endpoint == "chats" { vec![LaneLimit { most: 2, seconds: 10 }] } else { Vec::new() },
+            updates: None,
         };
         let kind = match endpoint {
             "mail" => EndpointKind::Smtp(SmtpEndpoint {

@@ -36,7 +36,7 @@ pub(super) const GOODBYE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until the shutdown; requests under way are answered.
-pub(super) async fn serve(source: &str, listener: TcpListener, routes: Router, mut shutdown: watch::Receiver<bool>) {
+pub(in crate::source) async fn serve(source: &str, listener: TcpListener, routes: Router, mut shutdown: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let idle = Arc::<Idle>::default();
     let mut open = JoinSet::new();

@@ -4,7 +4,7 @@
 //! `GET {path}/schema.json`) and answers 202, or 200 if that event is known already:
 //! `{"id": "inbox/42/finished", "known": false}`. Errors are `{"error": …, "member": "/builder"}`.
 
-mod connections;
+pub(super) mod connections;
 mod document;
 #[cfg(test)]
 mod tests;

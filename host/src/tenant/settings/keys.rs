@@ -70,6 +70,7 @@ pub const TOP: &[HostKey] = &[
 pub const HOST: &[HostKey] = &[
     key("state_dir", Form::Text, "Folder of the store; default `reporter-host.state` beside the settings file."),
     key("sink", Form::Flag, "Send nothing outside: every message is taken by the host itself and shown by `run`; to try settings."),
+    key("webhooks", Form::Text, "Address and port at which posts to the webhooks of bots are taken: `127.0.0.1:8090`. Their public address leads there."),
     key("log", Form::Text, "What goes to the log: `error`, `warn`, `info`, `debug`, or a filter as tracing knows them."),
 ];
 

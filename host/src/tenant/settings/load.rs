@@ -55,7 +55,7 @@ fn read(file: &Path, describe: &dyn Describe, to_run: bool, without_broken: bool
     if !found.errors.is_empty() {
         return Err(found.into_report());
     }
-    let HostSettings { state_dir, log, sink } = host(file, &trees, &mut found);
+    let HostSettings { state_dir, log, sink, webhooks } = host(file, &trees, &mut found);
     let table = include::table(&trees, "secrets", &mut found);
     let Some(key) = key(file, &state_dir, to_run, &mut found) else { return Err(found.into_report()) };
     let secrets = Arc::new(Secrets::read(table.as_ref(), key, &mut found));
@@ -108,24 +108,25 @@ fn read(file: &Path, describe: &dyn Describe, to_run: bool, without_broken: bool
         warnings: found.warnings.iter().map(Diagnostic::to_string).collect(),
         log,
         sink,
+        webhooks,
         secrets,
         written,
     })
 }
 
-/// `[host]`: the state folder and the log's filter.
 /// `[host]`
 struct HostSettings {
     state_dir: PathBuf,
     log: Option<String>,
     sink: bool,
+    webhooks: Option<std::net::SocketAddr>,
 }
 
 fn host(file: &Path, trees: &[Node], found: &mut Found) -> HostSettings {
     let beside = file.parent().unwrap_or(Path::new("")).join("reporter-host.state");
     let node = include::table(trees, "host", found);
     let Some(table) = node.as_ref().and_then(|node| Table::new(node, "[host]", keys::HOST, found)) else {
-        return HostSettings { state_dir: beside, log: None, sink: false };
+        return HostSettings { state_dir: beside, log: None, sink: false, webhooks: None };
     };
     let state_dir = match (table.text("state_dir", found), table.get("state_dir")) {
         (Some(text), Some(node)) => node.span.path(text),
@@ -139,7 +140,14 @@ fn host(file: &Path, trees: &[Node], found: &mut Found) -> HostSettings {
         found.error(error.with_help("write \"info\", \"debug\", or \"info,reporter_host::delivery=debug\""));
     }
     let sink = table.flag("sink", found).unwrap_or_default();
-    HostSettings { state_dir, log: log.map(str::to_owned), sink }
+    let webhooks = table.text("webhooks", found).and_then(|text| {
+        text.parse().ok().or_else(|| {
+            let at = table.get("webhooks").map_or(table.span, |node| &node.span);
+            found.error(Diagnostic::error(at, format!("{text:?} is not an address and a port")).with_help("write \"127.0.0.1:8090\" or \"[::]:8090\""));
+            None
+        })
+    });
+    HostSettings { state_dir, log: log.map(str::to_owned), sink, webhooks }
 }
 
 fn key(file: &Path, state_dir: &Path, to_run: bool, found: &mut Found) -> Option<PlaceholderKey> {

@@ -55,6 +55,8 @@ pub struct Settings {
     pub retention: Retention,
     /// `[host] sink`: nothing is sent outside.
     pub sink: bool,
+    /// `[host] webhooks`: where posts to the webhooks of services are taken.
+    pub webhooks: Option<std::net::SocketAddr>,
     /// Address policy of everything that the host connects to for a component.
     pub network: NetworkSettings,
     /// Everything read on the way: the file, its includes, templates, components. A change of any is a reason to reload.

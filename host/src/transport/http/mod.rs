@@ -17,6 +17,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod whole;
 
 pub(crate) use failure::chain;
 pub use request::{RequestError, check_endpoint, check_request};

@@ -23,7 +23,16 @@ impl Vault for TestVault {
 }
 
 pub(super) fn endpoint(base: &str) -> HttpEndpoint {
-    HttpEndpoint { base_url: base.parse().unwrap(), auth: Auth::None, verify: Verify::System, headers: Vec::new(), most_per_minute: None, most_at_once: None }
+    HttpEndpoint {
+        base_url: base.parse().unwrap(),
+        auth: Auth::None,
+        verify: Verify::System,
+        headers: Vec::new(),
+        most_per_minute: None,
+        most_at_once: None,
+        lane_limits: Vec::new(),
+        updates: None,
+    }
 }
 
 pub(super) fn named(name: &str, http: HttpEndpoint) -> Endpoint {

@@ -17,8 +17,8 @@ mod tests;
 
 pub use check::{check_endpoint, check_message};
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,9 +28,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::policy::{Level, Policy};
-use super::{Answer, Attempt, Ears, Endpoint, EndpointKind, FailedKind, IrcEndpoint, IrcMessage, Payload, Sasl, Transport};
+use super::{Answer, Attempt, Ears, Endpoint, EndpointKind, FailedKind, IrcEndpoint, IrcMessage, Kept, Payload, Sasl, Transport, Wanted, Whereto};
 use crate::secret::{Encode, Vault, substitute};
-use crate::store::now_ms;
 use register::{Login, Registered, register};
 use rooms::fold;
 use sending::Job;
@@ -38,42 +37,14 @@ use session::{Ended, Session, Wishes};
 
 /// Updates that wait to be journalled.
 const WAITING: usize = 200;
-/// How long a store that takes nothing is waited for.
-const STORE: u32 = 60;
-
-/// Hears that a destination can be reached again.
-pub type Wake = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// A connection that is wanted.
-pub struct Wanted {
-    /// The service entry.
-    pub entry: String,
-    /// The endpoint.
-    pub endpoint: Arc<Endpoint>,
-    /// The entry's secrets.
-    pub vault: Arc<dyn Vault>,
-    /// What of the entry makes it another one: then it begins anew.
-    pub made_from: String,
-}
-
-/// Where updates and news go.
-#[derive(Clone)]
-pub struct Whereto {
-    /// Who hears.
-    pub ears: Arc<dyn Ears>,
-    /// Who wakes deliveries.
-    pub wake: Wake,
-}
-
 /// Keeps connections, and sends through them.
 pub struct IrcTransport {
     operator: Arc<Policy>,
     strict: Arc<Policy>,
-    connections: Mutex<HashMap<(String, String), Connection>>,
+    connections: Kept<Connection>,
 }
 
 struct Connection {
-    made_from: String,
     jobs: mpsc::Sender<Job>,
     state: watch::Receiver<State>,
     stop: watch::Sender<bool>,
@@ -89,7 +60,7 @@ enum State {
 impl IrcTransport {
     /// Reaches what the policies permit.
     pub fn new(operator: Arc<Policy>, strict: Arc<Policy>) -> Self {
-        Self { operator, strict, connections: Mutex::default() }
+        Self { operator, strict, connections: Kept::default() }
     }
 
     fn policy(&self, endpoint: &Endpoint) -> &Arc<Policy> {
@@ -99,39 +70,17 @@ impl IrcTransport {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Makes these connections, ends all others, and leaves alone those that are as wanted already.
     pub async fn keep(&self, wanted: Vec<Wanted>, whereto: &Whereto) {
-        let mut gone = Vec::new();
-        let mut new = Vec::new();
-        {
-            let mut connections = self.lock();
-            let mut before = std::mem::take(&mut *connections);
-            for wanted in wanted {
-                let key = (wanted.entry.clone(), wanted.endpoint.name.clone());
-                match before.remove(&key) {
-                    Some(same) if same.made_from == made_from(&wanted) => {
-                        connections.insert(key, same);
-                    }
-                    other => {
-                        gone.extend(other);
-                        new.push(wanted);
-                    }
-                }
-            }
-            gone.extend(before.into_values());
-        }
+        let (gone, new) = self.connections.change(wanted);
         // The nick is to be free before it is taken again.
         for connection in gone {
             connection.end().await;
         }
         for wanted in new {
-            let key = (wanted.entry.clone(), wanted.endpoint.name.clone());
+            let place = Kept::<Connection>::place(&wanted);
             let connection = Connection::begin(wanted, self, whereto.clone()).await;
-            self.lock().insert(key, connection);
+            self.connections.add(place, connection);
         }
     }
 
@@ -143,7 +92,7 @@ impl IrcTransport {
 
     /// Ends all connections.
     pub async fn end(&self) {
-        let all: Vec<Connection> = self.lock().drain().map(|(_, connection)| connection).collect();
+        let all = self.connections.take();
         for connection in &all {
             connection.stop.send_replace(true);
         }
@@ -175,10 +124,6 @@ impl IrcTransport {
     }
 }
 
-fn made_from(wanted: &Wanted) -> String {
-    format!("{:?} {}", wanted.endpoint, wanted.made_from)
-}
-
 /// What the endpoint says of the host, secrets revealed.
 fn login(name: &str, endpoint: &IrcEndpoint, vault: &dyn Vault) -> Result<Login, String> {
     let reveal = |text: &String| substitute(text, name, vault, Encode::Credential).map_err(|error| error.to_string());
@@ -192,13 +137,12 @@ impl Connection {
         let (up, state) = watch::channel(State::Down("it is being connected".into()));
         let (stop, stopping) = watch::channel(false);
         let (heard, updates) = mpsc::channel(WAITING);
-        let made_from = made_from(&wanted);
         let policy = transport.policy(&wanted.endpoint).clone();
         // Before anything else of the endpoint.
-        listen(&wanted, &whereto, json!({"kind": "started"})).await;
+        whereto.listen(&wanted, json!({"kind": "started"})).await;
         let keeper = Keeper { wanted, policy, whereto, jobs: received, up, stop: stopping };
         let task = tokio::spawn(keeper.keep(heard, updates));
-        Self { made_from, jobs, state, stop, task }
+        Self { jobs, state, stop, task }
     }
 
     async fn end(self) {
@@ -213,21 +157,8 @@ struct Deaf;
 
 #[async_trait]
 impl Ears for Deaf {
-    async fn heard(self: Arc<Self>, _: &str, _: &str, _: i64, _: Value) -> bool {
+    async fn heard(self: Arc<Self>, _: &str, _: &str, _: i64, _: Option<&str>, _: Value) -> bool {
         true
-    }
-}
-
-/// Journals an update; one that the store does not take for a minute is gone.
-async fn listen(wanted: &Wanted, whereto: &Whereto, mut update: Value) {
-    let at = now_ms() / 1_000;
-    update["endpoint"] = json!(wanted.endpoint.name);
-    update["at"] = json!(at);
-    for _ in 0..STORE {
-        if whereto.ears.clone().heard(&wanted.entry, &wanted.endpoint.name, at, update.clone()).await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -329,7 +260,7 @@ async fn with_updates(session: impl Future<Output = Ended>, updates: &mut mpsc::
         loop {
             tokio::select! {
                 biased;
-                Some(update) = updates.recv() => listen(wanted, whereto, update).await,
+                Some(update) = updates.recv() => whereto.listen(wanted, update).await,
                 _ = &mut is_over => return,
             }
         }
@@ -361,8 +292,7 @@ impl Transport for IrcTransport {
         };
         let scrubber = attempt.vault.scrubber();
         let began = Instant::now();
-        let key = (attempt.entry.to_owned(), attempt.endpoint.name.clone());
-        let found = self.lock().get(&key).map(|it| (it.jobs.clone(), it.state.clone(), it.stop.subscribe()));
+        let found = self.connections.look(attempt.entry, &attempt.endpoint.name, |it| (it.jobs.clone(), it.state.clone(), it.stop.subscribe()));
         let Some((jobs, mut state, mut stop)) = found else {
             return Answer::failed(FailedKind::NotTried, "the host has no connection for this entry yet");
         };

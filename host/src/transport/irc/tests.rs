@@ -1,1 +1,207 @@
+//! Servers that do what a test says: how the host registers, and when a delivery counts as taken.
 
+use std::sync::Mutex;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::{digest, hmac, pbkdf2};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
+use super::super::{IrcVerb, Transport as _};
+use super::*;
+use crate::secret::{Plain, VaultError};
+
+struct NoSecrets;
+
+impl Vault for NoSecrets {
+    fn reveal(&self, _: &str, _: &str) -> Result<Option<Plain>, VaultError> {
+        Ok(None)
+    }
+    fn values(&self) -> Vec<Plain> {
+        Vec::new()
+    }
+}
+
+/// What a server does after a line.
+enum Does {
+    Say(Vec<String>),
+    Close,
+}
+
+fn say(lines: &[&str]) -> Does {
+    Does::Say(lines.iter().map(|line| (*line).to_owned()).collect())
+}
+
+/// A server: for each line what it does. Its port, and what it was told, connection by connection.
+async fn server(mut does: impl FnMut(usize, &str) -> Does + Send + 'static) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let kept = told.clone();
+    tokio::spawn(async move {
+        for connection in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (reader, mut writer) = stream.into_split();
+            let mut lines = BufReader::new(reader).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.lock().unwrap().push(line.clone());
+                match does(connection, &line) {
+                    Does::Say(answers) => {
+                        for answer in answers {
+                            writer.write_all(format!("{answer}\r\n").as_bytes()).await.ok();
+                        }
+                    }
+                    Does::Close => {
+                        // What was said before is still to arrive.
+                        writer.shutdown().await.ok();
+                        while let Ok(Some(_)) = lines.next_line().await {}
+                        break;
+                    }
+                }
+            }
+        }
+    });
+    (port, told)
+}
+
+/// Registers whoever comes, with these capabilities.
+fn registers(line: &str, capabilities: &str) -> Option<Does> {
+    let word = |n: usize| line.split(' ').nth(n).unwrap_or_default();
+    Some(match (word(0), word(1)) {
+        ("CAP", "LS") if capabilities.is_empty() => say(&[":s 421 * CAP :Unknown command"]),
+        ("CAP", "LS") => say(&[&format!(":s CAP * LS :{capabilities}")]),
+        ("CAP", "REQ") => say(&[&format!(":s CAP * ACK :{}", line.split_once(" :").map_or(word(2), |(_, list)| list))]),
+        ("USER", _) if capabilities.is_empty() => say(&[":s 001 bbot :Welcome"]),
+        ("CAP", "END") => say(&[":s 001 bbot :Welcome"]),
+        ("PING", token) => say(&[&format!(":s PONG s {token}")]),
+        ("CAP" | "NICK" | "PASS" | "USER" | "JOIN" | "QUIT", _) => say(&[]),
+        _ => return None,
+    })
+}
+
+fn endpoint(port: u16, more: Value) -> Arc<Endpoint> {
+    let mut settings =
+        json!({"name": "server", "kind": "irc", "host": "127.0.0.1", "port": port, "nick": "bbot", "lost_delay": 0, "failed_delay": 0, "line_rate": 0.0});
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let mut endpoint: Endpoint = serde_json::from_value(settings).unwrap();
+    endpoint.level = Level::Operator;
+    Arc::new(endpoint)
+}
+
+fn transport() -> IrcTransport {
+    IrcTransport::new(Arc::new(Policy::operator()), Arc::new(Policy::strict()))
+}
+
+async fn attempt(transport: &IrcTransport, endpoint: &Endpoint, payload: &Payload) -> Answer {
+    transport.attempt(Attempt { id: "1", entry: "bot", endpoint, payload, vault: &NoSecrets, timeout: Duration::from_secs(9) }).await
+}
+
+fn text(text: &str) -> Payload {
+    Payload::Irc(IrcMessage::Say { target: "#c".into(), verb: IrcVerb::Message, text: text.into() })
+}
+
+/// The server's side of SCRAM-SHA-256 for the password `pencil`.
+fn scram(first: &mut String, message: &str) -> String {
+    let salt = b"a salt of ours!!";
+    if let Some(bare) = message.strip_prefix("n,,") {
+        let nonce = bare.rsplit("r=").next().unwrap();
+        let challenge = format!("r={nonce}server,s={},i=4096", STANDARD.encode(salt));
+        *first = format!("{bare},{challenge}");
+        return challenge;
+    }
+    let without = message.rsplit_once(",p=").unwrap().0;
+    let mut salted = [0; digest::SHA256_OUTPUT_LEN];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, std::num::NonZeroU32::new(4_096).unwrap(), salt, b"pencil", &mut salted);
+    let keyed = |key: &[u8], text: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text);
+    let signature = keyed(keyed(&salted, b"Server Key").as_ref(), format!("{first},{without}").as_bytes());
+    format!("v={}", STANDARD.encode(signature))
+}
+
+async fn scram_with(password: &str) -> (Result<String, String>, Vec<String>) {
+    let mut first = String::new();
+    let (port, told) = server(move |_, line| {
+        let Some(sent) = line.strip_prefix("AUTHENTICATE ") else { return registers(line, "sasl=SCRAM-SHA-256,PLAIN").unwrap() };
+        if sent == "SCRAM-SHA-256" {
+            return say(&["AUTHENTICATE +"]);
+        }
+        match sent {
+            "+" => say(&[":s 900 bbot bbot!u@h bbot :logged in", ":s 903 bbot :done"]),
+            sent => {
+                let message = String::from_utf8(STANDARD.decode(sent).unwrap()).unwrap();
+                say(&[&format!("AUTHENTICATE {}", STANDARD.encode(scram(&mut first, &message)))])
+            }
+        }
+    })
+    .await;
+    let endpoint = endpoint(port, json!({"password": password, "sasl": "only"}));
+    let checked = transport().check_connect(&endpoint, &NoSecrets, Duration::from_secs(20)).await;
+    let told = told.lock().unwrap().clone();
+    (checked, told)
+}
+
+#[tokio::test]
+async fn scram_proves_both_to_each_other() {
+    let (checked, told) = scram_with("pencil").await;
+    assert_eq!(checked.unwrap(), "in the clear, as bbot, SASL SCRAM-SHA-256");
+    assert!(!told.iter().any(|line| line.contains("pencil") || line.contains(&STANDARD.encode("pencil"))), "the password stays here: {told:?}");
+    assert!(!told.iter().any(|line| line.starts_with("PASS")), "useSASL = true: nobody else gets it");
+    let (checked, _) = scram_with("other").await;
+    assert!(checked.unwrap_err().contains("does not know the password"));
+}
+
+#[tokio::test]
+async fn a_line_is_taken_when_the_server_has_echoed_it() {
+    let (port, told) = server(|connection, line| {
+        if let Some(answer) = registers(line, "message-tags batch labeled-response echo-message") {
+            return answer;
+        }
+        let label = line.strip_prefix("@label=").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        match (connection, line.rsplit([':', ' ']).next().unwrap_or_default()) {
+            // In the middle of a text the server is gone; the second line may have arrived.
+            (0, "two") => Does::Close,
+            (_, "no") => say(&[&format!("@label={label} :s 404 bbot #c :Cannot send to channel")]),
+            (_, text) => say(&[&format!("@label={label} :bbot!u@h PRIVMSG #c :{text}")]),
+        }
+    })
+    .await;
+    let (transport, endpoint) = (transport(), endpoint(port, json!({})));
+    transport.only_send("bot", &endpoint, Arc::new(NoSecrets)).await;
+    let answer = attempt(&transport, &endpoint, &text("one\ntwo\nthree")).await;
+    assert_eq!(answer.error.as_ref().unwrap().kind, FailedKind::Unknown);
+    let rest = answer.rest.clone().unwrap();
+    assert_eq!(*rest, text("two\nthree"), "what was confirmed is not said again");
+    assert_eq!(attempt(&transport, &endpoint, &rest).await.status, 200);
+    let refused = attempt(&transport, &endpoint, &text("no")).await;
+    assert_eq!((refused.status, refused.body.as_slice()), (404, &b"Cannot send to channel"[..]));
+    let said: Vec<String> =
+        told.lock().unwrap().iter().filter_map(|line| line.split_once("PRIVMSG #c ").map(|(_, text)| text.trim_start_matches(':').to_owned())).collect();
+    assert_eq!(said.iter().filter(|text| *text == "one").count(), 1, "{said:?}");
+    let told = told.lock().unwrap().clone();
+    let after = told.iter().skip_while(|line| !line.contains("PRIVMSG")).take_while(|line| !line.contains("CAP LS"));
+    assert!(!after.clone().any(|line| line.starts_with("PING")), "no PING is needed: {told:?}");
+    transport.end().await;
+}
+
+#[tokio::test]
+async fn where_there_are_no_labels_a_ping_asks() {
+    let (port, told) = server(|_, line| {
+        if let Some(answer) = registers(line, "") {
+            return answer;
+        }
+        match line {
+            line if line.ends_with("no") => say(&[":s 404 bbot #c :Cannot send to channel"]),
+            // Lines that are no IRC are nothing.
+            _ => say(&["", ":", "\u{1}\u{2}", ":s 404", ":s 404 bbot #other :not this one"]),
+        }
+    })
+    .await;
+    let (transport, endpoint) = (transport(), endpoint(port, json!({})));
+    transport.only_send("bot", &endpoint, Arc::new(NoSecrets)).await;
+    assert_eq!(attempt(&transport, &endpoint, &text("one\ntwo")).await.status, 200);
+    assert_eq!(attempt(&transport, &endpoint, &text("no")).await.status, 404);
+    let told = told.lock().unwrap().clone();
+    let place = |part: &str| told.iter().position(|line| line.contains(part)).unwrap();
+    assert!(place("one") < place("two") && told[place("two") + 1].starts_with("PING "), "{told:?}");
+    transport.end().await;
+}

@@ -11,20 +11,33 @@ use crate::chat::bot::readable;
 pub struct Scheduler {
     /// Its name.
     pub name: String,
-    fields: Vec<Field>,
+    /// As people call it.
+    pub label: String,
+    /// The builders that it lists.
+    pub builders: Vec<String>,
+    /// Its fields in order, those within groups too.
+    pub fields: Vec<Field>,
 }
 
 /// A field that is no group.
 #[derive(Clone, Debug)]
-struct Field {
+pub struct Field {
     /// As the control call names it.
-    full: String,
+    pub full: String,
+    /// As people call it.
+    pub label: String,
+    /// The title of the group that it is in, or empty.
+    pub section: String,
+    /// Whether a build needs it.
+    pub required: bool,
+    /// Whether it takes several of its choices.
+    pub multiple: bool,
+    /// What it takes; empty: anything.
+    pub choices: Vec<String>,
+    /// What the master takes if it is left out.
+    pub default: Value,
     name: String,
     kind: String,
-    required: bool,
-    multiple: bool,
-    choices: Vec<String>,
-    default: Value,
     /// The names of the groups that it is in, those without a name left out.
     groups: Vec<String>,
 }
@@ -34,9 +47,55 @@ impl Scheduler {
     pub fn of(row: &Value) -> Self {
         let mut fields = Vec::new();
         for field in row["all_fields"].as_array().into_iter().flatten() {
-            flatten(field, &[], &mut fields);
+            flatten(field, &[], "", &mut fields);
         }
-        Self { name: row["name"].as_str().unwrap_or_default().to_owned(), fields }
+        let text = |key: &str| row[key].as_str().filter(|text| !text.is_empty());
+        let name = text("name").unwrap_or_default().to_owned();
+        let label = text("label").unwrap_or(&name).to_owned();
+        let builders = row["builder_names"].as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        Self { name, label, builders, fields }
+    }
+
+    /// The fields that people fill in.
+    pub fn open(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.is_settable() && field.kind != "username" && !matches!(field.full.as_str(), "username" | "owner"))
+    }
+
+    /// What the control call takes, of values by the fields' full names.
+    ///
+    /// # Errors
+    ///
+    /// What this scheduler does not take: a sentence.
+    pub fn filled(&self, values: &[(String, String)], reason: &str) -> Result<Parameters, String> {
+        let mut parameters = Parameters::new();
+        for (full, text) in values {
+            let field = self.open().find(|field| field.full == *full);
+            let field = field.ok_or_else(|| format!("The ForceScheduler {} has no field {}.", self.name, readable(full)))?;
+            parameters.insert(full.clone(), field.value(text, &self.name)?);
+        }
+        self.give_reason(&mut parameters, reason);
+        Ok(parameters)
+    }
+
+    /// The fields that a build needs and that are neither given nor have a default.
+    pub fn missing(&self, given: &Parameters) -> Vec<&Field> {
+        // A default counts for the master as long as the field is left out.
+        let without = |field: &&Field| {
+            let empty = match &field.default {
+                Value::Null => true,
+                Value::String(text) => text.is_empty(),
+                Value::Array(items) => items.is_empty(),
+                _ => false,
+            };
+            field.required && field.is_settable() && field.full != "reason" && !given.contains_key(&field.full) && empty
+        };
+        self.fields.iter().filter(without).collect()
+    }
+
+    fn give_reason(&self, parameters: &mut Parameters, reason: &str) {
+        if let Some(field) = self.fields.iter().find(|field| field.full == "reason" && field.is_settable()) {
+            parameters.insert(field.full.clone(), json!(reason));
+        }
     }
 
     /// What the control call takes.
@@ -70,18 +129,8 @@ impl Scheduler {
                 return Err(format!("The ForceScheduler {} does not take the property {}; it takes {}.", self.name, readable(name), self.taken()));
             }
         }
-        if let Some(field) = self.fields.iter().find(|field| field.full == "reason" && field.kind != "fixed") {
-            parameters.insert(field.full.clone(), json!(reason));
-        }
-        // A default counts for the master as long as the field is left out.
-        let without = |field: &&Field| {
-            field.required
-                && field.kind != "fixed"
-                && field.full != "reason"
-                && !parameters.contains_key(&field.full)
-                && field.default.as_str().is_none_or(str::is_empty)
-        };
-        let wanted: Vec<&str> = self.fields.iter().filter(without).map(|field| field.full.as_str()).collect();
+        self.give_reason(&mut parameters, reason);
+        let wanted: Vec<&str> = self.missing(&parameters).into_iter().map(|field| field.full.as_str()).collect();
         if !wanted.is_empty() {
             let example: Vec<String> = wanted.iter().map(|field| format!("{field}=…")).collect();
             return Err(format!("The ForceScheduler {} wants {} too: --props={}", self.name, wanted.join(", "), example.join(",")));
@@ -119,6 +168,26 @@ impl Scheduler {
 }
 
 impl Field {
+    /// Whether it is a yes or a no.
+    pub fn is_bool(&self) -> bool {
+        self.kind == "bool"
+    }
+
+    /// The default, as it is written; or empty.
+    pub fn default_text(&self) -> String {
+        match &self.default {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            Value::Bool(yes) => (if *yes { "yes" } else { "no" }).to_owned(),
+            Value::Array(items) => items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join("|"),
+            other => other.to_string(),
+        }
+    }
+
+    fn is_settable(&self) -> bool {
+        self.kind != "fixed"
+    }
+
     /// A value in the form that the master wants for this kind of field.
     fn value(&self, text: &str, scheduler: &str) -> Result<Value, String> {
         let wrong = |what: String| format!("{} of the ForceScheduler {scheduler} {what}, not {}.", self.full, readable(text));
@@ -141,17 +210,24 @@ impl Field {
     }
 }
 
-fn flatten(field: &Value, groups: &[String], into: &mut Vec<Field>) {
+fn flatten(field: &Value, groups: &[String], section: &str, into: &mut Vec<Field>) {
     let text = |key: &str| field[key].as_str().unwrap_or_default().to_owned();
     if let Some(inner) = field["fields"].as_array() {
         let mut groups = groups.to_vec();
         groups.extend(Some(text("name")).filter(|name| !name.is_empty()));
-        inner.iter().for_each(|field| flatten(field, &groups, into));
+        let label = text("label");
+        let section = if label.is_empty() { section } else { &label };
+        inner.iter().for_each(|field| flatten(field, &groups, section, into));
         return;
     }
     let full = if text("fullName").is_empty() { text("name") } else { text("fullName") };
-    let choices = field["choices"].as_array().into_iter().flatten().filter_map(|choice| choice.as_str().map(str::to_owned)).collect();
+    let label = text("label").trim().trim_end_matches(':').to_owned();
+    // What is not strict only proposes.
+    let choices = field.get("choices").filter(|_| field["strict"].as_bool() != Some(false)).unwrap_or(&Value::Null);
+    let choices = choices.as_array().into_iter().flatten().filter_map(|choice| choice.as_str().map(str::to_owned)).collect();
     into.push(Field {
+        label: if label.is_empty() { full.clone() } else { label },
+        section: section.to_owned(),
         full,
         name: text("name"),
         kind: text("type"),
