@@ -105,7 +105,10 @@ async fn commit_round() -> Duration {
         let store = store.clone();
         tasks.spawn(async move {
             let sends = vec![delivery(unit.id)];
-            store.end_unit(UnitEnd { unit, end: End::Sent, sends, state: Vec::new(), log: Vec::new(), reminders: Vec::new(), letter: None }).await.expect("committed");
+            store
+                .end_unit(UnitEnd { unit, end: End::Sent, sends, state: Vec::new(), log: Vec::new(), reminders: Vec::new(), letter: None })
+                .await
+                .expect("committed");
             drop(permit);
         });
     }

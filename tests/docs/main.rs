@@ -1,15 +1,10 @@
 //! What the pages show is what the host takes: each block of TOML is loaded as `check` loads a file, and its entries
 //! are configured by the real components.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reporter_host::tenant::settings::{Settings, keys, load};
+use reporter_host::tenant::settings::{Describe, Settings, keys, load, spelling};
 use reporter_host_tests::real::{Real, problems};
-
-/// Reporters that the pages show and the host does not have yet, and why: their entries are read with `enabled = false`,
-/// as the host itself proposes.
-const NOT_YET: &[(&str, &str)] = &[("TelegramBot", "updates by polling or a webhook are not built in")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -73,21 +68,14 @@ fn check(file: &Path) -> Result<Settings, String> {
 
 #[test]
 fn every_block_of_toml_is_taken() {
-    let (mut entries, mut wrong, mut unused) = (0, Vec::new(), NOT_YET.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>());
+    let (mut entries, mut wrong) = (0, Vec::new());
     for (at, block) in blocks() {
         // templates.md shows one argument in three forms, a line each.
         let files = match at.starts_with("templates.md") {
             true => block.lines().map(|line| format!("[[services]]\nreporter = \"MailNotifier\"\nfromaddr = \"a@b.org\"\n{line}\n")).collect(),
             false => vec![block],
         };
-        for mut file in files {
-            for (name, _) in NOT_YET {
-                let line = format!("reporter = \"{name}\"\n");
-                if file.contains(&line) {
-                    unused.remove(name);
-                    file = file.replace(&line, &format!("{line}enabled = false\n"));
-                }
-            }
+        for file in files {
             let folder = place(&file);
             match check(&folder.path().join("reporter-host.toml")) {
                 Ok(settings) => entries += settings.services.len(),
@@ -96,18 +84,14 @@ fn every_block_of_toml_is_taken() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    assert_eq!(unused, BTreeSet::new(), "no page shows them");
     assert!(entries > 15, "{entries} entries");
 }
 
-/// Whoever builds one in takes it off the list.
 #[test]
-fn what_is_not_built_in_is_not_built_in() {
-    for (name, why) in NOT_YET {
-        let folder = place(&format!("[[services]]\nreporter = \"{name}\"\n"));
-        let said = check(&folder.path().join("reporter-host.toml")).err().unwrap_or_default();
-        assert!(said.contains("is not built in yet"), "{name} ({why}): {said}");
-    }
+fn every_reporter_of_buildbots_page_is_built_in() {
+    let built_in = Real.built_in();
+    let missing: Vec<_> = spelling::REPORTERS.into_iter().filter(|name| !built_in.iter().any(|known| known == name)).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

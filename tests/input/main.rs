@@ -16,7 +16,7 @@ fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("input")
 }
 
-/// As the program knows them; reporters that are not built in yet, and one with rules that no built-in one has, are descriptions in `schemas/`.
+/// As the program knows them; a reporter with rules that no built-in one has is a description in `schemas/`.
 struct Descriptions;
 
 impl Describe for Descriptions {

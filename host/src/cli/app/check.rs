@@ -7,8 +7,8 @@ use crate::cli::wiring::Tell;
 use crate::host::{Wires, Workbench, diagnostics, master};
 use crate::tenant::Entry;
 use crate::tenant::settings::{Settings, SourceKind};
-use crate::transport::{Auth, EndpointKind, HttpEndpoint};
 use crate::transport::policy::{Level, Policy};
+use crate::transport::{Auth, EndpointKind, HttpEndpoint};
 
 /// Hosts that the page has as defaults and that are no more: what to write instead.
 const GONE: [(&str, &str); 2] = [

@@ -248,8 +248,7 @@ async fn what_is_no_address_becomes_no_link() {
     .into_iter()
     .enumerate()
     {
-        let build =
-            json!({"id": n.to_string(), "builder": "b", "number": 1, "results": 0, "url": url, "steps": [step(url)], "changes": [{"revlink": url}]});
+        let build = json!({"id": n.to_string(), "builder": "b", "number": 1, "results": 0, "url": url, "steps": [step(url)], "changes": [{"revlink": url}]});
         assert_eq!(inbox.take(build).await.0, 202, "{url}");
         let arrived = inbox.journal.events().pop().unwrap();
         let build = arrived.0.message["buildid"].as_i64().unwrap();

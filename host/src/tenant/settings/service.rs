@@ -159,7 +159,8 @@ impl Reader<'_> {
 
     fn built_in(&self, written: &str, at: &Node, found: &mut Found) -> Option<ComponentRef> {
         let known = self.describe.built_in();
-        let name = if known.iter().any(|name| name == written) { Some(written) } else { spelling::reporter(written) };
+        let is_known = |name: &str| known.iter().any(|known| known == name);
+        let name = if is_known(written) { Some(written) } else { spelling::reporter(written).filter(|name| is_known(name)) };
         let Some(name) = name else {
             let error = Diagnostic::error(&at.span, format!("there is no reporter `{written}`"));
             let all = known.iter().map(String::as_str);
@@ -169,14 +170,6 @@ impl Reader<'_> {
             });
             return None;
         };
-        if !known.iter().any(|built_in| built_in == name) && !name.starts_with("example:") {
-            let all = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            found.error(
-                Diagnostic::error(&at.span, format!("{name} is not built in yet"))
-                    .with_help(format!("there are {all}; or write `enabled = false` until it is there")),
-            );
-            return None;
-        }
         if name != written {
             found.warn(Diagnostic::warning(&at.span, format!("`{written}` is called `{name}` here")));
         }

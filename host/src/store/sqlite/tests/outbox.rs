@@ -127,8 +127,11 @@ impl Both {
                 let writes: Vec<_> = writes.iter().map(|(key, value)| (key.to_string(), value.map(|value| value.to_string()))).collect();
                 let expected = self.model.end(number, state, expected, &writes);
                 let done = async move {
-                    let made =
-                        store.end_unit(UnitEnd { unit, end, sends: new, state: writes, log: Vec::new(), reminders: Vec::new(), letter: None }).await.unwrap().deliveries;
+                    let made = store
+                        .end_unit(UnitEnd { unit, end, sends: new, state: writes, log: Vec::new(), reminders: Vec::new(), letter: None })
+                        .await
+                        .unwrap()
+                        .deliveries;
                     format!("{:?}", made.iter().map(|one| one.id).collect::<Vec<_>>())
                 };
                 (Box::pin(done), format!("{expected:?}"))
