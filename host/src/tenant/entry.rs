@@ -76,9 +76,9 @@ impl EntryError {
     /// Whether it is the component that is at fault, and not what the operator wrote.
     pub fn is_of_component(&self) -> bool {
         match self {
-            Self::Load { .. } | Self::Run(_) => true,
+            Self::Load { .. } | Self::Run(_) | Self::Deaf(_) => true,
             Self::Configure(cause) | Self::Formatter { cause, .. } => !matches!(cause, ConfigureError::Problems(_)),
-            Self::NotGranted { .. } => false,
+            Self::NotGranted { .. } | Self::NoWebhooks(_) => false,
         }
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::event::{Event, Keep, Rows};
 use crate::store::{
     Delivery, DeliveryRow, DeliveryStory, Filter, Follows, Job, Journalled, NewDelivery, NewEvent, Nudged, Result, Retention, Settle, Settled, Store,
-    StoreError, Unit, UnitEnd, UnitRow, now_ms,
+    StoreError, Unit, UnitEnd, UnitRow,
 };
 
 #[derive(Default)]

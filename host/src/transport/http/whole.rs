@@ -13,7 +13,7 @@ impl HttpTransport {
             return Answer::failed(FailedKind::Never, format!("endpoint {:?} is not of kind http", endpoint.name));
         };
         let scrubber = vault.scrubber();
-        let mut answer = match self.prepare(&endpoint.name, http, request, vault) {
+        let mut answer = match self.prepare(&endpoint.name, http, request, vault, timeout) {
             Ok(prepared) => within(timeout, prepared.read_whole(most)).await,
             Err(answer) => answer,
         };

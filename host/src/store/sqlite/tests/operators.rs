@@ -112,7 +112,7 @@ async fn a_call_that_failed_for_good_is_a_dead_letter_and_can_be_made_again() {
     let journalled = store.journal("main", None, vec![super::new_event("main/1", &["status"])]).await.unwrap();
     let unit = journalled[0].units[0].clone();
     let failed = |unit: &Unit| UnitEnd { end: End::Failed("it trapped".into()), letter: Some("not reported: build 1".into()), ..super::sent(unit, vec![]) };
-    assert!(store.end_unit(failed(&unit)).await.unwrap().is_empty(), "nothing is sent");
+    assert!(store.end_unit(failed(&unit)).await.unwrap().deliveries.is_empty(), "nothing is sent");
     let dead = |text: &str| Filter { state: Some("dead".into()), text: Some(text.into()), limit: 10, ..Filter::default() };
     for text in ["not reported", "it trapped"] {
         let rows = store.deliveries(dead(text)).await.unwrap();
