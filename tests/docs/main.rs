@@ -29,13 +29,13 @@ fn blocks() -> Vec<(String, String)> {
 /// A folder with everything that the pages' settings name.
 fn place(settings: &str) -> tempfile::TempDir {
     let formatter =
-        r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context", "description"], "settings": {"type": "object"}}"#;
+        r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context", "description"], "settings": {"type": "object", "additionalProperties": true}}"#;
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("reporter-host.toml", settings),
         ("formatters/my_formatter.wasm", formatter),
         ("headline.wasm", formatter),
-        ("pager.wasm", r#"{"name": "pager", "settings": {"type": "object"}}"#),
+        ("pager.wasm", r#"{"name": "pager", "settings": {"type": "object", "additionalProperties": true}}"#),
         ("templates/mail.html", "x"),
         ("mail.html", "x"),
         ("mails/body.txt", "x"),
