@@ -54,8 +54,13 @@ impl GitUrl {
 
 /// Decodes %20 and the like in a part of a URL's path. What is no escape, or would be no text or a slash, stays.
 pub fn decoded(part: &str) -> String {
-    let mut out = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
+    unescaped(part).filter(|decoded| !decoded.contains('/') && !decoded.contains(char::is_control)).unwrap_or_else(|| part.to_owned())
+}
+
+/// Decodes %20 and the like; what is no escape stays. None if the bytes are no text.
+pub fn unescaped(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         let hex = |n: usize| after.get(n).and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
         match (byte, hex(0), hex(1)) {
@@ -69,7 +74,7 @@ pub fn decoded(part: &str) -> String {
             }
         }
     }
-    String::from_utf8(out).ok().filter(|decoded| !decoded.contains('/') && !decoded.contains(char::is_control)).unwrap_or_else(|| part.to_owned())
+    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]

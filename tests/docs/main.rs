@@ -28,8 +28,7 @@ fn blocks() -> Vec<(String, String)> {
 
 /// A folder with everything that the pages' settings name.
 fn place(settings: &str) -> tempfile::TempDir {
-    let formatter =
-        r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context", "description"], "settings": {"type": "object", "additionalProperties": true}}"#;
+    let formatter = r#"{"name": "f", "slots": ["message", "missing-worker-message", "lookup", "payload", "context", "description"], "settings": {"type": "object", "additionalProperties": true}}"#;
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("reporter-host.toml", settings),

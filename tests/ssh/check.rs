@@ -57,7 +57,9 @@ async fn a_component_needs_a_grant_for_each_command() {
         ("'ssh://127.0.0.1:22/gerrit'", 0),
         ("'ssh://127.0.0.1:22'", 0),
     ] {
-        let entry = format!("[[services]]\ncomponent = 'hostile.wasm'\nallow = ['http://127.0.0.1:9', 'smtp://127.0.0.1:25', {allow}]\ndo = 'ssh-argument'\n");
+        let entry = format!(
+            "[network]\nallow = ['127.0.0.1']\n\n[[services]]\ncomponent = 'hostile.wasm'\nallow = ['http://127.0.0.1:9', 'smtp://127.0.0.1:25', {allow}]\ndo = 'ssh-argument'\n"
+        );
         let (ended, said) = check(&folder, &entry, &[]);
         assert!(ended == code && (code == 0 || said.contains("which `allow` does not list")), "{allow}: {ended} {said}");
     }

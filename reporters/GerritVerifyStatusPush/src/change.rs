@@ -1,5 +1,6 @@
 //! Which patch sets a build is about.
 
+use reporter_sdk::giturl::unescaped;
 use reporter_sdk::prelude::*;
 use serde_json::Value;
 
@@ -46,29 +47,10 @@ fn of(change: Option<&Value>, revision: Option<&Value>) -> Option<Revision> {
 
 fn id(value: &Value) -> Option<String> {
     let id = match value {
-        Value::String(text) => decoded(text.trim()),
+        // `project~branch~Change-Id` is often written as it stands in URLs, `tools%2Fp~…`, and the host encodes it again.
+        Value::String(text) => unescaped(text.trim()).unwrap_or_else(|| text.trim().to_owned()),
         Value::Number(number) if number.is_u64() => number.to_string(),
         _ => return None,
     };
     (!matches!(id.as_str(), "" | "." | "..") && !id.contains(char::is_control)).then_some(id)
-}
-
-/// `project~branch~Change-Id` is often written as it stands in URLs, `tools%2Fp~…`, and the host encodes it again.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let digit = |n: usize| after.get(n).and_then(|digit| char::from(*digit).to_digit(16)).and_then(|digit| u8::try_from(digit).ok());
-        match (byte, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(high << 4 | low);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }

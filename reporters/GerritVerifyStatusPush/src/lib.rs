@@ -45,13 +45,10 @@ impl Reporter for GerritVerifyStatusPush {
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
-        let builds = event.builds();
-        let Some(build) = builds.first() else {
-            return Ok(Outcome::Skipped("the event has no build".into()));
+        let build = match self.filter.build(event) {
+            Ok(build) => build,
+            Err(reason) => return Ok(Outcome::Skipped(reason)),
         };
-        if let Err(reason) = self.filter.decide_origin(build) {
-            return Ok(Outcome::Skipped(reason));
-        }
         let (revisions, reasons) = revisions(build);
         if revisions.is_empty() {
             return Ok(Outcome::Skipped(reasons.join("; ")));

@@ -1,11 +1,10 @@
 //! The arguments, and the plan that they make.
 
 use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings};
-use reporter_sdk::filter::FilterSettings;
+use reporter_sdk::filter::OriginSettings;
 use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::kinds::EventsSetting;
 use reporter_sdk::prelude::*;
-use reporter_sdk::settings::OneOrMany;
 use reporter_sdk::slot::Slot;
 use reporter_sdk::wording::Wording;
 
@@ -47,12 +46,8 @@ pub struct Settings {
     /// Who verified (default "buildbot"), the page's `reporter`; renderable
     #[serde(default)]
     verification_reporter: Option<Interpolate>,
-    /// Names of builders; without it, all
-    #[serde(default)]
-    builders: Option<OneOrMany<String>>,
-    /// Tags, of which the builder must have one; not together with builders
-    #[serde(default)]
-    tags: Option<OneOrMany<String>>,
+    #[serde(flatten)]
+    origin: OriginSettings,
     #[serde(flatten)]
     events: EventsSetting,
     #[serde(flatten)]
@@ -70,7 +65,7 @@ impl Settings {
     pub fn compile(self) -> Result<(GerritVerifyStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
         let url = problems.take(BaseUrl::api(Some(&self.base_url), "", "/baseURL"));
-        let filter = problems.take(FilterSettings { builders: self.builders, tags: self.tags, ..FilterSettings::default() }.compile(&[]));
+        let filter = problems.take(self.origin.compile());
         let events = problems.take(self.events.compile(&EVENTS, &EVENTS));
         let given = |setting: Option<Interpolate>| setting.filter(|text| *text != Interpolate::literal(""));
         let reporter = GerritVerifyStatusPush {

@@ -28,6 +28,7 @@ pub struct Settings {
     text: String,
     /// Members of the endpoint `shell`
     #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
     shell: Table,
     /// How often, for the words that repeat
     #[serde(default = "million")]
