@@ -77,9 +77,9 @@ impl Command {
         self
     }
 
-    /// Adds an option and its value, as two arguments.
-    pub fn option(self, name: &str, value: impl Into<String>) -> Self {
-        self.argument(name).argument(value)
+    /// Adds `--name=value`: one argument, so that a value that begins with `-` is no option itself.
+    pub fn option(self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.argument(format!("{name}={value}"))
     }
 
     #[cfg(target_arch = "wasm32")]

@@ -74,7 +74,7 @@ impl Sent {
 
     /// A command that arrived, unless it is a question.
     pub fn ssh(user: &str, port: u16, line: &str) -> Option<Self> {
-        (line != VERSION).then(|| Self::Ssh(json!({"user": user, "port": port, "words": gerrit::split(line)})))
+        (line != VERSION).then(|| Self::Ssh(json!({"user": user, "port": port, "words": gerrit::options(gerrit::split(line))})))
     }
 
     /// A request that arrived.

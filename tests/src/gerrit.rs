@@ -21,3 +21,16 @@ pub fn split(line: &str) -> Vec<String> {
     words.extend((!word.is_empty()).then_some(word));
     words
 }
+
+/// Gerrit's options (`CmdLineParser.parseArgument`): a word that begins with `--` is divided at its first `=`, wherever it stands before a bare `--`.
+pub fn options(words: Vec<String>) -> Vec<String> {
+    let mut bare = false;
+    let divided = words.into_iter().flat_map(|word| {
+        bare |= word == "--";
+        match word.split_once('=') {
+            Some((name, value)) if !bare && name.starts_with("--") => vec![name.to_owned(), value.to_owned()],
+            _ => vec![word],
+        }
+    });
+    divided.collect()
+}

@@ -28,6 +28,13 @@ esac
 minor=${version#*.} minor=${minor%%.*}
 since() { [ "${version%%.*}" -gt "$1" ] || { [ "${version%%.*}" -eq "$1" ] && [ "$minor" -ge "$2" ]; }; }
 score() { case $1 in -2 | -1 | 0 | 1 | 2) ;; *) fatal "\"$1\" is not a valid score" ;; esac; }
+# Options and their values may be one word: --message=text. A value that is a word of its own is read like that as well.
+left=$#
+while [ "$left" -gt 0 ]; do
+  word=$1 left=$((left - 1))
+  shift
+  case $word in --*=*) set -- "$@" "${word%%=*}" "${word#*=}" ;; *) set -- "$@" "$word" ;; esac
+done
 project='' revision=''
 while [ $# -gt 0 ]; do
   case $1 in

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use reporter_host_tests::gerrit::split;
+use reporter_host_tests::gerrit::{self, split};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
@@ -152,9 +152,9 @@ impl Sshd {
         self.kept("").iter().map(|line| split(line)).collect()
     }
 
-    /// The commands that came, but for those that ask for the version.
+    /// The commands that came, but for those that ask for the version; with options as Gerrit reads them.
     pub fn reviews(&self) -> Vec<Vec<String>> {
-        self.commands().into_iter().filter(|words| words[1] != "version").collect()
+        self.commands().into_iter().filter(|words| words[1] != "version").map(gerrit::options).collect()
     }
 
     /// What came on their standard inputs.

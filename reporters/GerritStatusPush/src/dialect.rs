@@ -93,7 +93,7 @@ impl Version {
             if self >= Self(2, 6) {
                 command = command.option("--label", format!("{label}={score}"));
             } else if let Some((_, option)) = OLD_LABELS.iter().find(|(known, _)| known == label) {
-                command = command.option(option, score.to_string());
+                command = command.option(option, score);
             } else {
                 log(Level::Warn, &format!("this Gerrit is older than 2.6 and knows the labels Verified and Code-Review only: {label} is left out"));
             }

@@ -63,10 +63,15 @@ fn version(version: &'static str) -> Rc<Cell<u32>> {
     asked
 }
 
+/// Option and value one after the other, as Gerrit reads them.
 fn arguments(delivery: &Delivery) -> Vec<&str> {
     let command = delivery.ssh();
     assert_eq!(command.words, ["gerrit", "review"]);
-    command.arguments.iter().map(String::as_str).collect()
+    let divided = command.arguments.iter().flat_map(|argument| match argument.split_once('=') {
+        Some((name, value)) if name.starts_with("--") => vec![name, value],
+        _ => vec![argument.as_str()],
+    });
+    divided.collect()
 }
 
 fn message(report: &Report) -> &str {
@@ -381,4 +386,15 @@ fn settings_that_are_refused() {
         assert!(place == at && said.contains(hint), "{settings}: {place} {said}");
     }
     configure(json!({"server": "2001:db8::7"}));
+}
+
+#[test]
+fn a_message_is_no_option() {
+    version("3.9.1");
+    for text in ["--x=--submit", "--", "--- a=b", "-2"] {
+        let report = configure(json!({"startCB": {"message": text}})).report(event("build-started", json!(null)));
+        let command = report.only().ssh();
+        assert!(command.arguments.contains(&format!("--message={text}")), "{:?}", command.arguments);
+        assert_eq!(message(&report), text);
+    }
 }
