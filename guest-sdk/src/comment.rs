@@ -2,8 +2,9 @@
 //!
 //! A [`Thread`] is one comment to come back to: a place (a pull request) and a context (`buildbot/linux`). [`say`] edits its comment
 //! if there is one and adds it otherwise; the reporter hands what comes back to [`answered`], which keeps the comment's id. When the id is not
-//! known (a first report, a lost state), the comment is looked for among those at the place by a marker that nobody sees.
-//! A comment that somebody has deleted meanwhile is made anew.
+//! known (a first report, too many threads since), the comment is looked for among those at the place by a marker that nobody sees, and by its
+//! author: anybody may write a marker, so as long as it is unknown who we are (a lost state), none is taken.
+//! A comment that somebody has deleted meanwhile, or that we may not edit (any more), is made anew.
 //!
 //! Adding twice cannot always be avoided: a report may come while the comment before it is on its way, and its id in nobody's hands. Then the
 //! older one is removed as soon as both are known.
@@ -22,7 +23,7 @@ use crate::services::{Level, log, state};
 const KNOWN: Remembered = Remembered::new("comments");
 /// What is being written into comments, by thread, in case that they are gone.
 const TEXTS: Remembered = Remembered::new("comment texts");
-/// Who we are, as the service calls us. Others may copy a marker.
+/// Who we are, as the service calls us: the author of what we added last. Others may copy a marker.
 const OURSELVES: &str = "comments are by";
 /// Bytes that are kept of a text.
 const MOST_KEPT: usize = 4 << 10;
@@ -206,13 +207,20 @@ pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Out
     }
     let (Some(id), "dead") = (tag.edited.clone(), answer.ended.as_str()) else { return skip("it was not delivered, so there is nothing to keep") };
     match answer.status {
-        404 | 410 => {
+        401 | 403 | 404 | 410 => {
             if known(&key).is_some_and(|known| known.id == id) {
                 KNOWN.forget(&key);
             }
-            let Some(text) = newest else { return skip("the comment is gone; the next report makes a new one") };
+            let why = if matches!(answer.status, 401 | 403) {
+                // We may be somebody else by now, whose comment it is not: it would be found again.
+                state::set(OURSELVES, None);
+                "may not be edited"
+            } else {
+                "is gone"
+            };
+            let Some(text) = newest else { return skip(&format!("the comment {why}; the next report makes a new one")) };
             TEXTS.forget(&key);
-            log(Level::Info, "the comment is gone: a new one is made");
+            log(Level::Info, &format!("the comment {why}: a new one is made"));
             let title = tag.title.clone();
             write(service, &Tag { edited: None, text: NOT_KEPT, ..tag }, None, &text, Terms::titled(title));
             Ok(Outcome::Sent)
@@ -276,9 +284,8 @@ fn remember(key: &str, comment: &Comment) {
 
 /// Our comment among those at the place.
 fn find(service: &dyn Service, thread: &Thread, marker: &str) -> Option<Comment> {
-    let ourselves = state::get(OURSELVES).unwrap_or_default();
-    let is_ours =
-        |comment: &Comment| comment.text.contains(marker.trim_start()) && (ourselves.is_empty() || comment.author.is_empty() || comment.author == ourselves);
+    let ourselves = state::get(OURSELVES).filter(|name| !name.is_empty())?;
+    let is_ours = |comment: &Comment| comment.author == ourselves && comment.text.contains(marker.trim_start());
     let mut next: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let answer = http::query(service.page(&thread.place, next.as_deref()));

@@ -113,6 +113,7 @@ fn the_first_is_added_and_the_next_edited() {
 
 #[test]
 fn an_unknown_one_is_found_by_its_marker_on_a_later_page() {
+    state::set(OURSELVES, Some("ci"));
     testing::remote(|request| {
         let comment = |id: u64, text: &str| json!({"id": id, "text": text, "by": "ci"});
         let page = match request.query[0].1.as_str() {
@@ -135,7 +136,19 @@ fn others_may_copy_a_marker() {
 }
 
 #[test]
+fn a_marker_alone_is_not_trusted() {
+    let comments = json!({"comments": [{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER}]});
+    testing::remote(move |_| answer("answered", 200, comments.clone()));
+    assert_eq!(sent(&says(&talker(), "done")).0, "POST");
+    state::set(OURSELVES, Some("ci"));
+    assert_eq!(sent(&says(&talker(), "done")).0, "POST");
+    state::set(OURSELVES, Some("eve"));
+    assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/1");
+}
+
+#[test]
 fn pages_have_an_end_even_if_the_service_knows_none() {
+    state::set(OURSELVES, Some("ci"));
     let asked = std::rc::Rc::new(std::cell::Cell::new(0));
     let count = asked.clone();
     testing::remote(move |_| {
@@ -204,13 +217,46 @@ fn somebody_elses_edit_is_read_before_the_next_try() {
 }
 
 #[test]
-fn a_refused_one_changes_nothing() {
+fn what_is_refused_for_its_text_changes_nothing() {
     let talker = talker();
     KNOWN.put("o/r/7 linux -->", "4");
     let edit = says(&talker, "done");
-    assert_eq!(talker.answered(&tag(edit.only()), &answer("dead", 403, json!({}))).skipped(), "the comment was refused");
+    assert_eq!(talker.answered(&tag(edit.only()), &answer("dead", 422, json!({}))).skipped(), "the comment was refused");
     assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/4");
     assert!(talker.answered("no tag of ours", &answer("delivered", 200, json!({}))).sent.is_empty());
+}
+
+#[test]
+fn one_that_may_not_be_edited_is_left_alone_and_another_added() {
+    for status in [401, 403] {
+        let talker = talker();
+        KNOWN.put("o/r/7 linux -->", "4");
+        state::set(OURSELVES, Some("before"));
+        let edit = says(&talker, "done");
+        let again = talker.answered(&tag(edit.only()), &answer("dead", status, json!({})));
+        let (method, path, text) = sent(&again);
+        assert_eq!((method.as_str(), path.as_str(), text), ("POST", "o/r/7", format!("done\n\n{MARKER}")));
+        // The other one, which has the marker, is not taken up again.
+        testing::remote(|_| answer("answered", 200, json!({"comments": [{"id": 4, "text": MARKER, "by": "before"}]})));
+        assert_eq!(sent(&says(&talker, "done")).0, "POST");
+        // Nobody is asked a third time if even that is refused.
+        assert!(talker.answered(&tag(again.only()), &answer("dead", status, json!({}))).sent.is_empty());
+        talker.answered(&tag(again.only()), &answer("delivered", 201, json!({"id": 5, "by": "ci"})));
+        assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/5");
+        KNOWN.forget("o/r/7 linux -->");
+    }
+}
+
+#[test]
+fn of_two_edits_that_are_forbidden_the_newer_is_added() {
+    let talker = talker();
+    KNOWN.put("o/r/7 linux -->", "4");
+    let (older, newer) = (says(&talker, "older"), says(&talker, "newer"));
+    assert_eq!(
+        talker.answered(&tag(older.only()), &answer("dead", 403, json!({}))).skipped(),
+        "the comment may not be edited; the next report makes a new one"
+    );
+    assert!(sent(&talker.answered(&tag(newer.only()), &answer("dead", 403, json!({})))).2.starts_with("newer"));
 }
 
 #[test]

@@ -123,6 +123,7 @@ fn an_edited_comment() {
         };
         reporter_sdk::http::Answer { status: 200, headers: Vec::new(), body: page.to_string().into_bytes(), ended: "answered".into() }
     };
+    testing::keep("comments are by", "5");
     testing::remote(pages);
     let report = push.report(finished(2, json!(PULL)));
     let request = report.only().http();
