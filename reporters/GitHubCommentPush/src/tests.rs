@@ -98,15 +98,16 @@ fn pull_requests_of_source_stamps() {
         json!([
             stamp("gone", a, "", Value::Null),
             stamp("file", "/srv/git/r", "", json!("cc")),
+            stamp("long", "https://github.com/octo/long", "", json!("d".repeat(20_000))),
             stamp("a", a, "", json!("aa")),
             stamp("again", "https://github.com/octo/a.git", "", json!("ab")),
         ]),
     ));
     assert_eq!(path(report.only()), "POST repos/octo/a/issues/9/comments");
-    assert_eq!(report.log.len(), 2);
+    assert_eq!(report.log.len(), 3);
     assert_eq!(
         push.report(with_stamps("main", json!([stamp("", a, "main", json!("aa"))]))).skipped(),
-        "octo/a@aa is of no pull request: neither the source stamp's branch nor the property branch is like refs/pull/7/merge"
+        "the source stamp (octo/a@aa) is of no pull request: neither its branch nor the property branch is like refs/pull/7/merge"
     );
     assert_eq!(push.report(with_stamps("refs/pull/9/merge", json!([]))).skipped(), "the build has no source stamp");
 }
