@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::BitbucketServerPRCommentPush;
 
 const PAGE: &str = "https://ci.example/#/builders/1/builds/12";
-const PULL: &str = "https://bbs.example/stash/projects/PROJ/repos/repo/pull-requests/7/overview";
+const PULL: &str = "https://bitbucket.example.org/stash/projects/PROJ/repos/repo/pull-requests/7/overview";
 
 fn configure(mut settings: Value) -> Configured<BitbucketServerPRCommentPush> {
     for (key, value) in [("base_url", "https://bitbucket.example.org/stash/"), ("user", "bot"), ("password", "p")] {
@@ -55,6 +55,11 @@ fn builds_of_no_pull_request() {
     assert_eq!(push.report(finished(2, Value::Null)).skipped(), "the build has no property pullrequesturl");
     for other in ["https://github.com/acme/widget/pull/50", "https://bitbucket.org/team/rep/pull-requests/3"] {
         assert_eq!(push.report(finished(2, json!(other))).skipped(), format!("{other} is no pull request of a Bitbucket server"));
+    }
+    // One of the same name may be on each.
+    for other in [PULL.replace("bitbucket.", "bbs."), PULL.replace("/stash", "")] {
+        let why = format!("{other} is a pull request of another server than https://bitbucket.example.org/stash");
+        assert_eq!(push.report(finished(2, json!(other))).skipped(), why);
     }
 }
 
