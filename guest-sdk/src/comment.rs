@@ -2,8 +2,9 @@
 //!
 //! A [`Thread`] is one comment to come back to: a place (a pull request) and a context (`buildbot/linux`). [`say`] edits its comment
 //! if there is one and adds it otherwise; the reporter hands what comes back to [`answered`], which keeps the comment's id. When the id is not
-//! known (a first report, a lost state), the comment is looked for among those at the place by a marker that nobody sees.
-//! A comment that somebody has deleted meanwhile is made anew.
+//! known (a first report, too many threads since), the comment is looked for among those at the place by a marker that nobody sees, and by its
+//! author: anybody may write a marker, so as long as it is unknown who we are (a lost state), none is taken.
+//! A comment that somebody has deleted meanwhile, or that we may not edit (any more), is made anew.
 //!
 //! Adding twice cannot always be avoided: a report may come while the comment before it is on its way, and its id in nobody's hands. Then the
 //! older one is removed as soon as both are known.
@@ -22,7 +23,7 @@ use crate::services::{Level, log, state};
 const KNOWN: Remembered = Remembered::new("comments");
 /// What is being written into comments, by thread, in case that they are gone.
 const TEXTS: Remembered = Remembered::new("comment texts");
-/// Who we are, as the service calls us. Others may copy a marker.
+/// Who we are, as the service calls us: the author of what we added last. Others may copy a marker.
 const OURSELVES: &str = "comments are by";
 /// Bytes that are kept of a text.
 const MOST_KEPT: usize = 4 << 10;
@@ -30,8 +31,10 @@ const MOST_KEPT: usize = 4 << 10;
 const MOST_CONTEXT: usize = 200;
 /// Bytes of a tag.
 const MOST_TAG: usize = 1_000;
-/// Pages that are looked through for a marker.
+/// Questions for pages that are looked through for a marker.
 const MOST_PAGES: usize = 20;
+/// Comments on a page, as long as the host hands on the whole of it (256 KiB).
+const PER_PAGE: u64 = 32;
 /// How often an edit is begun anew because somebody else has edited meanwhile.
 const MOST_CONFLICTS: u8 = 3;
 
@@ -83,18 +86,19 @@ pub struct Limits {
 pub struct Page {
     /// The comments; of several with our marker, the first counts.
     pub comments: Vec<Comment>,
-    /// What the next page is called; none on the last.
-    pub next: Option<String>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<u64>,
 }
 
 /// What a service knows about its comments. Requests are made of a thread's place alone, so that they can be made when an answer comes back.
 pub trait Service {
     /// What a comment may have.
     fn limits(&self) -> Limits;
-    /// Asks for comments at a place: the first page, or the one that the page before calls `next`.
-    fn page(&self, place: &[String], next: Option<&str>) -> Request;
-    /// Reads the answer to it; called with 2xx only.
-    fn read_page(&self, answer: &Answer) -> Page;
+    /// Asks for `most` comments at a place, from the one at position `from` (0: the first), which is a multiple of `most` if the service's
+    /// pages begin at such.
+    fn page(&self, place: &[String], from: u64, most: u64) -> Request;
+    /// Reads the answer to it; called with 2xx only. None if it cannot be read, as where the end of a long page is missing.
+    fn read_page(&self, answer: &Answer, from: u64, most: u64) -> Option<Page>;
     /// Asks for one comment.
     fn one(&self, place: &[String], id: &str) -> Request;
     /// Reads a comment, as a page has it and as adding and editing are answered; none if it is no comment.
@@ -206,13 +210,20 @@ pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Out
     }
     let (Some(id), "dead") = (tag.edited.clone(), answer.ended.as_str()) else { return skip("it was not delivered, so there is nothing to keep") };
     match answer.status {
-        404 | 410 => {
+        401 | 403 | 404 | 410 => {
             if known(&key).is_some_and(|known| known.id == id) {
                 KNOWN.forget(&key);
             }
-            let Some(text) = newest else { return skip("the comment is gone; the next report makes a new one") };
+            let why = if matches!(answer.status, 401 | 403) {
+                // We may be somebody else by now, whose comment it is not: it would be found again.
+                state::set(OURSELVES, None);
+                "may not be edited"
+            } else {
+                "is gone"
+            };
+            let Some(text) = newest else { return skip(&format!("the comment {why}; the next report makes a new one")) };
             TEXTS.forget(&key);
-            log(Level::Info, "the comment is gone: a new one is made");
+            log(Level::Info, &format!("the comment {why}: a new one is made"));
             let title = tag.title.clone();
             write(service, &Tag { edited: None, text: NOT_KEPT, ..tag }, None, &text, Terms::titled(title));
             Ok(Outcome::Sent)
@@ -276,12 +287,11 @@ fn remember(key: &str, comment: &Comment) {
 
 /// Our comment among those at the place.
 fn find(service: &dyn Service, thread: &Thread, marker: &str) -> Option<Comment> {
-    let ourselves = state::get(OURSELVES).unwrap_or_default();
-    let is_ours =
-        |comment: &Comment| comment.text.contains(marker.trim_start()) && (ourselves.is_empty() || comment.author.is_empty() || comment.author == ourselves);
-    let mut next: Option<String> = None;
+    let ourselves = state::get(OURSELVES).filter(|name| !name.is_empty())?;
+    let is_ours = |comment: &Comment| comment.author == ourselves && comment.text.contains(marker.trim_start());
+    let (mut from, mut most) = (0, PER_PAGE);
     for _ in 0..MOST_PAGES {
-        let answer = http::query(service.page(&thread.place, next.as_deref()));
+        let answer = http::query(service.page(&thread.place, from, most));
         if !(200..300).contains(&answer.status) {
             // The comment itself will be refused for the same reason, where the operator sees it. Without a network the status is 0.
             if answer.status != 0 {
@@ -289,12 +299,25 @@ fn find(service: &dyn Service, thread: &Thread, marker: &str) -> Option<Comment>
             }
             return None;
         }
-        let page = service.read_page(&answer);
+        let Some(page) = service.read_page(&answer, from, most) else {
+            let what = format!("{most} comments at {} from number {from} on cannot be read, as when they are too long together", thread.place.join("/"));
+            if most > 1 {
+                most /= 2;
+                log(Level::Warn, &format!("{what}: {most} are asked for"));
+            } else {
+                from += 1;
+                log(Level::Warn, &format!("{what}: they are left out; if ours is among them, another is added"));
+            }
+            continue;
+        };
         if let Some(comment) = page.comments.into_iter().find(is_ours) {
             remember(&thread.key(), &comment);
             return Some(comment);
         }
-        next = Some(page.next?);
+        from = page.next?;
+        while most < PER_PAGE && from % (2 * most) == 0 {
+            most *= 2;
+        }
     }
     log(Level::Info, &format!("there are too many comments at {} to look through them all", thread.place.join("/")));
     None

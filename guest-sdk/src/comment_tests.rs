@@ -6,7 +6,7 @@ use crate::http::Body;
 use crate::prelude::{Plan, Problems, Reporter};
 use crate::testing::{self, Configured, Delivery, Report};
 
-/// A service of pages with two comments each, and of versions.
+/// A service of pages, and of versions.
 struct Board;
 
 impl Service for Board {
@@ -14,14 +14,14 @@ impl Service for Board {
         Limits { chars: 5_000, bytes: 6_000 }
     }
 
-    fn page(&self, place: &[String], next: Option<&str>) -> Request {
-        Request::new("api", "GET", place).query("page", next.unwrap_or("1"))
+    fn page(&self, place: &[String], from: u64, most: u64) -> Request {
+        Request::new("api", "GET", place).query("from", from.to_string()).query("most", most.to_string())
     }
 
-    fn read_page(&self, answer: &Answer) -> Page {
-        let page: Value = serde_json::from_slice(&answer.body).unwrap();
-        let comments = page["comments"].as_array().unwrap().iter().filter_map(|comment| self.read(comment)).collect();
-        Page { comments, next: page["next"].as_str().map(str::to_owned) }
+    fn read_page(&self, answer: &Answer, from: u64, most: u64) -> Option<Page> {
+        let page: Value = serde_json::from_slice(&answer.body).ok()?;
+        let comments = page["comments"].as_array()?.iter().filter_map(|comment| self.read(comment)).collect();
+        Some(Page { comments, next: page["more"].as_bool()?.then_some(from + most) })
     }
 
     fn one(&self, place: &[String], id: &str) -> Request {
@@ -113,11 +113,12 @@ fn the_first_is_added_and_the_next_edited() {
 
 #[test]
 fn an_unknown_one_is_found_by_its_marker_on_a_later_page() {
+    state::set(OURSELVES, Some("ci"));
     testing::remote(|request| {
         let comment = |id: u64, text: &str| json!({"id": id, "text": text, "by": "ci"});
         let page = match request.query[0].1.as_str() {
-            "1" => json!({"comments": [comment(1, "<!-- reporter-host:linux -->"), comment(2, "hello")], "next": "2"}),
-            _ => json!({"comments": [comment(3, &format!("old\n\n{MARKER}")), comment(5, MARKER)]}),
+            "0" => json!({"comments": [comment(1, "<!-- reporter-host:linux -->"), comment(2, "hello")], "more": true}),
+            _ => json!({"comments": [comment(3, &format!("old\n\n{MARKER}")), comment(5, MARKER)], "more": false}),
         };
         answer("answered", 200, page)
     });
@@ -130,17 +131,31 @@ fn an_unknown_one_is_found_by_its_marker_on_a_later_page() {
 #[test]
 fn others_may_copy_a_marker() {
     state::set(OURSELVES, Some("ci"));
-    testing::remote(|_| answer("answered", 200, json!({"comments": [{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER, "by": "ci"}]})));
+    testing::remote(|_| {
+        answer("answered", 200, json!({"comments": [{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER, "by": "ci"}], "more": false}))
+    });
     assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/2");
 }
 
 #[test]
+fn a_marker_alone_is_not_trusted() {
+    let comments = json!({"comments": [{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER}], "more": false});
+    testing::remote(move |_| answer("answered", 200, comments.clone()));
+    assert_eq!(sent(&says(&talker(), "done")).0, "POST");
+    state::set(OURSELVES, Some("ci"));
+    assert_eq!(sent(&says(&talker(), "done")).0, "POST");
+    state::set(OURSELVES, Some("eve"));
+    assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/1");
+}
+
+#[test]
 fn pages_have_an_end_even_if_the_service_knows_none() {
+    state::set(OURSELVES, Some("ci"));
     let asked = std::rc::Rc::new(std::cell::Cell::new(0));
     let count = asked.clone();
     testing::remote(move |_| {
         count.set(count.get() + 1);
-        answer("answered", 200, json!({"comments": [], "next": "1"}))
+        answer("answered", 200, json!({"comments": [], "more": true}))
     });
     assert_eq!(sent(&says(&talker(), "done")).0, "POST");
     assert_eq!(asked.get(), MOST_PAGES);
@@ -148,6 +163,36 @@ fn pages_have_an_end_even_if_the_service_knows_none() {
     let report = says(&talker(), "done");
     assert_eq!(sent(&report).0, "POST");
     assert!(report.log[0].1.ends_with("the answer was 403"), "{:?}", report.log);
+}
+
+/// A host that hands on no more than this of a body, and a board of comments with these lengths, the last of them ours.
+fn long_comments(lengths: &'static [usize]) {
+    state::set(OURSELVES, Some("ci"));
+    testing::remote(move |request| {
+        let number = |n: usize| request.query[n].1.parse::<usize>().unwrap();
+        let (from, most) = (number(0), number(1));
+        assert_eq!(from % most, 0, "{from} {most}");
+        let text = |n: usize| if n + 1 == lengths.len() { format!("{}{MARKER}", "x".repeat(lengths[n])) } else { "x".repeat(lengths[n]) };
+        let shown: Vec<Value> = (from..lengths.len()).take(most).map(|n| json!({"id": n, "text": text(n), "by": "ci"})).collect();
+        let mut answer = answer("answered", 200, json!({"more": from + most < lengths.len(), "comments": shown}));
+        answer.body.truncate(1_000);
+        answer
+    });
+}
+
+#[test]
+fn a_page_that_is_too_long_is_not_an_empty_one() {
+    for lengths in [&[300, 300, 300, 300][..], &[2_000, 0], &[0, 400, 400, 400, 2_000, 2_000, 0, 0, 0, 0]] {
+        long_comments(lengths);
+        let report = says(&talker(), "done");
+        assert_eq!(sent(&report).1, format!("o/r/7/{}", lengths.len() - 1), "{lengths:?} {:?}", report.log);
+        assert!(report.log.iter().any(|(level, line)| *level == Level::Warn && line.contains("cannot be read")), "{:?}", report.log);
+        KNOWN.forget("o/r/7 linux -->");
+    }
+    long_comments(&[0, 2_000]);
+    let report = says(&talker(), "done");
+    assert_eq!(sent(&report).0, "POST");
+    assert!(report.log.iter().any(|(_, line)| line.ends_with("if ours is among them, another is added")), "{:?}", report.log);
 }
 
 #[test]
@@ -204,13 +249,46 @@ fn somebody_elses_edit_is_read_before_the_next_try() {
 }
 
 #[test]
-fn a_refused_one_changes_nothing() {
+fn what_is_refused_for_its_text_changes_nothing() {
     let talker = talker();
     KNOWN.put("o/r/7 linux -->", "4");
     let edit = says(&talker, "done");
-    assert_eq!(talker.answered(&tag(edit.only()), &answer("dead", 403, json!({}))).skipped(), "the comment was refused");
+    assert_eq!(talker.answered(&tag(edit.only()), &answer("dead", 422, json!({}))).skipped(), "the comment was refused");
     assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/4");
     assert!(talker.answered("no tag of ours", &answer("delivered", 200, json!({}))).sent.is_empty());
+}
+
+#[test]
+fn one_that_may_not_be_edited_is_left_alone_and_another_added() {
+    for status in [401, 403] {
+        let talker = talker();
+        KNOWN.put("o/r/7 linux -->", "4");
+        state::set(OURSELVES, Some("before"));
+        let edit = says(&talker, "done");
+        let again = talker.answered(&tag(edit.only()), &answer("dead", status, json!({})));
+        let (method, path, text) = sent(&again);
+        assert_eq!((method.as_str(), path.as_str(), text), ("POST", "o/r/7", format!("done\n\n{MARKER}")));
+        // The other one, which has the marker, is not taken up again.
+        testing::remote(|_| answer("answered", 200, json!({"comments": [{"id": 4, "text": MARKER, "by": "before"}], "more": false})));
+        assert_eq!(sent(&says(&talker, "done")).0, "POST");
+        // Nobody is asked a third time if even that is refused.
+        assert!(talker.answered(&tag(again.only()), &answer("dead", status, json!({}))).sent.is_empty());
+        talker.answered(&tag(again.only()), &answer("delivered", 201, json!({"id": 5, "by": "ci"})));
+        assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/5");
+        KNOWN.forget("o/r/7 linux -->");
+    }
+}
+
+#[test]
+fn of_two_edits_that_are_forbidden_the_newer_is_added() {
+    let talker = talker();
+    KNOWN.put("o/r/7 linux -->", "4");
+    let (older, newer) = (says(&talker, "older"), says(&talker, "newer"));
+    assert_eq!(
+        talker.answered(&tag(older.only()), &answer("dead", 403, json!({}))).skipped(),
+        "the comment may not be edited; the next report makes a new one"
+    );
+    assert!(sent(&talker.answered(&tag(newer.only()), &answer("dead", 403, json!({})))).2.starts_with("newer"));
 }
 
 #[test]

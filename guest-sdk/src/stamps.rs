@@ -3,10 +3,13 @@
 use serde_json::Value;
 
 use crate::build::Build;
+use crate::cut;
 use crate::services::{Level, log};
 
 /// The most characters of a part of a path: no forge has longer names.
 const MOST: usize = 255;
+/// Characters of a reason, which may quote what the source stamp says.
+const MOST_REASON: usize = 500;
 
 /// What the source stamps of a build name, by `of`, each once and in their order. Why the others name nothing is logged; `of` says it as
 /// what follows "the source stamp": `has no revision`.
@@ -24,7 +27,7 @@ pub fn each<T: PartialEq>(build: &Build, of: impl Fn(&Value) -> Result<T, String
             Err(why) => {
                 let codebase = text(stamp, "codebase");
                 let of = if codebase.is_empty() { String::new() } else { format!(" of codebase {codebase}") };
-                reasons.push(format!("the source stamp{of} {why}"));
+                reasons.push(cut::to_chars(&format!("the source stamp{of} {why}"), MOST_REASON).into_owned());
             }
         }
     }
@@ -86,6 +89,8 @@ mod tests {
             each(&build(none), revision),
             Err("the source stamp of codebase a has no revision; the source stamp has a revision of 256 characters".into())
         );
+        let why = each(&build(json!([{"revision": ""}])), |_| Err::<(), _>(format!("has {}", "x".repeat(20_000))));
+        assert_eq!(why.unwrap_err().chars().count(), MOST_REASON);
         assert_eq!(each(&build(json!([])), revision), Err("the build has no source stamp".into()));
     }
 }

@@ -296,6 +296,11 @@ pub fn state() -> BTreeMap<String, String> {
     WORLD.with_borrow(|world| world.state.clone())
 }
 
+/// Lets this thread's reporter have kept a value under a key.
+pub fn keep(key: &str, value: &str) {
+    state_set(key, Some(value));
+}
+
 pub(crate) fn master_names() -> Vec<String> {
     WORLD.with_borrow(|world| world.masters.clone())
 }

@@ -28,12 +28,12 @@ impl Wording {
         Self { slot, given, default }
     }
 
-    /// The text for a build. `state` is the service's word for how it stands. A component that fails makes the default, and says so: the state
-    /// is worth more than its words.
+    /// The text for a build. `state` is the service's word for how it stands. A component that fails makes the default, and says so; a renderable
+    /// that does not fit its values makes the default, too: the state is worth more than its words.
     ///
     /// # Errors
     ///
-    /// What may go better later, and a renderable that does not fit its values.
+    /// What may go better later.
     pub fn text(&self, event: &Event, build: &Build, state: &str) -> Result<String, Failure> {
         self.about(build, || (event.subjects(None), Context::default().with("event", event.kind()).with("state", state)))
     }
@@ -45,7 +45,10 @@ impl Wording {
     /// As [`Wording::text`].
     pub fn about(&self, build: &Build, subjects: impl FnOnce() -> (Subjects, Context)) -> Result<String, Failure> {
         if let Slot::Own(text) = &self.given {
-            return text.render(build);
+            return Ok(text.render(build).unwrap_or_else(|failure| {
+                log(Level::Warn, &format!("the {} cannot be rendered, and is the default: {failure}", self.slot));
+                self.default.to_owned()
+            }));
         }
         let (subjects, context) = subjects();
         match ask(self.slot, subjects, context) {
@@ -98,5 +101,59 @@ impl Descriptions {
             "build-finished" => self.end.text(event, build, state),
             _ => Ok(PENDING.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::component::{Outcome, Plan, Problems, Reporter};
+    use crate::testing;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Texts {
+        start: Option<Interpolate>,
+        end: Option<Interpolate>,
+        #[serde(default)]
+        or_none: bool,
+    }
+
+    /// Skips with its description.
+    struct Describer(Descriptions);
+
+    impl Reporter for Describer {
+        type Settings = Texts;
+        const NAME: &'static str = "Describer";
+        const DESCRIPTION: &'static str = "";
+
+        fn configure(Texts { start, end, or_none }: Texts) -> Result<(Self, Plan), Problems> {
+            let (start, end) = (start.map(Slot::Own), end.map(Slot::Own));
+            Ok((Self(if or_none { Descriptions::or_none(start, end) } else { Descriptions::new(start, end) }), Plan::default()))
+        }
+
+        fn report(&self, event: &Event) -> Result<Outcome, Failure> {
+            self.0.of(event, &event.builds()[0], "success").map(Outcome::Skipped)
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_rendered_is_the_default() {
+        let say = |settings: Value, kind: &str, properties: Value| {
+            let describer = testing::configure::<Describer>(settings).unwrap();
+            let report = describer.report(json!({"kind": kind, "builds": [{"properties": properties}]}));
+            (report.skipped().to_owned(), report.log)
+        };
+        let settings = json!({"start": "%(prop:count)d tests", "end": "%(prop:count)d done"});
+        assert_eq!(say(settings.clone(), "build-started", json!({"count": [3, "s"]})), ("3 tests".into(), Vec::new()));
+        let (text, log) = say(settings.clone(), "build-started", json!({}));
+        assert_eq!((text.as_str(), log.len(), log[0].0), ("Build started.", 1, Level::Warn));
+        assert!(log[0].1.starts_with("the start-description cannot be rendered, and is the default: "), "{log:?}");
+        assert_eq!(say(settings, "build-finished", json!({"count": ["many", "s"]})).0, "Build done.");
+        let (text, log) = say(json!({"or_none": true, "end": "%(prop:count)d"}), "build-finished", json!({}));
+        assert_eq!((text.as_str(), log.len()), ("", 1));
     }
 }

@@ -51,7 +51,7 @@ async fn every_reporter_says_the_same_from_a_snapshot() {
     for built_in in reporter_bundle::all() {
         let loaded = kit.built_in(built_in.name);
         let ready = kit.configure(&loaded, &settings_of(built_in.name)).await.unwrap();
-        let pull_request = Checkout::default().with("pullrequesturl", "https://bbs.example.org/projects/PRJ/repos/rep/pull-requests/7");
+        let pull_request = Checkout::default().with("pullrequesturl", "https://bitbucket.example.org/projects/PRJ/repos/rep/pull-requests/7");
         let pull_request = pull_request.with("gerrit_changes", json!([{"change_id": "tools~main~I8473b959", "revision_id": "4f1c9d2"}]));
         let (event, source) = pull_request.at(Stage::Finished(2), 1);
         let it = details(event, Arc::new(source));

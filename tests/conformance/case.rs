@@ -32,6 +32,7 @@ pub struct Case {
 }
 
 /// An event.
+#[derive(Clone)]
 pub struct Moment {
     /// The event.
     pub event: Event,
@@ -380,5 +381,27 @@ impl Moment {
     /// The event with its details behind it.
     pub fn details(&self) -> Arc<reporter_host::event::Details> {
         reporter_host_tests::details(self.event.clone(), Arc::new(Mapped::new(self.rows.clone())))
+    }
+
+    /// The same with pull requests on the Bitbucket server at `base`, in place of the recording's own.
+    pub fn on_bitbucket(mut self, base: &str) -> Self {
+        for value in self.rows.values_mut().flatten().chain([&mut self.event.message]) {
+            moved(value, "https://bbs.oracle.test/projects/", &format!("{base}/projects/"));
+        }
+        self
+    }
+}
+
+/// Puts `to` in place of `from` at the beginning of texts.
+fn moved(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) => {
+            if let Some(rest) = text.strip_prefix(from) {
+                *text = format!("{to}{rest}");
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| moved(value, from, to)),
+        Value::Object(members) => members.values_mut().for_each(|value| moved(value, from, to)),
+        _ => {}
     }
 }

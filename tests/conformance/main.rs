@@ -105,8 +105,11 @@ async fn run(version: &Version, root: &Path) -> Result<Option<Tally>, String> {
         for moment in &case.moments {
             let details = moment.details();
             for entry in host.entries.iter().filter(|entry| entry.follows(&moment.event)) {
-                let (sent, problem) = host.report(entry, &details, &recorder).await;
                 let reporter = reporter(&entry.service.name);
+                // Buildbot takes a pull request of any server for one of base_url's.
+                let is_moved = reporter.starts_with("bbserver-pr");
+                let moved = is_moved.then(|| moment.clone().on_bitbucket(&format!("http://{http}/{reporter}")).details());
+                let (sent, problem) = host.report(entry, moved.as_ref().unwrap_or(&details), &recorder).await;
                 let event = moment.event.id.split_once('/').map_or("", |(_, event)| event).to_owned();
                 ours.extend(sent.into_iter().map(|sent| Ours { reporter: sender(&reporter, &sent), event: event.clone(), sent }));
                 if let Some(problem) = problem {

@@ -28,14 +28,39 @@ pub fn project_and_repository(repository: &str) -> Result<(String, String), Stri
 }
 
 /// The path below `/rest/api/1.0` of a pull request of Data Center with this page: `projects`, `PROJ`, `repos`, `repo`, `pull-requests`, `7`.
-pub fn pull_request(page: &str) -> Option<Vec<String>> {
-    let (scheme, rest) = page.split_once("://")?;
-    let path = rest.split(['?', '#']).next()?.split_once('/')?.1;
-    let parts: Vec<String> = path.split('/').filter(|name| !name.is_empty()).map(decoded).collect();
-    let at = pages(&parts, &["repos", "pull-requests"])?;
+/// `base` is the server's base URL; its scheme is left open, as that of a server that is behind a proxy.
+///
+/// # Errors
+///
+/// What the page is instead.
+pub fn pull_request(base: &str, page: &str) -> Result<Vec<String>, String> {
+    let none = || format!("{page} is no pull request of a Bitbucket server");
+    let (host, parts) = place(page).ok_or_else(none)?;
+    let at = pages(&parts, &["repos", "pull-requests"]).ok_or_else(none)?;
     let path = &parts[at..at + 6];
     let plain = path.iter().all(|name| part("a name", name).is_ok()) && path[5].bytes().all(|digit| digit.is_ascii_digit());
-    (scheme.starts_with("http") && plain).then(|| path.to_vec())
+    if !plain {
+        return Err(none());
+    }
+    if place(base) != Some((host, parts[..at].to_vec())) {
+        return Err(format!("{page} is a pull request of another server than {base}"));
+    }
+    Ok(path.to_vec())
+}
+
+/// Host, with its port if that is not the scheme's own, and the parts of the path of a web page.
+fn place(url: &str) -> Option<(String, Vec<String>)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let own_port = match scheme.to_ascii_lowercase().as_str() {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return None,
+    };
+    let rest = rest.split(['?', '#']).next()?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit('@').next()?.to_ascii_lowercase();
+    let host = host.strip_suffix(own_port).unwrap_or(&host).to_owned();
+    Some((host, path.split('/').filter(|name| !name.is_empty()).map(decoded).collect()))
 }
 
 /// Where `projects/P` or `users/U` begins that has these words at every second place after it, each followed by a name.
@@ -76,26 +101,33 @@ mod tests {
 
     #[test]
     fn pull_requests() {
-        let path = |page: &str| pull_request(page).map(|path| path.join("/"));
-        let seven = Some("projects/P/repos/r/pull-requests/7".to_owned());
-        for page in [
-            "https://bbs.example/projects/P/repos/r/pull-requests/7",
-            "https://bbs.example/projects/P/repos/r/pull-requests/7/",
-            "http://bbs.example:7990/stash/projects/P/repos/r/pull-requests/7/overview?commentId=1#x",
+        let path = |base: &str, page: &str| pull_request(base, page).map(|path| path.join("/"));
+        let seven = Ok("projects/P/repos/r/pull-requests/7".to_owned());
+        for (base, page) in [
+            ("https://bbs.example", "https://bbs.example/projects/P/repos/r/pull-requests/7"),
+            ("https://bbs.example/", "https://bbs.example/projects/P/repos/r/pull-requests/7/"),
+            ("http://bbs.example:7990/stash", "http://bbs.example:7990/stash/projects/P/repos/r/pull-requests/7/overview?commentId=1#x"),
+            ("http://bbs.example/stash/", "https://BBS.example:443/stash/projects/P/repos/r/pull-requests/7"),
+            ("https://bbs.example", "http://bbs.example:80/projects/P/repos/r/pull-requests/7"),
         ] {
-            assert_eq!(path(page), seven, "{page}");
+            assert_eq!(path(base, page), seven, "{base} {page}");
         }
-        assert_eq!(path("https://h/users/ada/repos/r/pull-requests/12"), Some("users/ada/repos/r/pull-requests/12".into()));
+        assert_eq!(path("https://h", "https://h/users/ada/repos/r/pull-requests/12"), Ok("users/ada/repos/r/pull-requests/12".into()));
         for other in [
             "https://github.com/acme/widget/pull/50",
             "https://bitbucket.org/team/rep/pull-requests/3",
             "https://h/projects/../repos/r/pull-requests/7",
             "https://h/projects/P/repos/r/pull-requests/x",
             "https://h/projects/P/repos/r/pull-requests/",
+            "ftp://h/projects/P/repos/r/pull-requests/7",
             "projects/P/repos/r/pull-requests/7",
             "",
         ] {
-            assert_eq!(path(other), None, "{other}");
+            assert_eq!(path("https://h", other), Err(format!("{other} is no pull request of a Bitbucket server")));
+        }
+        let page = "https://h/stash/projects/P/repos/r/pull-requests/7";
+        for base in ["https://h", "https://h/", "https://h/stash2", "https://h/stash/x", "https://h:7990/stash", "http://h:443/stash", "https://other/stash"] {
+            assert_eq!(path(base, page), Err(format!("{page} is a pull request of another server than {base}")));
         }
     }
 }

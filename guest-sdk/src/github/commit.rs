@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::giturl::{GitUrl, decoded};
+use crate::stamps::{part, revision, text};
 
 /// A commit of a repository on GitHub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,38 +21,12 @@ impl Commit {
     ///
     /// # Errors
     ///
-    /// Why it has none.
+    /// Why it has none, as what follows "the source stamp".
     pub fn of(stamp: &Value) -> Result<Self, String> {
-        let text = |key: &str| stamp[key].as_str().unwrap_or_default();
-        let codebase = match text("codebase") {
-            "" => String::new(),
-            codebase => format!(" of codebase {codebase}"),
-        };
-        let sha = text("revision");
-        if sha.is_empty() {
-            return Err(format!("the source stamp{codebase} has no revision"));
-        }
-        let (owner, repo) =
-            from_project(text("project")).map_or_else(|| from_url(text("repository")), Ok).map_err(|why| format!("the source stamp{codebase} {why}"))?;
-        if [owner.as_str(), &repo, sha].iter().any(|part| matches!(*part, "." | "..")) {
-            return Err(format!("the source stamp{codebase} names no commit of GitHub's: {owner}/{repo}@{sha}"));
-        }
-        Ok(Self { owner, repo, sha: sha.into() })
+        let sha = revision(stamp)?;
+        let (owner, repo) = from_project(text(stamp, "project")).map_or_else(|| from_url(text(stamp, "repository")), Ok)?;
+        Ok(Self { owner: part("an owner", &owner)?, repo: part("a repository", &repo)?, sha })
     }
-}
-
-/// Every commit once, and why the other source stamps have none.
-pub fn commits(stamps: &[Value]) -> (Vec<Commit>, Vec<String>) {
-    let mut commits = Vec::new();
-    let mut reasons = Vec::new();
-    for stamp in stamps {
-        match Commit::of(stamp) {
-            Ok(commit) if commits.contains(&commit) => {}
-            Ok(commit) => commits.push(commit),
-            Err(reason) => reasons.push(reason),
-        }
-    }
-    (commits, reasons)
 }
 
 /// A project of more parts is not GitHub's: then the repository decides.
@@ -107,19 +82,20 @@ mod tests {
     #[test]
     fn no_commit() {
         for (project, repository, reason) in [
-            ("", "", "the source stamp has neither a project like owner/repo nor a repository"),
-            ("a/b/c", "", "the source stamp has neither a project like owner/repo nor a repository"),
-            ("", "file:///srv/git/o/r.git", "the source stamp has a repository that is no URL of an owner and a name: file:///srv/git/o/r.git"),
-            ("", "/srv/git/r.git", "the source stamp has a repository that is no URL of an owner and a name: /srv/git/r.git"),
-            ("", "https://example.org/repo.git", "the source stamp has a repository without an owner: https://example.org/repo.git"),
-            ("", "git@gitlab.com:grp/sub/proj.git", "the source stamp has a repository in a group of groups, which GitHub does not have: grp/sub/proj"),
-            ("../..", "", "the source stamp names no commit of GitHub's: ../..@4f1c9d2"),
+            ("", "", "has neither a project like owner/repo nor a repository"),
+            ("a/b/c", "", "has neither a project like owner/repo nor a repository"),
+            ("", "file:///srv/git/o/r.git", "has a repository that is no URL of an owner and a name: file:///srv/git/o/r.git"),
+            ("", "/srv/git/r.git", "has a repository that is no URL of an owner and a name: /srv/git/r.git"),
+            ("", "https://example.org/repo.git", "has a repository without an owner: https://example.org/repo.git"),
+            ("", "git@gitlab.com:grp/sub/proj.git", "has a repository in a group of groups, which GitHub does not have: grp/sub/proj"),
+            ("../..", "", "has an owner that is none: \"..\""),
         ] {
             assert_eq!(of(project, repository), Err(reason.into()), "{project} {repository}");
         }
         let stamp = |revision| json!({"project": "o/r", "codebase": "lib", "revision": revision});
-        assert_eq!(Commit::of(&stamp(json!(null))), Err("the source stamp of codebase lib has no revision".into()));
-        assert_eq!(Commit::of(&stamp(json!(""))), Err("the source stamp of codebase lib has no revision".into()));
+        assert_eq!(Commit::of(&stamp(json!(null))), Err("has no revision".into()));
+        assert_eq!(Commit::of(&stamp(json!(""))), Err("has no revision".into()));
+        assert_eq!(Commit::of(&stamp(json!("a".repeat(20_000)))), Err("has a revision of 20000 characters".into()));
         assert!(Commit::of(&stamp(json!(".."))).is_err());
     }
 }

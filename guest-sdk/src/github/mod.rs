@@ -12,7 +12,7 @@ use crate::endpoint::{Auth, BaseUrl, HttpSettings, check_token};
 use crate::http::Request;
 use crate::interpolate::Interpolate;
 
-pub use commit::{Commit, commits};
+pub use commit::Commit;
 pub use state::State;
 
 /// Where the API of github.com is.

@@ -7,7 +7,7 @@
 mod settings;
 mod status;
 
-use reporter_sdk::bitbucket::{MOST_URL, page, project_and_repository, short, terms};
+use reporter_sdk::bitbucket::{MOST, MOST_URL, page, project_and_repository, short, terms};
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
 use reporter_sdk::http::{self, Request};
@@ -71,11 +71,14 @@ impl Reporter for BitbucketServerCoreAPIStatusPush {
         let given = self.reference.as_ref().map(|reference| reference.render(build)).transpose()?.filter(|reference| !reference.is_empty());
         for commit in &commits {
             let Commit { project, repo, sha, .. } = commit;
-            let reference = given.clone().or_else(|| commit.reference());
-            if reference.is_none() {
-                log(Level::Warn, &format!("{project}/{repo}@{}: the source stamp has no branch, so the status is shown at the commit only", short(sha)));
+            let reference = given.clone().or_else(|| commit.reference()).ok_or("the source stamp has no branch");
+            // One that is cut is another.
+            let fits = |reference: String| if reference.chars().count() > MOST { Err("the ref has more than 255 characters") } else { Ok(reference) };
+            let reference = reference.and_then(fits);
+            if let Err(why) = &reference {
+                log(Level::Warn, &format!("{project}/{repo}@{}: {why}, so the status is shown at the commit only", short(sha)));
             }
-            status["ref"] = json!(reference.map(|reference| status::cut(&reference)));
+            status["ref"] = json!(reference.ok());
             let path = ["rest", "api", "1.0", "projects", project, "repos", repo, "commits", sha, "builds"];
             let about = terms(event, build, &format!("{project}/{repo}@{}", short(sha)), format!("{project}/{repo}@{sha} {key}"));
             http::send(Request::new(settings::ENDPOINT, "POST", path).json(&status), about);

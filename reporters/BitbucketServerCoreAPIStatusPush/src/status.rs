@@ -32,7 +32,7 @@ pub struct Wanted {
 }
 
 /// At most as long as a field may be.
-pub fn cut(text: &str) -> String {
+fn cut(text: &str) -> String {
     cut::to_chars(text, MOST).into_owned()
 }
 
@@ -85,7 +85,7 @@ impl Wanted {
             Some(Value::String(text)) => text.trim().parse().unwrap_or_default(),
             value => value.and_then(|value| value.as_u64()).unwrap_or_default(),
         });
-        Ok((failed + skipped + successful > 0).then(|| json!({"failed": failed, "skipped": skipped, "successful": successful})))
+        Ok((failed.saturating_add(skipped).saturating_add(successful) > 0).then(|| json!({"failed": failed, "skipped": skipped, "successful": successful})))
     }
 }
 

@@ -117,6 +117,7 @@ fn tests_of_properties() {
     let push = configure(json!({}));
     for (properties, expected) in [
         (json!({"tests_failed": [2, "s"], "tests_skipped": ["1", "s"], "tests_successful": [39, "s"]}), json!({"failed": 2, "skipped": 1, "successful": 39})),
+        (json!({"tests_failed": [u64::MAX, "s"], "tests_skipped": [1, "s"]}), json!({"failed": u64::MAX, "skipped": 1, "successful": 0})),
         (json!({"tests_successful": [1, "s"]}), json!({"failed": 0, "skipped": 0, "successful": 1})),
         (json!({"tests_failed": [0, "s"]}), Value::Null),
     ] {
@@ -150,8 +151,17 @@ fn what_the_server_would_refuse() {
     let push =
         configure(json!({"statusName": long, "key": long, "parentName": long, "buildNumber": long, "ref": long, "endDescription": long, "statusSuffix": "x"}));
     let sent = body(push.report(event("build-finished", json!(0))).only());
-    for member in ["name", "key", "parent", "buildNumber", "ref", "description"] {
+    for member in ["name", "key", "parent", "buildNumber", "description"] {
         assert_eq!(sent[member].as_str().unwrap().chars().count(), 255, "{member}");
+    }
+    // A ref that is cut does not exist, or is another.
+    assert_eq!(sent["ref"], Value::Null);
+    let mut event = event("build-finished", json!(0));
+    for (length, fits) in [(244, true), (245, false)] {
+        event["builds"][0]["buildset"]["sourcestamps"][0]["branch"] = json!("b".repeat(length));
+        let report = configure(json!({})).report(event.clone());
+        assert_eq!(body(report.only())["ref"].is_string(), fits, "{length}");
+        assert_eq!(report.log.iter().any(|(_, line)| line.contains("the ref has more than 255 characters")), !fits, "{:?}", report.log);
     }
 }
 

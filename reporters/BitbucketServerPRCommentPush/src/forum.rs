@@ -8,8 +8,6 @@ use crate::settings::ENDPOINT;
 
 /// What Bitbucket takes.
 pub const LIMITS: Limits = Limits { chars: 32_768, bytes: usize::MAX };
-/// The most on one page.
-const PER_PAGE: &str = "100";
 
 /// Adds a comment; `place` is `projects`, project, `repos`, repository, `pull-requests`, id.
 pub fn add(place: &[String], text: &str) -> Request {
@@ -35,15 +33,15 @@ impl Service for PullRequests {
     }
 
     /// The address of comments wants a file; those of the whole pull request are among its activities only.
-    fn page(&self, place: &[String], next: Option<&str>) -> Request {
-        request("GET", place, &["activities"]).query("limit", PER_PAGE).query("start", next.unwrap_or("0"))
+    fn page(&self, place: &[String], from: u64, most: u64) -> Request {
+        request("GET", place, &["activities"]).query("limit", most.to_string()).query("start", from.to_string())
     }
 
-    fn read_page(&self, answer: &Answer) -> Page {
-        let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let comments = page["values"].as_array().into_iter().flatten().filter(|activity| activity["action"] == "COMMENTED");
+    fn read_page(&self, answer: &Answer, _: u64, _: u64) -> Option<Page> {
+        let page: Value = serde_json::from_slice(&answer.body).ok()?;
+        let comments = page["values"].as_array()?.iter().filter(|activity| activity["action"] == "COMMENTED");
         let next = page["nextPageStart"].as_u64().filter(|_| page["isLastPage"] == false);
-        Page { comments: comments.filter_map(|activity| self.read(&activity["comment"])).collect(), next: next.map(|start| start.to_string()) }
+        Some(Page { comments: comments.filter_map(|activity| self.read(&activity["comment"])).collect(), next })
     }
 
     fn one(&self, place: &[String], id: &str) -> Request {

@@ -30,6 +30,8 @@ const MOST_CONTEXT: usize = 255;
 /// The reporter.
 #[derive(Debug)]
 pub struct BitbucketServerPRCommentPush {
+    /// The server's base URL.
+    base: String,
     filter: Filter,
     message: MessageFormatter,
     edited: Option<Edited>,
@@ -55,7 +57,10 @@ impl Reporter for BitbucketServerPRCommentPush {
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
         let builds = event.builds();
-        let found = self.filter.chosen(event).and_then(|chosen| pull_requests(chosen.iter().filter_map(|n| builds.get(*n))).map(|places| (chosen, places)));
+        let found = self.filter.chosen(event).and_then(|chosen| {
+            let places = pull_requests(&self.base, chosen.iter().filter_map(|n| builds.get(*n)))?;
+            Ok((chosen, places))
+        });
         let (chosen, places) = match found {
             Ok(found) => found,
             Err(reason) => return Ok(Outcome::Skipped(reason)),
@@ -90,13 +95,13 @@ impl Reporter for BitbucketServerPRCommentPush {
     }
 }
 
-/// The pull requests of these builds, each once.
-fn pull_requests<'a>(builds: impl Iterator<Item = &'a Build>) -> Result<Vec<Vec<String>>, String> {
+/// The pull requests of these builds on the server at `base`, each once.
+fn pull_requests<'a>(base: &str, builds: impl Iterator<Item = &'a Build>) -> Result<Vec<Vec<String>>, String> {
     let mut places = Vec::new();
     let mut reasons = Vec::new();
     for build in builds {
         let found = match build.property("pullrequesturl") {
-            Some(Value::String(url)) if !url.is_empty() => pull_request(&url).ok_or_else(|| format!("{url} is no pull request of a Bitbucket server")),
+            Some(Value::String(url)) if !url.is_empty() => pull_request(base, &url),
             _ => Err("the build has no property pullrequesturl".into()),
         };
         match found {

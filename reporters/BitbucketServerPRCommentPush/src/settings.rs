@@ -63,6 +63,6 @@ impl Settings {
             context => Edited::Of(StatusContext::new(context)),
         });
         let plan = if edited.is_some() { plan.uses(["state"]) } else { plan };
-        problems.or((BitbucketServerPRCommentPush { filter, message, edited }, plan))
+        problems.or((BitbucketServerPRCommentPush { base: url.url, filter, message, edited }, plan))
     }
 }

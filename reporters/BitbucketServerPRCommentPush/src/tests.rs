@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::BitbucketServerPRCommentPush;
 
 const PAGE: &str = "https://ci.example/#/builders/1/builds/12";
-const PULL: &str = "https://bbs.example/stash/projects/PROJ/repos/repo/pull-requests/7/overview";
+const PULL: &str = "https://bitbucket.example.org/stash/projects/PROJ/repos/repo/pull-requests/7/overview";
 
 fn configure(mut settings: Value) -> Configured<BitbucketServerPRCommentPush> {
     for (key, value) in [("base_url", "https://bitbucket.example.org/stash/"), ("user", "bot"), ("password", "p")] {
@@ -55,6 +55,11 @@ fn builds_of_no_pull_request() {
     assert_eq!(push.report(finished(2, Value::Null)).skipped(), "the build has no property pullrequesturl");
     for other in ["https://github.com/acme/widget/pull/50", "https://bitbucket.org/team/rep/pull-requests/3"] {
         assert_eq!(push.report(finished(2, json!(other))).skipped(), format!("{other} is no pull request of a Bitbucket server"));
+    }
+    // One of the same name may be on each.
+    for other in [PULL.replace("bitbucket.", "bbs."), PULL.replace("/stash", "")] {
+        let why = format!("{other} is a pull request of another server than https://bitbucket.example.org/stash");
+        assert_eq!(push.report(finished(2, json!(other))).skipped(), why);
     }
 }
 
@@ -113,18 +118,24 @@ fn comments_of_components() {
 fn an_edited_comment() {
     let push = configure(json!({"editComment": true}));
     assert!(push.plan.uses.contains(&"state".to_owned()));
-    let pages = |request: &reporter_sdk::http::Request| {
+    let answer = |status: u16, body: &[u8]| Answer { status, headers: Vec::new(), body: body.to_vec(), ended: "answered".into() };
+    let pages = move |request: &reporter_sdk::http::Request| {
         assert_eq!(request.path.join("/"), "rest/api/1.0/projects/PROJ/repos/repo/pull-requests/7/activities");
         let start = request.query.iter().find(|(name, _)| name == "start").map_or("", |(_, value)| value.as_str());
         let comment = |id: u64, text: &str| json!({"action": "COMMENTED", "comment": {"id": id, "version": 4, "text": text, "author": {"id": 5}}});
+        let most = request.query.iter().find(|(name, _)| name == "limit").map_or("", |(_, value)| value.as_str());
         let page = match start {
+            // As the host cuts it.
+            "0" if most == "32" => return answer(200, &br#"{"values": [{"action": "COMMENTED", "comm"#[..]),
             "0" => json!({"values": [{"action": "OPENED"}, comment(1, "I think …")], "isLastPage": false, "nextPageStart": 100}),
             _ => json!({"values": [comment(2, "old\n\n[//]: # (reporter-host:buildbot/linux)")], "isLastPage": true}),
         };
-        reporter_sdk::http::Answer { status: 200, headers: Vec::new(), body: page.to_string().into_bytes(), ended: "answered".into() }
+        answer(200, page.to_string().as_bytes())
     };
+    testing::keep("comments are by", "5");
     testing::remote(pages);
     let report = push.report(finished(2, json!(PULL)));
+    assert!(report.log.iter().any(|(_, line)| line.contains("cannot be read") && line.ends_with("16 are asked for")), "{:?}", report.log);
     let request = report.only().http();
     assert_eq!((request.method.as_str(), request.path[9..].join("/").as_str()), ("PUT", "comments/2"));
     let Body::Json(body) = &request.body else { panic!("no JSON") };

@@ -8,8 +8,6 @@ use crate::settings::ENDPOINT;
 
 /// GitHub speaks of 65,536 characters, and takes 262,144 bytes.
 pub const LIMITS: Limits = Limits { chars: 65_536, bytes: 262_144 };
-/// The most on one page.
-const PER_PAGE: &str = "100";
 
 /// Adds a comment; `place` is owner, repository and number.
 pub fn add(place: &[String], text: &str) -> Request {
@@ -35,13 +33,13 @@ impl Service for Issues {
         LIMITS
     }
 
-    fn page(&self, place: &[String], next: Option<&str>) -> Request {
-        request("GET", place, &place[2..], &["comments"]).query("per_page", PER_PAGE).query("page", next.unwrap_or("1"))
+    fn page(&self, place: &[String], from: u64, most: u64) -> Request {
+        request("GET", place, &place[2..], &["comments"]).query("per_page", most.to_string()).query("page", (from / most + 1).to_string())
     }
 
-    fn read_page(&self, answer: &Answer) -> Page {
-        let comments: Vec<Value> = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Page { comments: comments.iter().filter_map(|comment| self.read(comment)).collect(), next: next(answer) }
+    fn read_page(&self, answer: &Answer, from: u64, most: u64) -> Option<Page> {
+        let comments: Vec<Value> = serde_json::from_slice(&answer.body).ok()?;
+        Some(Page { comments: comments.iter().filter_map(|comment| self.read(comment)).collect(), next: has_next(answer).then_some(from + most) })
     }
 
     fn one(&self, place: &[String], id: &str) -> Request {
@@ -67,11 +65,7 @@ impl Service for Issues {
     }
 }
 
-/// The number of the next page: GitHub says it in a header `Link: <…?page=2>; rel="next"`.
-fn next(answer: &Answer) -> Option<String> {
-    let (_, links) = answer.headers.iter().find(|(name, _)| name == "link")?;
-    let link = links.split(',').find(|link| link.contains("rel=\"next\""))?;
-    let url = link.split_once('<')?.1.split_once('>')?.0;
-    let page = url.split_once('?')?.1.split('&').find_map(|pair| pair.strip_prefix("page="))?;
-    page.bytes().all(|byte| byte.is_ascii_digit()).then(|| page.to_owned())
+/// Whether there is another page: GitHub says it in a header `Link: <…?page=2>; rel="next"`.
+fn has_next(answer: &Answer) -> bool {
+    answer.headers.iter().any(|(name, links)| name == "link" && links.split(',').any(|link| link.contains("rel=\"next\"")))
 }

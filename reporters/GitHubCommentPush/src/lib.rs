@@ -15,7 +15,7 @@ use reporter_sdk::github::{self, Commit, State, Token, authorized, pull_request}
 use reporter_sdk::http;
 use reporter_sdk::message::hook_context;
 use reporter_sdk::prelude::*;
-use reporter_sdk::services::{Level, log};
+use reporter_sdk::stamps::{self, text};
 use reporter_sdk::title;
 use reporter_sdk::wording::Wording;
 use serde_json::Value;
@@ -56,13 +56,10 @@ impl Reporter for GitHubCommentPush {
         let Some(build) = chosen.first().and_then(|n| event.builds().get(*n)) else {
             return Ok(Outcome::Skipped("the event has no build".into()));
         };
-        let (issues, reasons) = pull_requests(build);
-        if issues.is_empty() {
-            return Ok(Outcome::Skipped(reasons.join("; ")));
-        }
-        for reason in &reasons {
-            log(Level::Info, reason);
-        }
+        let issues = match pull_requests(build) {
+            Ok(issues) => issues,
+            Err(reason) => return Ok(Outcome::Skipped(reason)),
+        };
         let text = self.text(event, build, &chosen)?;
         if text.trim().is_empty() {
             return Ok(Outcome::Skipped("there is nothing to say: the description is empty".into()));
@@ -119,49 +116,35 @@ impl GitHubCommentPush {
 /// A pull request to comment on.
 #[derive(Debug, PartialEq, Eq)]
 struct Issue {
-    commit: Commit,
+    owner: String,
+    repo: String,
     number: u64,
 }
 
 impl Issue {
     /// `octo/repo#7`
     fn name(&self) -> String {
-        format!("{}/{}#{}", self.commit.owner, self.commit.repo, self.number)
+        format!("{}/{}#{}", self.owner, self.repo, self.number)
     }
 
     fn place(&self) -> [String; 3] {
-        [self.commit.owner.clone(), self.commit.repo.clone(), self.number.to_string()]
+        [self.owner.clone(), self.repo.clone(), self.number.to_string()]
     }
 }
 
-/// The pull requests of a build, each once, and why other source stamps have none.
-fn pull_requests(build: &Build) -> (Vec<Issue>, Vec<String>) {
-    let stamps = build.sourcestamps();
+/// The pull requests of a build, each once.
+fn pull_requests(build: &Build) -> Result<Vec<Issue>, String> {
     let of_build = build.property("branch").and_then(|branch| pull_request(branch.as_str()?));
-    let own = |stamp: &Value| stamp["branch"].as_str().and_then(pull_request);
+    let own = |stamp: &Value| pull_request(text(stamp, "branch"));
     // Of several codebases, only those that are of a pull request are meant.
-    let some_have_one = stamps.iter().any(|stamp| own(stamp).is_some());
-    let (mut issues, mut reasons) = (Vec::<Issue>::new(), Vec::new());
-    for stamp in &stamps {
-        let number = own(stamp).or(of_build.filter(|_| !some_have_one));
-        match (Commit::of(stamp), number) {
-            (Ok(commit), Some(number)) => {
-                let issue = Issue { commit, number };
-                if !issues.iter().any(|other| other.name() == issue.name()) {
-                    issues.push(issue);
-                }
-            }
-            (Err(reason), _) => reasons.push(reason),
-            (Ok(commit), None) => reasons.push(format!(
-                "{}/{}@{} is of no pull request: neither the source stamp's branch nor the property branch is like refs/pull/7/merge",
-                commit.owner, commit.repo, commit.sha
-            )),
+    let some_have_one = build.sourcestamps().iter().any(|stamp| own(stamp).is_some());
+    stamps::each(build, |stamp| {
+        let Commit { owner, repo, sha } = Commit::of(stamp)?;
+        match own(stamp).or(of_build.filter(|_| !some_have_one)) {
+            Some(number) => Ok(Issue { owner, repo, number }),
+            None => Err(format!("({owner}/{repo}@{sha}) is of no pull request: neither its branch nor the property branch is like refs/pull/7/merge")),
         }
-    }
-    if stamps.is_empty() {
-        reasons.push("the build has no source stamp".into());
-    }
-    (issues, reasons)
+    })
 }
 
 fn title(event: &Event, build: &Build) -> String {

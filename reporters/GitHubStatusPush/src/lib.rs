@@ -10,10 +10,10 @@ use reporter_sdk::context::StatusContext;
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
-use reporter_sdk::github::{self, Commit, State, Token, authorized, commits};
+use reporter_sdk::github::{self, Commit, State, Token, authorized};
 use reporter_sdk::http::{self, Request};
 use reporter_sdk::prelude::*;
-use reporter_sdk::services::{Level, log};
+use reporter_sdk::stamps;
 use reporter_sdk::title;
 use reporter_sdk::wording::Descriptions;
 use serde_json::json;
@@ -47,19 +47,10 @@ impl Reporter for GitHubStatusPush {
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
-        let build = match self.filter.build(event) {
-            Ok(build) => build,
+        let (build, commits) = match self.filter.build(event).and_then(|build| Ok((build, stamps::each(build, Commit::of)?))) {
+            Ok(found) => found,
             Err(reason) => return Ok(Outcome::Skipped(reason)),
         };
-        let stamps = build.sourcestamps();
-        let (commits, reasons) = commits(&stamps);
-        if commits.is_empty() {
-            let reason = if reasons.is_empty() { "the build has no source stamp".into() } else { reasons.join("; ") };
-            return Ok(Outcome::Skipped(reason));
-        }
-        for reason in &reasons {
-            log(Level::Info, reason);
-        }
         let state = State::of(build.complete(), build.results());
         let status = Status {
             event: event.kind().to_owned(),

@@ -100,12 +100,13 @@ fn every_source_stamp_for_itself() {
         stamp("gone", "https://github.com/octo/gone", Value::Null),
         stamp("a", "https://github.com/octo/a", json!("aa")),
         stamp("nested", "git@gitlab.com:grp/sub/proj.git", json!("cc")),
+        stamp("long", "https://github.com/octo/long", json!("d".repeat(20_000))),
         stamp("b", "git@github.com:octo/b.git", json!("bb")),
         stamp("again", "https://github.com/octo/a.git", json!("aa")),
     ])));
     let paths: Vec<String> = report.sent.iter().map(|delivery| delivery.http().path.join("/")).collect();
     assert_eq!(paths, ["repos/octo/a/statuses/aa", "repos/octo/b/statuses/bb"]);
-    assert_eq!(report.log.len(), 2);
+    assert_eq!(report.log.len(), 3);
     assert_eq!(report.log[0].1, "the source stamp of codebase gone has no revision");
 
     let report = push.report(with_stamps(json!([stamp("", "https://github.com/octo/a", json!(""))])));

@@ -20,7 +20,7 @@ use reporter_sdk::title;
 use reporter_sdk::wording::Descriptions;
 use serde_json::{Map, Value, json};
 
-use project::{Project, Unknown};
+use project::Project;
 use settings::Settings;
 pub use settings::Settings as GitLabStatusPushSettings;
 use target::{Target, targets};
@@ -50,30 +50,23 @@ impl Reporter for GitLabStatusPush {
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
-        let build = match self.filter.build(event) {
-            Ok(build) => build,
+        let (build, targets) = match self.filter.build(event).and_then(|build| Ok((build, targets(build)?))) {
+            Ok(found) => found,
             Err(reason) => return Ok(Outcome::Skipped(reason)),
         };
-        let (targets, mut reasons) = targets(build);
         let mut refused = None;
         let mut statuses = Vec::new();
         for target in targets {
             match target.project.find() {
                 Ok(project) => statuses.push((target, project)),
-                Err(Unknown::NoSuch(reason)) => reasons.push(reason),
-                Err(Unknown::Refused(reason)) => {
+                Err(reason) => {
                     log(Level::Error, &reason);
                     refused = Some(reason);
                 }
             }
         }
-        match (statuses.is_empty(), refused) {
-            (true, Some(reason)) => return Err(Failure::for_good(reason)),
-            (true, None) => return Ok(Outcome::Skipped(reasons.join("; "))),
-            (false, _) => {}
-        }
-        for reason in &reasons {
-            log(Level::Info, reason);
+        if let Some(reason) = refused.filter(|_| statuses.is_empty()) {
+            return Err(Failure::for_good(reason));
         }
         let state = state::of(build);
         let description = self.descriptions.of(event, build, state)?;
@@ -107,7 +100,7 @@ impl Reporter for GitLabStatusPush {
                 Ok(Outcome::Sent)
             }
             Ok(_) => skip("GitLab says that the project is there, and does not know it"),
-            Err(Unknown::NoSuch(reason) | Unknown::Refused(reason)) => Ok(Outcome::Skipped(reason)),
+            Err(reason) => Ok(Outcome::Skipped(reason)),
         }
     }
 }

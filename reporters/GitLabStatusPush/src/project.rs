@@ -27,15 +27,6 @@ pub struct Found {
     pub kept_of: Option<String>,
 }
 
-/// Why there is no id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// There is no such project, or the token may not see it.
-    NoSuch(String),
-    /// The question was refused.
-    Refused(String),
-}
-
 impl Project {
     /// For people.
     pub fn name(&self) -> String {
@@ -50,7 +41,7 @@ impl Project {
     /// # Errors
     ///
     /// Why there is none.
-    pub fn find(&self) -> Result<Found, Unknown> {
+    pub fn find(&self) -> Result<Found, String> {
         let path = match self {
             Self::Id(id) => return Ok(Found { id: id.to_string(), kept_of: None }),
             Self::Path(path) => path,
@@ -61,14 +52,17 @@ impl Project {
         let answer = http::query(Request::new(ENDPOINT, "GET", ["api", "v4", "projects", path]));
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let said = body["message"].as_str().or_else(|| body["error"].as_str()).map(|message| format!(": {message}")).unwrap_or_default();
-        let refused = |why: &str| Err(Unknown::Refused(format!("GitLab does not say which project {path} is; it answered {}{said}{why}", answer.status)));
+        let refused = |why: &str| Err(format!("GitLab does not say which project {path} is; it answered {}{said}{why}", answer.status));
         match (answer.status, body["id"].as_u64()) {
             (0, _) => Ok(Found { id: path.clone(), kept_of: None }),
             (200..=299, Some(id)) => {
                 PROJECTS.put(path, &id.to_string());
                 Ok(Found { id: id.to_string(), kept_of: None })
             }
-            (404, _) => Err(Unknown::NoSuch(format!("GitLab has no project {path}, or hides it from this token{said}"))),
+            // GitLab has the same answer for what a token may not see.
+            (404, _) => Err(format!(
+                "GitLab has no project {path}, or hides it from the setting token{said}; give that token scope api and role Developer in the project"
+            )),
             (401 | 403, _) => refused("; look at the token and its rights (scope api, role Developer)"),
             (200..=299, None) => refused(", without an id; look at baseURL"),
             _ => refused(""),

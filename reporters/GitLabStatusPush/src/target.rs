@@ -2,6 +2,7 @@
 
 use reporter_sdk::giturl::GitUrl;
 use reporter_sdk::prelude::*;
+use reporter_sdk::stamps::{self, revision, text};
 use serde_json::Value;
 
 use crate::project::Project;
@@ -17,49 +18,42 @@ pub struct Target {
     pub branch: Option<String>,
 }
 
+/// Bytes of a project's path, so that a request's has not more than the host takes.
+const MOST_PATH: usize = 4_000;
 /// Properties of a merge request that name its repositories, as GitLab's hook sets them.
 const REPOSITORIES: [&str; 4] = ["source_repository", "source_git_ssh_url", "target_repository", "target_git_ssh_url"];
 
-/// The commits of a build, each once, and why other source stamps have none.
+/// The commits of a build, each once.
 ///
 /// A merge request's commits are in the project from which it comes, on the branch that it merges: the hook's properties `source_project_id` and
 /// `source_branch`. Of several source stamps, they are about those whose repository is one of the merge request's, if any is.
-pub fn targets(build: &Build) -> (Vec<Target>, Vec<String>) {
-    let stamps = build.sourcestamps();
+///
+/// # Errors
+///
+/// Why there are none.
+pub fn targets(build: &Build) -> Result<Vec<Target>, String> {
     let merge = MergeRequest::of(build);
-    let of_merge: Vec<bool> = stamps.iter().map(|stamp| merge.is_about(stamp)).collect();
-    let is_told = of_merge.contains(&true);
-    let (mut targets, mut reasons) = (Vec::<Target>::new(), Vec::new());
-    for (stamp, of_merge) in stamps.iter().zip(of_merge) {
-        let merge = if of_merge || !is_told { &merge } else { &MergeRequest::default() };
-        match target(stamp, merge) {
-            Ok(target) if targets.iter().any(|other| other.project == target.project && other.sha == target.sha) => {}
-            Ok(target) => targets.push(target),
-            Err(reason) => reasons.push(reason),
-        }
-    }
-    if stamps.is_empty() {
-        reasons.push("the build has no source stamp".into());
-    }
-    (targets, reasons)
+    let is_told = build.sourcestamps().iter().any(|stamp| merge.is_about(stamp));
+    let none = MergeRequest::default();
+    let mut targets = stamps::each(build, |stamp| target(stamp, if merge.is_about(stamp) || !is_told { &merge } else { &none }))?;
+    let mut seen = Vec::new();
+    targets.retain(|target| {
+        let commit = (target.project.clone(), target.sha.clone());
+        let is_new = !seen.contains(&commit);
+        seen.push(commit);
+        is_new
+    });
+    Ok(targets)
 }
 
 fn target(stamp: &Value, merge: &MergeRequest) -> Result<Target, String> {
-    let text = |key: &str| stamp[key].as_str().unwrap_or_default();
-    let codebase = match text("codebase") {
-        "" => String::new(),
-        codebase => format!(" of codebase {codebase}"),
-    };
-    let sha = text("revision");
-    if matches!(sha, "" | "." | "..") {
-        return Err(format!("the source stamp{codebase} has no revision"));
-    }
+    let sha = revision(stamp)?;
     let project = match merge.project {
         Some(id) => Project::Id(id),
-        None => Project::Path(path(text("repository")).map_err(|why| format!("the source stamp{codebase} {why}"))?),
+        None => Project::Path(path(text(stamp, "repository"))?),
     };
     let branch = merge.branch.clone().or_else(|| stamp["branch"].as_str().map(str::to_owned));
-    Ok(Target { project, sha: sha.into(), branch })
+    Ok(Target { project, sha, branch })
 }
 
 /// `group/subgroup/name`
@@ -69,7 +63,8 @@ fn path(repository: &str) -> Result<String, String> {
     }
     let url = GitUrl::parse(repository).ok_or_else(|| format!("has a repository that is no URL of a group and a name: {repository}"))?;
     let owner = url.owner.ok_or_else(|| format!("has a repository without a group: {repository}"))?;
-    Ok(format!("{owner}/{}", url.repo))
+    let path = format!("{owner}/{}", url.repo);
+    if path.len() > MOST_PATH { Err(format!("has a repository whose path has {} bytes", path.len())) } else { Ok(path) }
 }
 
 /// What GitLab's hook says of a merge request.

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::GitLabStatusPush;
 
 const SHA: &str = "4f1c9d2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const GONE: &str =
+    "GitLab has no project a/gone, or hides it from the setting token: 404 Project Not Found; give that token scope api and role Developer in the project";
 const URL: &str = "https://ci.example/#/builders/1/builds/12";
 
 fn configure(mut settings: Value) -> Configured<GitLabStatusPush> {
@@ -113,6 +115,8 @@ fn every_source_stamp_for_itself() {
             stamp("gone", "https://gitlab.com/a/gone", json!("main"), json!("bb")),
             stamp("flat", "https://gitlab.com/flat.git", json!("main"), json!("cc")),
             stamp("file", "file:///srv/git/r.git", json!("main"), json!("dd")),
+            stamp("long", "https://gitlab.com/a/long", json!("main"), json!("f".repeat(20_000))),
+            stamp("deep", &format!("https://gitlab.com/{}deep", "g/".repeat(9_000)), json!("main"), json!("ff")),
             stamp("again", "git@gitlab.com:a/a.git", json!("main"), json!("aa")),
             stamp("empty", "", json!("main"), json!("ee")),
         ]),
@@ -125,13 +129,17 @@ fn every_source_stamp_for_itself() {
             "the source stamp of codebase none has no revision",
             "the source stamp of codebase flat has a repository without a group: https://gitlab.com/flat.git",
             "the source stamp of codebase file has a repository that is no URL of a group and a name: file:///srv/git/r.git",
+            "the source stamp of codebase long has a revision of 20000 characters",
+            "the source stamp of codebase deep has a repository whose path has 18004 bytes",
             "the source stamp of codebase empty has no repository",
-            "GitLab has no project a/gone, or hides it from this token: 404 Project Not Found",
+            GONE,
         ]
     );
     let skipped = |stamps: Value| configure(json!({})).report(with(json!({}), stamps)).skipped().to_owned();
     assert_eq!(skipped(json!([])), "the build has no source stamp");
-    assert!(skipped(json!([stamp("", "https://gitlab.com/a/gone", json!("main"), json!("bb"))])).starts_with("GitLab has no project a/gone"));
+    // GitLab has the same answer for a token of the wrong scope, which is not to be silent.
+    let gone = configure(json!({})).report(with(json!({}), json!([stamp("", "https://gitlab.com/a/gone", json!("main"), json!("bb"))])));
+    assert_eq!(gone.outcome, Err(Failure::for_good(GONE)));
 }
 
 #[test]
