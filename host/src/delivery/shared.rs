@@ -10,7 +10,7 @@ use super::destination::Pace;
 use super::engine::{Answered, Options};
 use super::worker::Command;
 use super::{Directory, Observer, Transports};
-use crate::store::{Delivery, Settle, Settled, Store, Unit};
+use crate::store::{Delivery, Result, Settle, Settled, Store, Unit};
 use crate::transport::{Answer, Attempt, EndpointKind, FailedKind, LaneLimit, Payload};
 
 /// Deliveries at a time that end without an attempt: that many may expire at once as were ever sent.
@@ -91,9 +91,26 @@ impl Shared {
         if held.is_some() {
             return held;
         }
+        let found = self.read(id, || self.store.waiting(id - 1, 1)).await?;
+        found.into_iter().next().filter(|delivery| delivery.id == id).map(Box::new)
+    }
+
+    /// The same for an attempt, and the newer delivery that replaces it, if there is one: it may have ended before this one came, and
+    /// before the engine started.
+    pub async fn for_attempt(&self, id: i64, held: Option<Box<Delivery>>) -> Option<(Box<Delivery>, Option<i64>)> {
+        let delivery = self.whole(id, held).await?;
+        let newer = match &delivery.new.supersede {
+            Some(_) => self.read(id, || self.store.newer(id)).await?,
+            None => None,
+        };
+        Some((delivery, newer))
+    }
+
+    /// Reads until the store answers. None: the engine stops before.
+    async fn read<T, F: Future<Output = Result<T>>>(&self, id: i64, ask: impl Fn() -> F) -> Option<T> {
         loop {
-            match self.store.waiting(id - 1, 1).await {
-                Ok(found) => return found.into_iter().next().filter(|delivery| delivery.id == id).map(Box::new),
+            match ask().await {
+                Ok(found) => return Some(found),
                 Err(error) => {
                     tracing::warn!(delivery = id, "it cannot be read yet: {error}");
                     if self.stops_within(Duration::from_secs(1)).await {
@@ -136,9 +153,9 @@ impl Shared {
         }
     }
 
-    /// Writes what became of a delivery, until the store takes it or the engine stops.
-    pub async fn write(&self, delivery: Option<&Delivery>, settled: Settled, commands: &mpsc::UnboundedSender<Command>) {
-        let (id, attempt) = (settled.delivery, settled.attempt.is_some());
+    /// Writes what became of a delivery, until the store takes it or the engine stops. `attempt`: it had an attempt's place.
+    pub async fn write(&self, delivery: Option<&Delivery>, settled: Settled, attempt: bool, commands: &mpsc::UnboundedSender<Command>) {
+        let id = settled.delivery;
         let mut pause = Duration::from_millis(100);
         let mut last = false;
         let unit = loop {

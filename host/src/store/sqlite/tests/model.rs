@@ -166,7 +166,8 @@ impl Model {
         let old = self.deliveries.get(&id)?;
         let key = old.supersede.as_ref()?;
         let same = |other: &Delivery| other.entry == old.entry && other.supersede.as_ref() == Some(key);
-        self.deliveries.range(id + 1..).filter(|(_, other)| same(other)).map(|(id, _)| *id).next_back()
+        let all = self.deliveries.iter().filter(|(_, other)| same(other)).map(|(id, other)| (other.event, *id));
+        all.max().filter(|newest| *newest > (old.event, id)).map(|(_, id)| id)
     }
 
     pub fn redeliver(&mut self, id: i64, insist: bool) -> bool {
