@@ -19,6 +19,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::LOUD;
 use crate::contract::EntryView;
 use crate::delivery::{Directory, Engine};
 use crate::event::{Details, Event, Fetch, FetchError, Kind, Rows};
@@ -66,9 +67,6 @@ pub trait Observer: Send + Sync {
     /// A unit ended, or was put off.
     fn unit(&self, event: &Event, entry: &str, end: &End, log: &[(String, String)]);
 }
-
-/// The log's target for entries that are `verbose` or `debug`.
-pub const LOUD: &str = "reporter_host_loud";
 
 /// Shows events to entries.
 pub struct Dispatch {
