@@ -8,6 +8,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::destination::Pace;
 use super::engine::{Answered, Options};
+use super::loud::{self, Loud};
 use super::worker::Command;
 use super::{Directory, Observer, Transports};
 use crate::store::{Delivery, Result, Settle, Settled, Store, Unit};
@@ -126,6 +127,18 @@ impl Shared {
         let (shared, delivery) = (self.clone(), delivery.clone());
         let attempt = tokio::spawn(async move { shared.try_once(&delivery).await });
         attempt.await.unwrap_or_else(|error| Answer::failed(FailedKind::Unknown, format!("the attempt broke off: {error}")))
+    }
+
+    /// Tells of an attempt in the log, if the entry wants that.
+    pub fn log(&self, delivery: &Delivery, answer: &Answer, settled: &Settled) {
+        let loud = self.directory.loud(&delivery.new.entry);
+        if loud != Loud::default()
+            && let Some(line) = &settled.attempt
+        {
+            let to = self.directory.endpoint(&delivery.new.entry, &delivery.new.endpoint);
+            let to = to.as_ref().map(|(endpoint, vault)| (endpoint.as_ref(), vault.as_ref()));
+            loud::log(loud, delivery, to, answer.error.is_none(), line, &settled.settle);
+        }
     }
 
     async fn try_once(&self, delivery: &Delivery) -> Answer {

@@ -339,6 +339,7 @@ impl Worker {
             };
             commands.send(Command::Attempted { destination, reached, pause_until, why }).ok();
             let settled = settle(&delivery, &answer, verdict, line(&answer, at_ms, took), now);
+            shared.log(&delivery, &answer, &settled);
             shared.write(Some(&delivery), settled, true, &commands).await;
         });
     }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::LOUD;
 use crate::contract::EntryView;
-use crate::delivery::{Directory, Engine};
+use crate::delivery::{Directory, Engine, Loud};
 use crate::event::{Details, Event, Fetch, FetchError, Kind, Rows};
 use crate::sandbox::{Loader, Occasion, Outcome, Ran, RunError, Snapshots};
 use crate::secret::Vault;
@@ -111,6 +111,10 @@ impl Directory for EntryDirectory {
 
     fn is_out(&self, entry: &str) -> bool {
         self.out.load().contains_key(entry)
+    }
+
+    fn loud(&self, entry: &str) -> Loud {
+        self.entries.load().get(entry).map_or_else(Loud::default, |entry| Loud { verbose: entry.service.verbose, debug: entry.service.debug })
     }
 }
 
