@@ -22,6 +22,10 @@ pub mod store;
 pub mod tenant;
 pub mod transport;
 
+/// The log's target for what an entry asks for: `verbose`, `debug`, `dumpMailsToLog`. It is let through, whatever the log shows of others
+/// (`cli/output.rs`).
+pub const LOUD: &str = "reporter_host_loud";
+
 /// Events are trees of many small values, made in one thread and freed in another.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

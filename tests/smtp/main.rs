@@ -226,7 +226,9 @@ async fn a_dumped_mail_is_in_the_log_without_secrets() {
     let server = Postfix::start().await;
     let written = Written::default();
     let writer = written.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    // As the log is without a setting.
+    let filter = tracing_subscriber::EnvFilter::new(format!("warn,{}=debug", reporter_host::LOUD));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone()).finish();
     let guard = tracing::subscriber::set_default(subscriber);
     let keyring = Keyring::new(BTreeMap::from([("token".to_owned(), SecretSource::File(server.path("token")))]));
     std::fs::write(server.path("token"), "hunter2hunter2").unwrap();

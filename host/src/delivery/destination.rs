@@ -78,6 +78,12 @@ impl Destination {
         }
     }
 
+    /// What began as an attempt made none, which says nothing about the remote.
+    pub fn not_begun(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.sent.pop_back();
+    }
+
     /// An attempt ended; `reached` tells whether anybody answered.
     fn end(&mut self, reached: bool, now: i64) {
         self.in_flight = self.in_flight.saturating_sub(1);

@@ -19,6 +19,10 @@ enum Lane {
     Alone(i64),
 }
 
+/// What a delivery of a supersede key is newer by: the event's number in the journal, and among one event's the delivery's own. Units of
+/// different events end in any order, so that the outbox alone does not tell.
+type Age = (i64, i64);
+
 /// One delivery that waits.
 pub(super) struct Waiting {
     lane: Lane,
@@ -29,6 +33,7 @@ pub(super) struct Waiting {
     pub expires_ms: i64,
     pub tagged: bool,
     supersede: Option<(String, String, String)>,
+    event: i64,
     /// The whole of it, unless it is too much.
     held: Option<Box<Delivery>>,
 }
@@ -38,9 +43,9 @@ pub(super) struct Waiting {
 pub(super) struct Lanes {
     waiting: HashMap<i64, Waiting>,
     lanes: HashMap<Lane, VecDeque<i64>>,
-    keys: HashMap<(String, String, String), BTreeSet<i64>>,
+    keys: HashMap<(String, String, String), BTreeSet<Age>>,
     /// The newest delivery of each supersede key that was ever taken in: it replaces older ones also after it has ended.
-    newest: HashMap<(String, String, String), i64>,
+    newest: HashMap<(String, String, String), Age>,
     /// Heads that wait for their time.
     due: BTreeSet<(i64, i64)>,
     expiry: BTreeSet<(i64, i64)>,
@@ -62,13 +67,14 @@ impl Lanes {
         let mut replaced = Vec::new();
         if let Some(key) = &supersede {
             self.forget_keys();
-            let newest = self.newest.entry(key.clone()).or_insert(id);
-            *newest = id.max(*newest);
-            let older = self.keys.entry(key.clone()).or_default();
-            replaced = older.iter().copied().filter(|older| *older < id && !self.in_flight.contains(older)).collect();
-            older.insert(id);
+            let age = (delivery.event, id);
+            let newest = self.newest.entry(key.clone()).or_insert(age);
+            *newest = age.max(*newest);
+            let all = self.keys.entry(key.clone()).or_default();
+            replaced = all.range(..age).map(|(_, older)| *older).filter(|older| !self.in_flight.contains(older)).collect();
+            all.insert(age);
         }
-        let (due_ms, expires_ms) = (delivery.due_ms, new.expires_ms);
+        let (event, due_ms, expires_ms) = (delivery.event, delivery.due_ms, new.expires_ms);
         let (entry, endpoint, destination) = (new.entry.clone(), new.endpoint.clone(), new.destination.clone());
         let tagged = new.tag.is_some();
         let bytes = weight(&delivery);
@@ -81,7 +87,7 @@ impl Lanes {
         let head_before = queue.front().copied();
         queue.insert(at, id);
         let head = queue.front().copied();
-        self.waiting.insert(id, Waiting { lane, entry, endpoint, destination, due_ms, expires_ms, tagged, supersede, held });
+        self.waiting.insert(id, Waiting { lane, entry, endpoint, destination, due_ms, expires_ms, tagged, supersede, event, held });
         if head != head_before {
             if let Some(before) = head_before.and_then(|before| self.waiting.get(&before).map(|it| (it.due_ms, before))) {
                 self.due.remove(&before);
@@ -93,8 +99,8 @@ impl Lanes {
 
     /// The newest delivery that replaces this one.
     pub fn replaced_by(&self, id: i64) -> Option<i64> {
-        let key = self.waiting.get(&id)?.supersede.as_ref()?;
-        self.newest.get(key).copied().filter(|newest| *newest > id)
+        let waiting = self.waiting.get(&id)?;
+        self.newest.get(waiting.supersede.as_ref()?).filter(|newest| **newest > (waiting.event, id)).map(|(_, newest)| *newest)
     }
 
     /// Keeps the memory of ended deliveries bounded. After a restart, or this, the store is asked.
@@ -188,7 +194,7 @@ impl Lanes {
         if let Some(key) = &gone.supersede
             && let Some(all) = self.keys.get_mut(key)
         {
-            all.remove(&id);
+            all.remove(&(gone.event, id));
             if all.is_empty() {
                 self.keys.remove(key);
             }

@@ -6,6 +6,7 @@ mod destination;
 mod engine;
 mod lane_pace;
 mod lanes;
+mod loud;
 mod settle;
 mod shared;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use engine::{Engine, Options};
+pub use loud::Loud;
 pub use verdict::{Verdict, verdict};
 
 use std::sync::Arc;
@@ -45,6 +47,11 @@ pub trait Directory: Send + Sync {
     /// Whether an entry cannot run for now, so that nobody knows its endpoints.
     fn is_out(&self, _entry: &str) -> bool {
         false
+    }
+
+    /// What the log says of an entry's attempts.
+    fn loud(&self, _entry: &str) -> Loud {
+        Loud::default()
     }
 }
 

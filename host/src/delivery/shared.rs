@@ -8,9 +8,10 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::destination::Pace;
 use super::engine::{Answered, Options};
+use super::loud::{self, Loud};
 use super::worker::Command;
 use super::{Directory, Observer, Transports};
-use crate::store::{Delivery, Settle, Settled, Store, Unit};
+use crate::store::{Delivery, Result, Settle, Settled, Store, Unit};
 use crate::transport::{Answer, Attempt, EndpointKind, FailedKind, LaneLimit, Payload};
 
 /// Deliveries at a time that end without an attempt: that many may expire at once as were ever sent.
@@ -91,9 +92,26 @@ impl Shared {
         if held.is_some() {
             return held;
         }
+        let found = self.read(id, || self.store.waiting(id - 1, 1)).await?;
+        found.into_iter().next().filter(|delivery| delivery.id == id).map(Box::new)
+    }
+
+    /// The same for an attempt, and the newer delivery that replaces it, if there is one: it may have ended before this one came, and
+    /// before the engine started.
+    pub async fn for_attempt(&self, id: i64, held: Option<Box<Delivery>>) -> Option<(Box<Delivery>, Option<i64>)> {
+        let delivery = self.whole(id, held).await?;
+        let newer = match &delivery.new.supersede {
+            Some(_) => self.read(id, || self.store.newer(id)).await?,
+            None => None,
+        };
+        Some((delivery, newer))
+    }
+
+    /// Reads until the store answers. None: the engine stops before.
+    async fn read<T, F: Future<Output = Result<T>>>(&self, id: i64, ask: impl Fn() -> F) -> Option<T> {
         loop {
-            match self.store.waiting(id - 1, 1).await {
-                Ok(found) => return found.into_iter().next().filter(|delivery| delivery.id == id).map(Box::new),
+            match ask().await {
+                Ok(found) => return Some(found),
                 Err(error) => {
                     tracing::warn!(delivery = id, "it cannot be read yet: {error}");
                     if self.stops_within(Duration::from_secs(1)).await {
@@ -109,6 +127,18 @@ impl Shared {
         let (shared, delivery) = (self.clone(), delivery.clone());
         let attempt = tokio::spawn(async move { shared.try_once(&delivery).await });
         attempt.await.unwrap_or_else(|error| Answer::failed(FailedKind::Unknown, format!("the attempt broke off: {error}")))
+    }
+
+    /// Tells of an attempt in the log, if the entry wants that.
+    pub fn log(&self, delivery: &Delivery, answer: &Answer, settled: &Settled) {
+        let loud = self.directory.loud(&delivery.new.entry);
+        if loud != Loud::default()
+            && let Some(line) = &settled.attempt
+        {
+            let to = self.directory.endpoint(&delivery.new.entry, &delivery.new.endpoint);
+            let to = to.as_ref().map(|(endpoint, vault)| (endpoint.as_ref(), vault.as_ref()));
+            loud::log(loud, delivery, to, answer.error.is_none(), line, &settled.settle);
+        }
     }
 
     async fn try_once(&self, delivery: &Delivery) -> Answer {
@@ -136,9 +166,9 @@ impl Shared {
         }
     }
 
-    /// Writes what became of a delivery, until the store takes it or the engine stops.
-    pub async fn write(&self, delivery: Option<&Delivery>, settled: Settled, commands: &mpsc::UnboundedSender<Command>) {
-        let (id, attempt) = (settled.delivery, settled.attempt.is_some());
+    /// Writes what became of a delivery, until the store takes it or the engine stops. `attempt`: it had an attempt's place.
+    pub async fn write(&self, delivery: Option<&Delivery>, settled: Settled, attempt: bool, commands: &mpsc::UnboundedSender<Command>) {
+        let id = settled.delivery;
         let mut pause = Duration::from_millis(100);
         let mut last = false;
         let unit = loop {

@@ -37,6 +37,8 @@ pub(super) enum Command {
     Wake { destination: String },
     /// An attempt ended; its outcome is being written.
     Attempted { destination: String, reached: bool, pause_until: Option<i64>, why: String },
+    /// What had a place for an attempt made none.
+    NotAttempted { destination: String },
     /// An outcome is durable; of an attempt, or without one.
     Settled { id: i64, again_at: Option<i64>, attempt: bool },
 }
@@ -127,6 +129,11 @@ impl Worker {
                     None => {}
                 }
             }
+            Command::NotAttempted { destination } => {
+                if let Some(destination) = self.destinations.get_mut(&destination) {
+                    destination.not_begun();
+                }
+            }
             Command::Settled { id, again_at, attempt } => {
                 if attempt {
                     self.attempts -= 1;
@@ -191,7 +198,7 @@ impl Worker {
             // Never closed.
             let _one = shared.ends.acquire().await;
             let delivery = shared.whole(id, held).await;
-            shared.write(delivery.as_deref(), settled, &commands).await;
+            shared.write(delivery.as_deref(), settled, false, &commands).await;
         });
     }
 
@@ -300,11 +307,20 @@ impl Worker {
         self.attempts += 1;
         let (shared, commands) = (self.shared.clone(), self.commands.clone());
         tokio::spawn(async move {
-            let Some(delivery) = shared.whole(id, held).await else {
-                commands.send(Command::Attempted { destination, reached: true, pause_until: None, why: String::new() }).ok();
-                commands.send(Command::Settled { id, again_at: None, attempt: true }).ok();
-                return;
+            let (delivery, newer) = match shared.for_attempt(id, held).await {
+                Some(found) => found,
+                None => {
+                    commands.send(Command::NotAttempted { destination }).ok();
+                    commands.send(Command::Settled { id, again_at: None, attempt: true }).ok();
+                    return;
+                }
             };
+            if let Some(newer) = newer {
+                commands.send(Command::NotAttempted { destination }).ok();
+                let settled = without_attempt(id, delivery.new.tag.is_some(), Settle::Superseded(newer));
+                shared.write(Some(&delivery), settled, true, &commands).await;
+                return;
+            }
             let delivery = Arc::new(*delivery);
             let (at_ms, began) = (shared.now(), tokio::time::Instant::now());
             let answer = shared.attempt(&delivery).await;
@@ -323,7 +339,8 @@ impl Worker {
             };
             commands.send(Command::Attempted { destination, reached, pause_until, why }).ok();
             let settled = settle(&delivery, &answer, verdict, line(&answer, at_ms, took), now);
-            shared.write(Some(&delivery), settled, &commands).await;
+            shared.log(&delivery, &answer, &settled);
+            shared.write(Some(&delivery), settled, true, &commands).await;
         });
     }
 

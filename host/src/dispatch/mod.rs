@@ -19,8 +19,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::LOUD;
 use crate::contract::EntryView;
-use crate::delivery::{Directory, Engine};
+use crate::delivery::{Directory, Engine, Loud};
 use crate::event::{Details, Event, Fetch, FetchError, Kind, Rows};
 use crate::sandbox::{Loader, Occasion, Outcome, Ran, RunError, Snapshots};
 use crate::secret::Vault;
@@ -67,9 +68,6 @@ pub trait Observer: Send + Sync {
     fn unit(&self, event: &Event, entry: &str, end: &End, log: &[(String, String)]);
 }
 
-/// The log's target for entries that are `verbose` or `debug`.
-pub const LOUD: &str = "reporter_host_loud";
-
 /// Shows events to entries.
 pub struct Dispatch {
     store: Arc<dyn Store>,
@@ -113,6 +111,10 @@ impl Directory for EntryDirectory {
 
     fn is_out(&self, entry: &str) -> bool {
         self.out.load().contains_key(entry)
+    }
+
+    fn loud(&self, entry: &str) -> Loud {
+        self.entries.load().get(entry).map_or_else(Loud::default, |entry| Loud { verbose: entry.service.verbose, debug: entry.service.debug })
     }
 }
 

@@ -69,8 +69,12 @@ pub trait Store: Keep {
     /// Deliveries that wait, in order, with numbers above `after`.
     async fn waiting(&self, after: i64, limit: u32) -> Result<Vec<Delivery>>;
 
-    /// Waiting deliveries that have a newer one of their supersede key, waiting or not: number, and the newest's.
+    /// Waiting deliveries that have a newer one of their supersede key, waiting or not: number, and the newest's. Newer is what
+    /// was made from a later event of the journal, or later from the same.
     async fn replaced(&self) -> Result<Vec<(i64, i64)>>;
+
+    /// The newest delivery of this one's supersede key, waiting or not, if there is a newer one.
+    async fn newer(&self, id: i64) -> Result<Option<i64>>;
 
     /// Settles an attempt. Answers with the unit made for a tag. A delivery that has ended stays as it is and only gets
     /// its line; but an end that an attempt came to counts more than an operator's drop while it was under way.

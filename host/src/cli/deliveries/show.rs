@@ -3,7 +3,8 @@
 use super::super::Failure;
 use super::super::output::{Output, Paint, date, plain, plain_lines, print_payload, relative};
 use super::{failed, list};
-use crate::store::{DeliveryRow, DeliveryStory, Filter, Store, now_ms};
+use crate::store::{AttemptRow, DeliveryRow, DeliveryStory, Filter, Store, now_ms};
+use crate::transport::Payload;
 
 /// Arguments of `show`.
 #[derive(Debug, clap::Args)]
@@ -64,7 +65,8 @@ fn print(story: &DeliveryStory, held: Option<&DeliveryRow>, now: i64, output: &O
         field(name, &format!("{} ({})", date(at), relative(at, now)));
     }
     for (number, attempt) in story.log.iter().enumerate() {
-        let status = if attempt.status == 0 { "no answer".to_owned() } else { attempt.status.to_string() };
+        let last = number + 1 == story.log.len();
+        let status = status(attempt, story.payload.as_ref(), last && row.state == "delivered");
         output.line(&format!("  attempt {}: {}, {status} in {} ms", number + 1, date(attempt.at_ms), attempt.took_ms));
         plain_lines(&attempt.text).for_each(|line| output.line(&format!("    {line}")));
     }
@@ -77,5 +79,36 @@ fn print(story: &DeliveryStory, held: Option<&DeliveryRow>, now: i64, output: &O
             "  it never came to a delivery: the component failed, and its plan has no plain message; `deliveries retry {}` calls it again",
             row.id
         )),
+    }
+}
+
+/// How an attempt was answered. A command that succeeds has the exit code 0, which is also what stands for none: then the text says why.
+fn status(attempt: &AttemptRow, payload: Option<&Payload>, delivered: bool) -> String {
+    match (payload, attempt.status) {
+        (Some(Payload::Ssh(_)), 0) if delivered || attempt.text.is_empty() => "exit code 0".to_owned(),
+        (_, 0) => "no answer".to_owned(),
+        (Some(Payload::Ssh(_)), code) => format!("exit code {code}"),
+        (_, status) => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Body, HttpRequest, SshCommand};
+
+    #[test]
+    fn an_exit_code_is_told_from_no_answer() {
+        let command = Payload::Ssh(SshCommand { words: vec!["gerrit".into(), "review".into()], arguments: vec![], stdin: vec![] });
+        let request = Payload::Http(HttpRequest { method: "POST".into(), path: vec![], query: vec![], headers: vec![], body: Body::Empty });
+        let said = |payload, status: u16, text: &str, delivered| {
+            super::status(&AttemptRow { at_ms: 0, took_ms: 0, status, text: text.into() }, Some(payload), delivered)
+        };
+        assert_eq!(said(&command, 0, "one change", true), "exit code 0");
+        assert_eq!(said(&command, 0, "", false), "exit code 0", "sent again since");
+        assert_eq!(said(&command, 0, "refused", false), "no answer");
+        assert_eq!(said(&command, 1, "fatal", false), "exit code 1");
+        assert_eq!(said(&request, 0, "", true), "no answer");
+        assert_eq!(said(&request, 204, "", true), "204");
     }
 }

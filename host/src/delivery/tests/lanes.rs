@@ -97,6 +97,51 @@ async fn an_older_one_that_comes_in_late_is_replaced_by_what_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_of_an_older_event_is_older_also_if_the_outbox_has_it_later() {
+    let rig = Rig::new().await;
+    let laned = |uid: &str| NewDelivery { lane: Some("a".into()), ..keyed(uid) };
+    // The second build's unit has ended first.
+    rig.engine.push(rig.store.insert_of(8, vec![laned("newer")]));
+    rig.engine.push(rig.store.insert_of(7, vec![laned("older")]));
+    rig.engine.idle().await;
+    rig.engine.push(rig.store.insert_of(7, vec![laned("much later")]));
+    rig.engine.idle().await;
+    let mut story = rig.store.story();
+    story.sort();
+    assert_eq!(story, ["much later: superseded by 1", "newer: delivered", "older: superseded by 1"]);
+    assert_eq!(rig.wire.uids(), ["newer"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_event_the_later_one_is_newer() {
+    let rig = Rig::new().await;
+    rig.wire.tell("report", &[status(503)]);
+    rig.engine.push(rig.store.insert_of(7, vec![keyed("report")]));
+    tokio::time::sleep(seconds(1)).await;
+    rig.engine.push(rig.store.insert_of(7, vec![keyed("answered")]));
+    rig.engine.idle().await;
+    assert_eq!(rig.store.story()[1..], ["report: superseded by 2", "answered: delivered"].map(str::to_owned));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_one_is_replaced_also_by_what_ended_before_the_engine_started() {
+    let rig = Rig::new().await;
+    rig.engine.push(rig.store.insert_of(8, vec![NewDelivery { tag: Some("t".into()), ..keyed("newer") }]));
+    rig.engine.idle().await;
+    rig.engine.drain().await;
+    let rig = Rig::over(rig.store.clone()).await;
+    // A dead letter of a call that an operator retries: its unit runs again.
+    rig.engine.push(rig.store.insert_of(7, vec![NewDelivery { tag: Some("t".into()), ..keyed("older") }]));
+    rig.engine.push(rig.store.insert_of(9, vec![new("another")]));
+    rig.engine.idle().await;
+    let mut story = rig.store.story();
+    story.sort();
+    assert_eq!(story, ["another: delivered", "newer: delivered", "older: superseded by 1"]);
+    assert_eq!(rig.wire.uids(), ["another"]);
+    assert_eq!(rig.answered.lock().unwrap().len(), 1, "and its tag is answered");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_waits_at_a_start_is_taken_up_in_order_and_superseded() {
     let store = std::sync::Arc::<super::Memory>::default();
     store.insert(vec![in_lane("one", "a"), keyed("old"), in_lane("two", "a"), keyed("new")]);

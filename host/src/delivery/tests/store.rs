@@ -15,11 +15,20 @@ use crate::store::{
 struct Inner {
     last: i64,
     waiting: BTreeMap<i64, Delivery>,
+    /// Whatever ever came in.
+    all: BTreeMap<i64, Delivery>,
     story: Vec<String>,
     settled: Vec<Settled>,
     nudges: Vec<Nudged>,
     full: bool,
     largest_page: u32,
+}
+
+impl Inner {
+    fn newer(&self, old: &Delivery) -> Option<i64> {
+        let same = self.all.values().filter(|other| old.new.supersede.is_some() && other.new.supersede == old.new.supersede);
+        same.map(|other| (other.event, other.id)).max().filter(|newest| *newest > (old.event, old.id)).map(|(_, id)| id)
+    }
 }
 
 /// Keeps what waits, and tells what was settled in words.
@@ -28,12 +37,18 @@ pub struct Memory(Mutex<Inner>);
 
 impl Memory {
     pub fn insert(&self, new: Vec<NewDelivery>) -> Vec<Delivery> {
+        self.insert_of(1, new)
+    }
+
+    /// The same, made from an event of this number.
+    pub fn insert_of(&self, event: i64, new: Vec<NewDelivery>) -> Vec<Delivery> {
         let mut inner = self.0.lock().unwrap();
         let mut made = Vec::new();
         for new in new {
             inner.last += 1;
-            let delivery = Delivery { id: inner.last, event: 1, attempts: 0, throttled: 0, due_ms: 0, new };
+            let delivery = Delivery { id: inner.last, event, attempts: 0, throttled: 0, due_ms: 0, new };
             inner.waiting.insert(delivery.id, delivery.clone());
+            inner.all.insert(delivery.id, delivery.clone());
             made.push(delivery);
         }
         made
@@ -91,11 +106,12 @@ impl Store for Memory {
 
     async fn replaced(&self) -> Result<Vec<(i64, i64)>> {
         let inner = self.0.lock().unwrap();
-        let newest = |old: &Delivery| {
-            let same = inner.waiting.values().filter(|other| old.new.supersede.is_some() && other.new.supersede == old.new.supersede);
-            same.map(|other| other.id).max().filter(|id| *id > old.id)
-        };
-        Ok(inner.waiting.values().filter_map(|old| Some((old.id, newest(old)?))).collect())
+        Ok(inner.waiting.values().filter_map(|old| Some((old.id, inner.newer(old)?))).collect())
+    }
+
+    async fn newer(&self, id: i64) -> Result<Option<i64>> {
+        let inner = self.0.lock().unwrap();
+        Ok(inner.all.get(&id).and_then(|old| inner.newer(old)))
     }
 
     async fn settle(&self, settled: Settled) -> Result<Option<Unit>> {

@@ -115,6 +115,10 @@ impl Store for SqliteStore {
         read::replaced(&self.readers).await
     }
 
+    async fn newer(&self, id: i64) -> Result<Option<i64>> {
+        read::newer(&self.readers, id).await
+    }
+
     async fn settle(&self, settled: Settled) -> Result<Option<Unit>> {
         self.writer.settle(settled).await
     }

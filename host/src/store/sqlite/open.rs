@@ -11,7 +11,7 @@ use super::failed;
 use crate::store::{Result, StoreError};
 
 /// The version of the schema, as `PRAGMA user_version`. A new one is a new step in [`migrate`].
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// How long a connection waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -66,10 +66,15 @@ async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
         0 => {
             transaction.execute(include_str!("schema.sql")).await.map_err(failed)?;
         }
-        1 => {
-            transaction.execute("ALTER TABLE deliveries ADD COLUMN throttled INTEGER NOT NULL DEFAULT 0").await.map_err(failed)?;
-        }
         version => known(version, path)?,
+    }
+    if version == 1 {
+        transaction.execute("ALTER TABLE deliveries ADD COLUMN throttled INTEGER NOT NULL DEFAULT 0").await.map_err(failed)?;
+    }
+    if version == 1 || version == 2 {
+        transaction.execute("DROP INDEX IF EXISTS deliveries_of_key").await.map_err(failed)?;
+        let index = "CREATE INDEX deliveries_of_key ON deliveries (entry, endpoint, supersede, event, id) WHERE supersede IS NOT NULL";
+        transaction.execute(index).await.map_err(failed)?;
     }
     if version < VERSION {
         transaction.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {VERSION}")))).await.map_err(failed)?;

@@ -89,9 +89,10 @@ pub(super) async fn waiting(pool: &SqlitePool, after: i64, limit: u32) -> Result
     all(pool, &mut query).await?.iter().map(delivery).collect()
 }
 
-/// The newest delivery of the supersede key of `d`, if it is newer.
-const NEWER: &str = "(SELECT max(n.id) FROM deliveries n WHERE n.entry = d.entry AND n.endpoint = d.endpoint \
-                      AND n.supersede = d.supersede AND n.id > d.id)";
+/// The newest delivery of the supersede key of `d`, if it is newer: made from a later event, or later from the same. Results of
+/// some recipients are no newer word than the whole that they are a part of.
+const NEWER: &str = "(SELECT n.id FROM deliveries n WHERE n.entry = d.entry AND n.endpoint = d.endpoint AND n.supersede = d.supersede \
+                      AND n.part_of IS NULL AND (n.event, n.id) > (d.event, d.id) ORDER BY n.event DESC, n.id DESC LIMIT 1)";
 
 pub(super) async fn replaced(pool: &SqlitePool) -> Result<Vec<(i64, i64)>> {
     let mut query = QueryBuilder::new(format!(

@@ -69,7 +69,7 @@ CREATE TABLE deliveries (
 );
 CREATE UNIQUE INDEX deliveries_uid ON deliveries (uid) WHERE part_of IS NULL;
 CREATE INDEX deliveries_waiting ON deliveries (id) WHERE state = 'waiting';
-CREATE INDEX deliveries_of_key ON deliveries (entry, endpoint, supersede, id) WHERE supersede IS NOT NULL;
+CREATE INDEX deliveries_of_key ON deliveries (entry, endpoint, supersede, event, id) WHERE supersede IS NOT NULL;
 CREATE INDEX deliveries_of_event ON deliveries (event);
 CREATE INDEX deliveries_of_unit ON deliveries (unit);
 CREATE TABLE attempts (

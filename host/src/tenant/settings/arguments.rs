@@ -206,8 +206,10 @@ impl<'a> Arguments<'a> {
 
 /// What is said of a credential in the settings file.
 pub(super) fn written_as_text(setting: &str, at: &Span) -> Diagnostic {
+    // Of a login the second item is what is secret, and the user stays beside it.
+    let value = if setting == "auth" { "[\"user\", { secret = \"name\" }]" } else { "{ secret = \"name\" }" };
     Diagnostic::warning(at, format!("`{setting}` is written as text, so this file is a secret itself"))
-        .with_help(format!("write {setting} = {{ secret = \"name\" }}, and [secrets] name = {{ file = \"/path\" }}"))
+        .with_help(format!("write {setting} = {value}, and [secrets] name = {{ file = \"/path\" }}"))
 }
 
 fn file(path: &Path, found: &mut Found) -> Result<Value, String> {
@@ -249,4 +251,17 @@ fn list(path: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, String
         files.push((name, text));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_told_how_to_keep_its_second_item() {
+        let source = std::sync::Arc::new(super::super::source::Source { path: "reporter-host.toml".into(), text: String::new() });
+        let help = |setting| written_as_text(setting, &Span::top(&source)).help.unwrap();
+        assert!(help("auth").contains(r#"write auth = ["user", { secret = "name" }], and"#), "{}", help("auth"));
+        assert!(help("token").contains(r#"write token = { secret = "name" }, and"#), "{}", help("token"));
+    }
 }

@@ -60,7 +60,7 @@ impl SmtpTransport {
                 Ok(message) => message.flatten().collect::<Vec<u8>>(),
                 Err(e) => return wrong(e),
             };
-            tracing::info!(target: "reporter_host::mail", id = attempt.id, to, "{}", scrubber.text(&String::from_utf8_lossy(&whole)));
+            tracing::info!(target: crate::LOUD, id = attempt.id, to, "{}", scrubber.text(&String::from_utf8_lossy(&whole)));
         }
         let login = match connect::login(&attempt.endpoint.name, endpoint, attempt.vault) {
             Ok(login) => login,

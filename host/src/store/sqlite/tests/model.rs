@@ -23,6 +23,8 @@ pub struct Delivery {
     pub supersede: Option<String>,
     pub tag: Option<String>,
     pub text: String,
+    /// Whether it is what became of some recipients of another.
+    pub part: bool,
     pub state: &'static str,
     pub attempts: u32,
     pub lines: usize,
@@ -125,7 +127,7 @@ impl Model {
         for delivered in parts {
             let (state, why) = if *delivered { ("delivered", None) } else { ("dead", Some("no".to_owned())) };
             let number = self.number(2);
-            self.deliveries.insert(number, Delivery { state, why, attempts: 0, lines: 0, text: "part".into(), ..whole.clone() });
+            self.deliveries.insert(number, Delivery { state, why, attempts: 0, lines: 0, text: "part".into(), part: true, ..whole.clone() });
         }
         let dropped = whole.state == "dead" && self.nudges.contains(&id);
         let ends = !matches!(how, How::Retry { .. });
@@ -165,8 +167,9 @@ impl Model {
     pub fn newer(&self, id: i64) -> Option<i64> {
         let old = self.deliveries.get(&id)?;
         let key = old.supersede.as_ref()?;
-        let same = |other: &Delivery| other.entry == old.entry && other.supersede.as_ref() == Some(key);
-        self.deliveries.range(id + 1..).filter(|(_, other)| same(other)).map(|(id, _)| *id).next_back()
+        let same = |other: &Delivery| !other.part && other.entry == old.entry && other.supersede.as_ref() == Some(key);
+        let all = self.deliveries.iter().filter(|(_, other)| same(other)).map(|(id, other)| (other.event, *id));
+        all.max().filter(|newest| *newest > (old.event, id)).map(|(_, id)| id)
     }
 
     pub fn redeliver(&mut self, id: i64, insist: bool) -> bool {

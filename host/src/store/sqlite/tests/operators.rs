@@ -106,6 +106,36 @@ async fn what_a_newer_one_replaced_is_sent_again_only_on_insisting() {
 }
 
 #[tokio::test]
+async fn what_is_newer_goes_by_the_event_and_not_by_the_outbox() {
+    let place = Place::new();
+    let store = place.open().await;
+    let keyed = |uid: &str| NewDelivery { supersede: Some("status".into()), ..new_delivery(uid) };
+    let events = store.journal("main", None, ["main/1", "main/2"].map(|id| super::new_event(id, &["mail"])).into()).await.unwrap();
+    let [older, newer] = [0, 1].map(|n| events[n].units[0].clone());
+    // The call for the first event fails for good, the second's is delivered, and the first is called again.
+    let failed = UnitEnd { end: End::Failed("it trapped".into()), letter: Some("not reported".into()), ..super::sent(&older, vec![]) };
+    store.end_unit(failed).await.unwrap();
+    let letter = store.deliveries(Filter { limit: 1, ..Filter::default() }).await.unwrap()[0].id;
+    let newest = store.end_unit(super::sent(&newer, vec![keyed("a"), keyed("b")])).await.unwrap().deliveries;
+    for delivery in &newest {
+        store.settle(settled(delivery.id, Settle::Delivered)).await.unwrap();
+    }
+    store.call_again(letter, "ada").await.unwrap().unwrap();
+    let again = store.nudged(vec![]).await.unwrap()[0].answer.clone().unwrap();
+    let late = store.end_unit(super::sent(&again, vec![keyed("late")])).await.unwrap().deliveries[0].id;
+    let (first, last) = (newest[0].id, newest[1].id);
+    assert!(late > last);
+    assert_eq!(store.replaced().await.unwrap(), [(late, last)]);
+    assert_eq!(store.newer(first).await.unwrap(), Some(last), "of one event the later one");
+    assert_eq!(store.newer(last).await.unwrap(), None);
+    assert_eq!(store.newer(late).await.unwrap(), Some(last));
+    store.settle(settled(late, Settle::Superseded(last))).await.unwrap();
+    assert!(store.redeliver(last, false, i64::MAX, "ada").await.unwrap().is_ok(), "nothing is newer");
+    assert!(store.redeliver(late, false, i64::MAX, "ada").await.unwrap().unwrap_err().contains("--insist"));
+    assert_eq!(store.redeliver(late, true, i64::MAX, "ada").await.unwrap().unwrap().new.supersede, None);
+}
+
+#[tokio::test]
 async fn a_call_that_failed_for_good_is_a_dead_letter_and_can_be_made_again() {
     let place = Place::new();
     let store = place.open().await;
@@ -152,7 +182,9 @@ async fn throttles_are_counted_and_an_older_store_is_brought_up_to_date() {
     store.close().await;
     drop(store);
     // As the first version made it.
-    place.run("ALTER TABLE deliveries DROP COLUMN throttled; PRAGMA user_version = 1").await;
+    let first = "DROP INDEX deliveries_of_key; CREATE INDEX deliveries_of_key ON deliveries (entry, endpoint, supersede, id) WHERE supersede IS NOT NULL; \
+                 ALTER TABLE deliveries DROP COLUMN throttled; PRAGMA user_version = 1";
+    place.run(first).await;
     let store = place.open().await;
     let waiting = &store.waiting(0, 1).await.unwrap()[0];
     assert_eq!((waiting.attempts, waiting.throttled), (3, 0));

@@ -18,7 +18,7 @@ pub(super) async fn redeliver(connection: &mut SqliteConnection, id: i64, expire
     let mut query = QueryBuilder::<Sqlite>::new(
         "UPDATE deliveries SET state = 'waiting', ended_ms = NULL, attempts = 0, throttled = 0, supersede = CASE WHEN EXISTS \
          (SELECT 1 FROM deliveries n WHERE n.entry = deliveries.entry AND n.endpoint = deliveries.endpoint \
-         AND n.supersede = deliveries.supersede AND n.id > deliveries.id) THEN NULL ELSE supersede END, due_ms = ",
+         AND n.supersede = deliveries.supersede AND n.part_of IS NULL AND (n.event, n.id) > (deliveries.event, deliveries.id)) THEN NULL ELSE supersede END, due_ms = ",
     );
     query.push_bind(now_ms()).push(", expires_ms = ").push_bind(expires_ms).push(", why = ").push_bind(why);
     query.push(" WHERE state <> 'waiting' AND id = ").push_bind(id);
