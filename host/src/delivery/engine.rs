@@ -24,13 +24,23 @@ pub struct Options {
     pub at_once: usize,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// The same for mail, whose transport has limits for each step: to give up before a slow server has answered sends it twice.
+    pub mail_timeout: Duration,
+    /// How long a drain waits for attempts under way. Those that take longer are made again after the restart.
+    pub grace: Duration,
     /// How often the store is asked what operators changed.
     pub nudged_every: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { at_once: 128, timeout: Duration::from_secs(30), nudged_every: Duration::from_secs(1) }
+        Self {
+            at_once: 128,
+            timeout: Duration::from_secs(30),
+            mail_timeout: Duration::from_secs(30 * 60),
+            grace: Duration::from_secs(60),
+            nudged_every: Duration::from_secs(1),
+        }
     }
 }
 
@@ -126,7 +136,7 @@ impl Engine {
         }
     }
 
-    /// Begins no more attempts, and waits for those under way. What came of one that the store does not take now is
+    /// Begins no more attempts, and waits for those under way, but no longer than [`Options::grace`]. What came of one that the store does not take now is
     /// not waited for: it is made again after the restart.
     pub async fn drain(&self) {
         self.stop.send_replace(true);

@@ -157,10 +157,13 @@ impl Shared {
             Payload::Master(_) => &self.transports.master,
             Payload::Ssh(_) => &self.transports.ssh,
         };
-        let timeout = self.options.timeout;
+        let timeout = match new.payload.as_ref() {
+            Payload::Smtp(_) => self.options.mail_timeout,
+            _ => self.options.timeout,
+        };
         let attempt = Attempt { id: &new.uid, entry: &new.entry, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
         // A transport keeps to its time; this is for one that does not.
-        match tokio::time::timeout(timeout * 2, transport.attempt(attempt)).await {
+        match tokio::time::timeout(timeout + self.options.timeout, transport.attempt(attempt)).await {
             Ok(answer) => answer,
             Err(_) => Answer::failed(FailedKind::Unknown, "the attempt took too long"),
         }

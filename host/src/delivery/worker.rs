@@ -80,6 +80,7 @@ impl Worker {
         let mut nudges = tokio::time::interval(self.shared.options.nudged_every);
         nudges.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop = false;
+        let mut patience_ends = tokio::time::Instant::now();
         loop {
             let wake = if stop { None } else { self.dispatch(self.shared.now()) };
             if stop && self.attempts + self.ends == 0 {
@@ -99,7 +100,14 @@ impl Worker {
                 () = tokio::time::sleep(wait), if !stop => {}
                 _ = nudges.tick(), if !stop => self.nudged().await,
                 // An engine that is gone is one that stops.
-                gone = stopping.changed(), if !stop => stop = gone.is_err() || *stopping.borrow(),
+                gone = stopping.changed(), if !stop => {
+                    stop = gone.is_err() || *stopping.borrow();
+                    patience_ends = tokio::time::Instant::now() + self.shared.options.grace;
+                }
+                () = tokio::time::sleep_until(patience_ends), if stop => {
+                    tracing::warn!(attempts = self.attempts, "not waited for any longer; they are made again after the restart");
+                    return;
+                }
             }
         }
     }

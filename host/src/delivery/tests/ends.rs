@@ -44,6 +44,20 @@ async fn a_transport_that_does_not_end_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn mail_that_a_server_takes_slowly_is_sent_once_and_holds_up_nobody_else() {
+    let rig = Rig::new().await;
+    rig.wire.takes("slow", seconds(15 * 60));
+    let slow = |n: usize| NewDelivery { destination: "relay".into(), ..mail(&format!("slow {n}"), &["a@x"]) };
+    rig.send((0..20).map(slow).collect());
+    tokio::time::sleep(seconds(1)).await;
+    rig.send((0..200).map(|n| new(&n.to_string())).collect());
+    tokio::time::sleep(seconds(60)).await;
+    assert_eq!(rig.store.left(), 20, "the others are through");
+    rig.engine.idle().await;
+    assert_eq!(rig.wire.uids().iter().filter(|uid| uid.starts_with("slow")).count(), 20, "none twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_can_never_work_is_a_dead_letter_at_once() {
     let rig = Rig::new().await;
     rig.wire.tell("two", &[failed(FailedKind::Never)]);
@@ -75,7 +89,7 @@ async fn a_tag_gets_its_answer_however_it_ends() {
     assert_eq!(answers, ["tag of a1: delivered 200", "tag of b1: dead 404", "tag of c1: superseded 0", "tag of c2: delivered 200"]);
 }
 
-fn mail(uid: &str, to: &[&str]) -> NewDelivery {
+pub(super) fn mail(uid: &str, to: &[&str]) -> NewDelivery {
     let mail = Mail {
         sender: "ci@example.org".into(),
         to: to.iter().map(|address| (*address).to_owned()).collect(),

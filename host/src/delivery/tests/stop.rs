@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::lanes::Lanes;
+use super::ends::mail;
 use super::wire::status;
 use super::{Rig, in_lane, new, seconds};
 use crate::store::{Delivery, NewDelivery};
@@ -61,6 +62,18 @@ async fn a_drain_ends_also_with_a_full_disk() {
     let rig = Rig::over(rig.store.clone()).await;
     rig.engine.idle().await;
     assert_eq!(rig.wire.uids(), ["one"], "at least once: it is sent again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_does_not_wait_for_slow_mail() {
+    let rig = Rig::new().await;
+    rig.wire.takes("slow", seconds(15 * 60));
+    rig.send(vec![mail("slow", &["a@x"]), mail("slow too", &["a@x"])]);
+    tokio::time::sleep(seconds(1)).await;
+    let before = tokio::time::Instant::now();
+    rig.engine.drain().await;
+    assert!(before.elapsed() <= seconds(61), "{:?}", before.elapsed());
+    assert_eq!(rig.store.left(), 2);
 }
 
 #[tokio::test(start_paused = true)]

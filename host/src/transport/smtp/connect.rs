@@ -66,7 +66,7 @@ pub(super) async fn connect(endpoint: &SmtpEndpoint, login: Option<&Login>, poli
                 return Err(Answer::failed(
                     FailedKind::NotSent,
                     format!(
-                        "{}:{} does not offer STARTTLS, which tls = \"starttls\" demands; if it is meant to be reached in the clear, write tls = \"none\"",
+                        "{}:{} does not offer STARTTLS, which useTls (an endpoint: tls = \"starttls\") demands; if it is meant to be reached in the clear, leave out useTls (an endpoint: write tls = \"none\")",
                         endpoint.host, endpoint.port
                     ),
                 ));
@@ -157,14 +157,14 @@ async fn authenticate(session: &mut AsyncSmtpConnection, endpoint: &SmtpEndpoint
     if !may_log_in(session.is_encrypted(), endpoint.tls, peer) {
         return Err(Answer::failed(
             FailedKind::NotSent,
-            "user and password are not sent over a connection in the clear; the server has to offer STARTTLS with a certificate that verifies (or, where the network is trusted, write tls = \"none\")",
+            "user and password are not sent over a connection in the clear; the server has to offer STARTTLS with a certificate that verifies (or, where the network is trusted, an endpoint says tls = \"none\")",
         ));
     }
     let mechanisms = [Mechanism::Plain, Mechanism::Login];
     if session.server_info().get_auth_mechanism(&mechanisms).is_none() {
         return Err(Answer::failed(
             FailedKind::NotSent,
-            "the server offers neither AUTH PLAIN nor AUTH LOGIN on this connection; leave out user and password, or use the port for submission (587 with tls = \"starttls\", 465 with tls = \"implicit\")",
+            "the server offers neither AUTH PLAIN nor AUTH LOGIN on this connection; leave out user and password, or use the port for submission (587 with useTls, 465 with useSmtps; an endpoint: tls = \"starttls\", tls = \"implicit\")",
         ));
     }
     let credentials = Credentials::new(login.user.clone(), login.password.clone());

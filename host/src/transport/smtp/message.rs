@@ -10,12 +10,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment as Attached, Body, Mailbox, Message, MultiPart, SinglePart};
+use lettre::message::header::{Cc, ContentTransferEncoding, ContentType, From, HeaderName, HeaderValue, To};
+use lettre::message::{Attachment as Attached, Body, Mailboxes, Message, MultiPart, SinglePart};
 use lettre::{Address, address::Envelope};
 
 use super::super::{Attachment, Content, FailedKind, Mail, Part};
-use super::address::{AddressError, mailbox};
+use super::address::{AddressError, is_international, mailbox};
 use super::outgoing::Outgoing;
 
 /// What the host writes into a mail itself.
@@ -173,11 +173,15 @@ pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Outgo
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()));
     // Lettre wants an envelope to build a message; ours is made of commands, so any will do.
     let envelope = Envelope::new(None, vec![sender.email.clone()]).map_err(|e| MailError::Library(e.to_string()))?;
-    builder = builder.envelope(envelope).from(sender);
-    for (list, add) in [(&mail.to, add_to as fn(_, _) -> _), (&mail.cc, add_cc)] {
-        for text in list {
-            builder = add(builder, mailbox(text)?);
-        }
+    // The library reads the sender back, and does not know quoted user names there; another stands in until the message is built.
+    let stand_in = Address::new("sender", "localhost").map_err(|e| MailError::Library(e.to_string()))?;
+    builder = builder.envelope(envelope).from(stand_in.into());
+    // Each list at once: to add to a header, the library reads back what it wrote, and loses it over a quoted user name.
+    if let Some(to) = mailboxes(&mail.to)? {
+        builder = builder.header(To::from(to));
+    }
+    if let Some(cc) = mailboxes(&mail.cc)? {
+        builder = builder.header(Cc::from(cc));
     }
     for (name, value) in &mail.headers {
         builder = builder.raw_header(header(name, value)?);
@@ -205,7 +209,11 @@ pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Outgo
             builder.multipart(attachments.into_iter().fold(mixed, MultiPart::singlepart))
         }
     };
-    built.map(|message| Outgoing::new(message.formatted(), logs)).map_err(|e| MailError::Library(e.to_string()))
+    let with_sender = |mut message: Message| {
+        message.headers_mut().set(From::from(Mailboxes::from(sender)));
+        Outgoing::new(message.formatted(), logs)
+    };
+    built.map(with_sender).map_err(|e| MailError::Library(e.to_string()))
 }
 
 enum Text {
@@ -213,14 +221,27 @@ enum Text {
     Many(MultiPart),
 }
 
-type Builder = lettre::message::MessageBuilder;
-
-fn add_to(builder: Builder, mailbox: Mailbox) -> Builder {
-    builder.to(mailbox)
+fn mailboxes(list: &[String]) -> Result<Option<Mailboxes>, AddressError> {
+    let list: Mailboxes = list.iter().map(|text| mailbox(text)).collect::<Result<_, _>>()?;
+    Ok(list.iter().next().is_some().then_some(list))
 }
 
-fn add_cc(builder: Builder, mailbox: Mailbox) -> Builder {
-    builder.cc(mailbox)
+fn needs_smtputf8(text: &String) -> bool {
+    mailbox(text).is_ok_and(|mailbox| is_international(&mailbox.email))
+}
+
+/// Whether its headers name an address that has no ASCII form.
+pub(super) fn shows_international(mail: &Mail) -> bool {
+    mail.to.iter().chain(&mail.cc).chain([&mail.sender]).any(needs_smtputf8)
+}
+
+/// The mail without the recipients whose addresses have no ASCII form.
+pub(super) fn without_international(mail: &Mail) -> Mail {
+    let mut mail = mail.clone();
+    for list in [&mut mail.to, &mut mail.cc, &mut mail.bcc] {
+        list.retain(|text| !needs_smtputf8(text));
+    }
+    mail
 }
 
 /// An id as it may stand in a Message-ID and a boundary.
@@ -350,6 +371,25 @@ pub(super) mod tests {
         assert!(!text.contains("b@example.org"));
         assert_eq!(text.matches("Subject:").count(), 1);
         assert_eq!(text, text_of(&mail()).await, "two attempts differ");
+    }
+
+    #[tokio::test]
+    async fn everybody_is_in_the_headers_whatever_their_user_names() {
+        let odd = ["a..b@example.org", ".x.@example.org", "jan.@example.org", "J. <j.@example.org>", "\"q r\"@example.org"];
+        for odd in odd.into_iter().filter(|odd| mailbox(odd).is_ok()) {
+            for at in 0..3 {
+                let mut list = vec!["one@example.org".to_owned(), "Two, B. <two@example.org>".to_owned()];
+                list.insert(at, odd.to_owned());
+                let mail = Mail { sender: odd.to_owned(), to: list.clone(), cc: list.clone(), bcc: vec![], ..mail() };
+                let text = text_of(&mail).await.replace("\r\n ", " ");
+                for name in ["To: ", "Cc: "] {
+                    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+                    for address in recipients(&mail).unwrap() {
+                        assert!(line.contains(&address.to_string()), "{address} is not in {line}");
+                    }
+                }
+            }
+        }
     }
 
     #[tokio::test]

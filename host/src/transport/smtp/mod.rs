@@ -1,12 +1,14 @@
 //! SMTP: mail, with a result for each recipient.
 //!
 //! Addresses are checked at the connection, encryption and authentication follow the endpoint ([`connect`]), the
-//! message is the same bytes at every attempt ([`message`]) and is never in memory with its logs ([`outgoing`]), and sessions are kept for a burst ([`pool`]).
+//! message is the same bytes at every attempt ([`message`]) and is never in memory with its logs ([`outgoing`]), sessions are kept for a burst ([`pool`]), and
+//! each step has its own time ([`patience`]).
 
 mod address;
 mod connect;
 mod message;
 mod outgoing;
+mod patience;
 mod pool;
 mod stream;
 #[cfg(test)]
@@ -28,25 +30,29 @@ use futures_util::FutureExt as _;
 use super::policy::Policy;
 use super::{Answer, Attempt, Endpoint, EndpointKind, FailedKind, Mail, Payload, SmtpEndpoint, Transport};
 use crate::secret::{Scrubber, Vault};
+use address::is_international;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use patience::Patience;
 use pool::{Key, Pool};
-use transaction::Envelope;
+use transaction::{Envelope, NEEDS_SMTPUTF8, takes_international, with_refused};
 
 /// Sends mail under one address policy.
 pub struct SmtpTransport {
     policy: Arc<Policy>,
     spool: PathBuf,
     pool: Pool,
+    patience: Patience,
 }
 
 impl SmtpTransport {
     /// Reaches what the policy permits, and finds spooled logs in the folder `spool`.
     pub fn new(policy: Arc<Policy>, spool: PathBuf) -> Self {
-        Self { policy, spool, pool: Pool::default() }
+        Self { policy, spool, pool: Pool::default(), patience: Patience::default() }
     }
 
     async fn deliver(&self, attempt: &Attempt<'_>, endpoint: &SmtpEndpoint, mail: &Mail, scrubber: &Scrubber, sent: &AtomicBool) -> Answer {
         let wrong = |e: MailError| Answer::failed(e.kind(), e.to_string());
-        let message = match message::message(attempt.id, mail, &self.spool).await {
+        let mut message = match message::message(attempt.id, mail, &self.spool).await {
             Ok(message) => message,
             Err(e) => return wrong(e),
         };
@@ -67,14 +73,29 @@ impl SmtpTransport {
             Err(answer) => return answer,
         };
         let key = Key::new(endpoint, login.as_ref());
-        let mut session = match self.pool.take(&key).await {
-            Some(session) => session,
-            None => match connect::connect(endpoint, login.as_ref(), &self.policy).await {
-                Ok(session) => session,
-                Err(answer) => return answer,
-            },
+        let ready = self.session(&key, endpoint, login.as_ref());
+        let mut session = match tokio::time::timeout(self.patience.ready, ready).await {
+            Ok(Ok(session)) => session,
+            Ok(Err(answer)) => return answer,
+            Err(_) => return Answer::failed(FailedKind::NotSent, timed_out(self.patience.ready)),
         };
-        let answer = transaction::send(&mut session, Envelope { sender: &sender, recipients: &recipients, message }, sent).await;
+        let mut international = message::shows_international(mail) || recipients.iter().chain([&sender]).any(is_international);
+        let (mut recipients, mut refused) = (recipients, Vec::new());
+        if international && !takes_international(&session) {
+            (refused, recipients) = recipients.into_iter().partition(is_international);
+            if is_international(&sender) || recipients.is_empty() {
+                self.pool.put(key, session);
+                return Answer::failed(FailedKind::Never, NEEDS_SMTPUTF8);
+            }
+            // The others get theirs, in ASCII throughout.
+            message = match message::message(attempt.id, &message::without_international(mail), &self.spool).await {
+                Ok(message) => message,
+                Err(e) => return wrong(e),
+            };
+            international = false;
+        }
+        let envelope = Envelope { sender: &sender, recipients: &recipients, message, international };
+        let answer = with_refused(transaction::send(&mut session, envelope, self.patience, sent).await, &recipients, &refused);
         // A refused MAIL FROM or DATA may leave a transaction open, and 421 ends the session.
         if answer.error.is_none() && (answer.status == 250 || !answer.recipients.is_empty()) {
             self.pool.put(key, session);
@@ -82,6 +103,13 @@ impl SmtpTransport {
             tokio::spawn(connect::bye(session));
         }
         answer
+    }
+
+    async fn session(&self, key: &Key, endpoint: &SmtpEndpoint, login: Option<&connect::Login>) -> Result<AsyncSmtpConnection, Answer> {
+        match self.pool.take(key).await {
+            Some(session) => Ok(session),
+            None => connect::connect(endpoint, login, &self.policy).await,
+        }
     }
 
     /// Connects, encrypts, logs in, says NOOP and goodbye.

@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 const LINE: (usize, usize) = (57, 76);
 /// Lines read at once.
 const LINES: usize = 512;
+/// Bytes of a piece of what was put together.
+const WRITTEN: usize = 32 << 10;
 /// What stands in the place of what cannot be read any more: an attachment must not cost the mail.
 const UNREAD: &[u8] = b"\nreporter-host could not read the rest of this log.\n";
 
@@ -32,10 +34,10 @@ impl Outgoing {
         for (marker, file) in logs {
             let Some(at) = rest.windows(marker.len()).position(|window| window == marker.as_bytes()) else { continue };
             let after = rest.split_off(at).split_off(marker.len());
-            pieces.push_back(Piece::Written(std::mem::replace(&mut rest, after)));
+            pieces.extend(in_pieces(&std::mem::replace(&mut rest, after)));
             pieces.push_back(Piece::Log { file, begun: false });
         }
-        pieces.push_back(Piece::Written(rest));
+        pieces.extend(in_pieces(&rest));
         Self { pieces }
     }
 }
@@ -71,6 +73,10 @@ impl Iterator for Outgoing {
             }
         }
     }
+}
+
+fn in_pieces(written: &[u8]) -> impl Iterator<Item = Piece> {
+    written.chunks(WRITTEN).map(|piece| Piece::Written(piece.to_vec()))
 }
 
 /// Reads until there is no more room, or no more to read.

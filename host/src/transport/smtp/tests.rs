@@ -21,7 +21,8 @@ impl Vault for NoSecrets {
     }
 }
 
-/// Answers each line with the first reply whose prefix fits, `250 ok` otherwise; an empty reply closes. Counts sessions.
+/// Answers each line with the first reply whose prefix fits, `250 ok` otherwise; an empty reply closes, `never` is none, and
+/// one after `late ` comes after a second and a half. Counts sessions.
 struct Server {
     port: u16,
     lines: Arc<Mutex<Vec<String>>>,
@@ -50,9 +51,17 @@ async fn server(greeting: &'static str, script: &'static [(&'static str, &'stati
                     let reply = script.iter().find(|(prefix, _)| line.starts_with(prefix)).map(|(_, reply)| *reply);
                     let reply = match (reply, line.as_str()) {
                         (Some(""), _) => return,
+                        (Some("never"), _) => continue,
                         (Some(reply), _) => reply,
                         (None, "DATA") => "354 go\r\n",
                         (None, _) => "250 ok\r\n",
+                    };
+                    let reply = match reply.strip_prefix("late ") {
+                        Some(reply) => {
+                            tokio::time::sleep(Duration::from_millis(1_500)).await;
+                            reply
+                        }
+                        None => reply,
                     };
                     data = line == "DATA" && reply.starts_with("354");
                     if write.write_all(reply.as_bytes()).await.is_err() {
@@ -161,6 +170,73 @@ async fn refusals_and_breaks_at_each_step() {
     }
 }
 
+/// No limit but those that `change` sets can come first.
+fn patient(change: impl Fn(&mut Patience)) -> SmtpTransport {
+    let long = Duration::from_secs(600);
+    let mut patience = Patience { ready: long, command: long, data: long, piece: long, end: long };
+    change(&mut patience);
+    SmtpTransport { patience, ..transport() }
+}
+
+#[tokio::test]
+async fn each_step_has_its_own_time() {
+    use FailedKind::{NotSent, Unknown};
+    let soon = Duration::from_millis(50);
+    type Case = (&'static [(&'static str, &'static str)], fn(&mut Patience) -> &mut Duration, FailedKind, &'static str);
+    let table: &[Case] = &[
+        (&[("EHLO", "never")], |it| &mut it.ready, NotSent, ""),
+        (&[("MAIL", "never")], |it| &mut it.command, NotSent, "MAIL FROM"),
+        (&[("RCPT", "never")], |it| &mut it.command, NotSent, "RCPT TO"),
+        (&[("DATA", "never")], |it| &mut it.data, NotSent, "DATA"),
+        (&[(".", "never")], |it| &mut it.end, Unknown, "end of DATA"),
+    ];
+    for (script, limit, kind, step) in table {
+        let server = server("220 hi\r\n", script).await;
+        let transport = patient(|patience| *limit(patience) = soon);
+        let payload = Payload::Smtp(to(&["a@example.org"]));
+        let endpoint = relay(server.port, Tls::None);
+        let attempt = Attempt { id: "uid", entry: "entry", endpoint: &endpoint, payload: &payload, vault: &NoSecrets, timeout: Duration::from_secs(600) };
+        let failed = transport.attempt(attempt).await.error.unwrap();
+        assert_eq!(failed.kind, *kind, "{script:?}");
+        assert!(failed.message.starts_with(step) && failed.message.contains("0.05 seconds"), "{script:?}: {}", failed.message);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_looks_long_at_a_message_has_taken_it() {
+    let server = server("220 hi\r\n", &[(".", "late 250 taken\r\n")]).await;
+    // The limit of a piece is over before the reply to the whole comes.
+    let transport = patient(|patience| patience.piece = Duration::from_secs(1));
+    let answer = send(&transport, &relay(server.port, Tls::None), to(&["a@example.org"])).await;
+    assert_eq!((answer.status, answer.error), (250, None));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_reading_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let (read, mut write) = tcp.split();
+        let mut read = BufReader::new(read).lines();
+        write.write_all(b"220 hi\r\n").await.unwrap();
+        while let Ok(Some(line)) = read.next_line().await {
+            let reply: &[u8] = if line == "DATA" { b"354 go\r\n" } else { b"250 ok\r\n" };
+            write.write_all(reply).await.unwrap();
+            if line == "DATA" {
+                std::future::pending::<()>().await;
+            }
+        }
+    });
+    let mut large = to(&["a@example.org"]);
+    let more_than_sockets_hold = super::super::Content::Bytes(vec![0; 24 << 20]);
+    large.attachments = vec![super::super::Attachment { filename: "log".into(), content_type: "text/plain".into(), content: more_than_sockets_hold }];
+    let transport = patient(|patience| patience.piece = Duration::from_millis(200));
+    let failed = send(&transport, &relay(port, Tls::None), large).await.error.unwrap();
+    assert_eq!(failed.kind, FailedKind::Unknown);
+    assert!(failed.message.starts_with("end of DATA: the server did not finish within 0.2"), "{}", failed.message);
+}
+
 async fn closing() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -216,6 +292,13 @@ async fn an_international_address_needs_smtputf8_and_a_domain_does_not() {
     let failed = send(&transport(), &at, to(&["jörg@example.org"])).await.error.unwrap();
     assert_eq!(failed.kind, FailedKind::Never);
     assert!(failed.message.contains("SMTPUTF8"), "{}", failed.message);
+    // The others get theirs, in ASCII, and without a header that this server could not pass on.
+    let answer = send(&transport(), &at, Mail { cc: vec!["b@example.org".into()], ..to(&["jörg@example.org", "a@example.org"]) }).await;
+    let results: Vec<_> = answer.recipients.iter().map(|r| (r.address.as_str(), r.status)).collect();
+    assert_eq!(results, [("a@example.org", 250), ("b@example.org", 250), ("jörg@example.org", 553)]);
+    assert!(answer.recipients[2].text.contains("SMTPUTF8"));
+    assert!(server.lines.lock().unwrap().iter().all(|line| line.is_ascii()));
+    assert!(server.lines.lock().unwrap().iter().any(|line| line == "To: a@example.org"));
     assert_eq!(send(&transport(), &at, to(&["j@bücher.example"])).await.status, 250);
     assert!(server.lines.lock().unwrap().iter().any(|line| line == "RCPT TO:<j@xn--bcher-kva.example>"));
 }

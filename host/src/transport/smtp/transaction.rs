@@ -9,58 +9,75 @@ use lettre::transport::smtp::extension::{Extension, MailParameter};
 
 use super::super::http::failure::chain;
 use super::super::{Answer, FailedKind, RecipientAnswer};
-use super::address::is_international;
 use super::connect::{answer, number, text};
 use super::outgoing::Outgoing;
+use super::patience::{Failure, Patience, content, within};
 
 /// A mail ready to go.
 pub(super) struct Envelope<'a> {
     pub sender: &'a Address,
     pub recipients: &'a [Address],
     pub message: Outgoing,
+    /// Whether an address in it, or in its headers, is international.
+    pub international: bool,
+}
+
+/// What becomes of an international address at a server that does not offer SMTPUTF8.
+pub(super) const NEEDS_SMTPUTF8: &str =
+    "an address has letters outside ASCII before its @, and this server does not take such (it does not offer SMTPUTF8); use an ASCII address";
+/// The same as a reply's code (RFC 6531, 3.5).
+const NOT_PERMITTED: u16 = 553;
+
+/// Whether the server takes international addresses.
+pub(super) fn takes_international(session: &AsyncSmtpConnection) -> bool {
+    session.server_info().supports_feature(Extension::SmtpUtfEight)
+}
+
+/// The answer for everybody, with those whose addresses the server cannot take among them.
+pub(super) fn with_refused(answer: Answer, taken: &[Address], refused: &[Address]) -> Answer {
+    if answer.error.is_some() || refused.is_empty() {
+        return answer;
+    }
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let same = |address: &Address| RecipientAnswer { address: address.to_string(), status: answer.status, text: text.clone() };
+    let mut results = if answer.recipients.is_empty() { taken.iter().map(same).collect() } else { answer.recipients };
+    results.extend(refused.iter().map(|address| RecipientAnswer { address: address.to_string(), status: NOT_PERMITTED, text: NEEDS_SMTPUTF8.to_owned() }));
+    summed(results)
 }
 
 /// Sends it. `sent` is set as soon as the message itself is on its way, after which a broken connection leaves the outcome open.
-pub(super) async fn send(session: &mut AsyncSmtpConnection, mail: Envelope<'_>, sent: &AtomicBool) -> Answer {
-    let mut parameters = vec![];
-    if mail.recipients.iter().chain([mail.sender]).any(is_international) {
-        if !session.server_info().supports_feature(Extension::SmtpUtfEight) {
-            return Answer::failed(
-                FailedKind::Never,
-                "an address has letters outside ASCII before its @, and this server does not take such (it does not offer SMTPUTF8); use an ASCII address",
-            );
-        }
-        parameters.push(MailParameter::SmtpUtfEight);
-    }
-    if let Err(e) = session.command(Mail::new(Some(mail.sender.clone()), parameters)).await {
-        return answer(&e, "MAIL FROM");
+pub(super) async fn send(session: &mut AsyncSmtpConnection, mail: Envelope<'_>, patience: Patience, sent: &AtomicBool) -> Answer {
+    let parameters = if mail.international { vec![MailParameter::SmtpUtfEight] } else { vec![] };
+    if let Err(e) = within(patience.command, session.command(Mail::new(Some(mail.sender.clone()), parameters))).await {
+        return broken(e, "MAIL FROM");
     }
     let mut results = Vec::with_capacity(mail.recipients.len());
     for recipient in mail.recipients {
-        let (status, text) = match session.command(Rcpt::new(recipient.clone(), vec![])).await {
+        let (status, text) = match within(patience.command, session.command(Rcpt::new(recipient.clone(), vec![]))).await {
             Ok(reply) => (number(reply.code()), reply.message().collect::<Vec<_>>().join(" ")),
-            Err(e) => match e.status() {
+            Err(Failure::Smtp(e)) => match e.status() {
                 Some(code) => (number(code), text(&e)),
                 None => return answer(&e, "RCPT TO"),
             },
+            Err(late) => return broken(late, "RCPT TO"),
         };
         results.push(RecipientAnswer { address: recipient.to_string(), status, text });
     }
     if !results.iter().any(|r| taken(r.status)) {
         // Nothing is open on the server afterwards, so the session can be used for the next mail.
-        let _ = session.command(Rset).await;
+        let _ = within(patience.command, session.command(Rset)).await;
         return summed(results);
     }
-    if let Err(e) = session.command(Data).await {
-        return ended(&e, "DATA", results, FailedKind::NotSent);
+    if let Err(e) = within(patience.data, session.command(Data)).await {
+        return ended(e, "DATA", results, FailedKind::NotSent);
     }
     sent.store(true, Ordering::Relaxed);
-    match session.message_iter(mail.message).await {
+    match content(session, mail.message, patience).await {
         Ok(reply) => {
             let text = reply.message().collect::<Vec<_>>().join(" ");
             summed(settled(results, number(reply.code()), &text))
         }
-        Err(e) => ended(&e, "end of DATA", results, FailedKind::Unknown),
+        Err(e) => ended(e, "end of DATA", results, FailedKind::Unknown),
     }
 }
 
@@ -77,12 +94,26 @@ fn settled(mut results: Vec<RecipientAnswer>, status: u16, text: &str) -> Vec<Re
     results
 }
 
-fn ended(error: &lettre::transport::smtp::Error, step: &str, results: Vec<RecipientAnswer>, kind: FailedKind) -> Answer {
-    match error.status() {
-        Some(code) => summed(settled(results, number(code), &text(error))),
-        // Who was refused will be refused again; the whole mail is tried again.
-        None => Answer::failed(kind, format!("{step}: {}", chain(error))),
+fn ended(failure: Failure, step: &str, results: Vec<RecipientAnswer>, kind: FailedKind) -> Answer {
+    match failure {
+        Failure::Smtp(error) => match error.status() {
+            Some(code) => summed(settled(results, number(code), &text(&error))),
+            // Who was refused will be refused again; the whole mail is tried again.
+            None => Answer::failed(kind, format!("{step}: {}", chain(&error))),
+        },
+        Failure::Late(limit) => late(kind, step, limit),
     }
+}
+
+fn broken(failure: Failure, step: &str) -> Answer {
+    match failure {
+        Failure::Smtp(error) => answer(&error, step),
+        Failure::Late(limit) => late(FailedKind::NotSent, step, limit),
+    }
+}
+
+fn late(kind: FailedKind, step: &str, limit: std::time::Duration) -> Answer {
+    Answer::failed(kind, format!("{step}: {}", super::timed_out(limit)))
 }
 
 /// One answer, with results by recipient only where they differ.
