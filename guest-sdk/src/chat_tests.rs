@@ -285,6 +285,29 @@ fn notify_is_remembered_for_its_place() {
 }
 
 #[test]
+fn one_event_is_told_in_fewer_places_than_may_be_sent_to() {
+    usual(&[]);
+    let bot = everything();
+    let op = |place: &str| said(&bot.heard(json!({"kind": "message", "nick": "op", "place": place, "text": "notify on started", "op": true})));
+    for n in 0..60 {
+        assert!(op(&format!("p{n:02}")).contains("announced here: started"), "{n}");
+    }
+    assert!(op("p60").contains("60 conversations already"));
+    assert!(op("#ci").contains("announced here: started"), "what the settings name always has room");
+    let told = bot.report(event("build-started", build(1, Value::Null)));
+    assert_eq!((told.sent.len(), told.log.len()), (61, 0));
+    // What is kept from before there was a limit.
+    let kept = testing::state()["channel/p00"].clone();
+    for n in 0..90 {
+        crate::services::state::set(&format!("channel/a{n:02}"), Some(&kept));
+    }
+    let told = bot.report(event("build-started", build(1, Value::Null)));
+    assert_eq!(told.sent.len(), 80);
+    assert!(said(&told).starts_with("#ci: "));
+    assert!(told.log.iter().any(|(_, line)| line.ends_with("71 places are left out")), "{:?}", told.log);
+}
+
+#[test]
 fn the_settings_events_are_switched_on_again_each_time_it_begins() {
     usual(&[]);
     let bot = bot(json!({"notify": ["failure"], "authz": {"notify": ["boss"]}}));
