@@ -384,6 +384,21 @@ fn force_goes_through_a_force_scheduler_and_tells_the_result() {
     assert_eq!(said(&bot.report(event("build-finished", build(2, json!(0))))), "#ci: Build [#2](https://ci/2) of `linux` completed successfully.");
     assert!(testing::state().is_empty(), "{:?}", testing::state());
 
+    // The answer comes when the build runs already, or has ended.
+    let row = |complete: bool| json!([{"buildid": 101, "number": 1, "complete": complete, "results": if complete { json!(2) } else { Value::Null }, "state_string": "failed test"}]);
+    assert_eq!(bot.report(event("build-started", build(1, Value::Null))).skipped(), "nobody asked for this event");
+    usual(&[("buildrequests/50/builds", row(false))]);
+    let late = said(&bot.answered(&tag, &answer(200, r#"[7, {"1": 50}]"#, "delivered")));
+    assert!(late.contains("I shall tell how it goes.\nBuild [#1](https://ci.example/#/builders/1/builds/1) of `linux` started."), "{late}");
+    assert_eq!(said(&bot.report(event("build-finished", build(1, json!(2))))), "#ci: Build [#1](https://ci/1) of `linux` failed: failed test");
+    assert!(testing::state().is_empty(), "{:?}", testing::state());
+    assert_eq!(bot.report(event("build-finished", build(1, json!(2)))).skipped(), "nobody asked for this event");
+    usual(&[("buildrequests/50/builds", row(true))]);
+    let late = said(&bot.answered(&tag, &answer(200, r#"[7, {"1": 50}]"#, "delivered")));
+    assert!(late.ends_with(").\nBuild [#1](https://ci.example/#/builders/1/builds/1) of `linux` failed: failed test"), "{late}");
+    assert!(!late.contains("I shall tell") && testing::state().is_empty(), "{late} {:?}", testing::state());
+    usual(&[]);
+
     let refused = said(&bot.answered(&tag, &answer(400, r#"{"reason": "'Reason' needs to be specified"}"#, "dead")));
     assert_eq!(refused, "#ci: The build could not be forced, Alice: reason: 'Reason' needs to be specified");
     usual(&[("builders/1/buildrequests?order=-buildrequestid&limit=5", json!([{"buildrequestid": 77, "submitted_at": 1_000_001}]))]);
