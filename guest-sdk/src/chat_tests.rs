@@ -285,6 +285,29 @@ fn notify_is_remembered_for_its_place() {
 }
 
 #[test]
+fn one_event_is_told_in_fewer_places_than_may_be_sent_to() {
+    usual(&[]);
+    let bot = everything();
+    let op = |place: &str| said(&bot.heard(json!({"kind": "message", "nick": "op", "place": place, "text": "notify on started", "op": true})));
+    for n in 0..60 {
+        assert!(op(&format!("p{n:02}")).contains("announced here: started"), "{n}");
+    }
+    assert!(op("p60").contains("60 conversations already"));
+    assert!(op("#ci").contains("announced here: started"), "what the settings name always has room");
+    let told = bot.report(event("build-started", build(1, Value::Null)));
+    assert_eq!((told.sent.len(), told.log.len()), (61, 0));
+    // What is kept from before there was a limit.
+    let kept = testing::state()["channel/p00"].clone();
+    for n in 0..90 {
+        crate::services::state::set(&format!("channel/a{n:02}"), Some(&kept));
+    }
+    let told = bot.report(event("build-started", build(1, Value::Null)));
+    assert_eq!(told.sent.len(), 80);
+    assert!(said(&told).starts_with("#ci: "));
+    assert!(told.log.iter().any(|(_, line)| line.ends_with("71 places are left out")), "{:?}", told.log);
+}
+
+#[test]
 fn the_settings_events_are_switched_on_again_each_time_it_begins() {
     usual(&[]);
     let bot = bot(json!({"notify": ["failure"], "authz": {"notify": ["boss"]}}));
@@ -360,6 +383,21 @@ fn force_goes_through_a_force_scheduler_and_tells_the_result() {
     assert_eq!(said(&bot.report(event("build-started", build(2, Value::Null)))), "#ci: Build [#2](https://ci/2) of `linux` started.", "the request goes on");
     assert_eq!(said(&bot.report(event("build-finished", build(2, json!(0))))), "#ci: Build [#2](https://ci/2) of `linux` completed successfully.");
     assert!(testing::state().is_empty(), "{:?}", testing::state());
+
+    // The answer comes when the build runs already, or has ended.
+    let row = |complete: bool| json!([{"buildid": 101, "number": 1, "complete": complete, "results": if complete { json!(2) } else { Value::Null }, "state_string": "failed test"}]);
+    assert_eq!(bot.report(event("build-started", build(1, Value::Null))).skipped(), "nobody asked for this event");
+    usual(&[("buildrequests/50/builds", row(false))]);
+    let late = said(&bot.answered(&tag, &answer(200, r#"[7, {"1": 50}]"#, "delivered")));
+    assert!(late.contains("I shall tell how it goes.\nBuild [#1](https://ci.example/#/builders/1/builds/1) of `linux` started."), "{late}");
+    assert_eq!(said(&bot.report(event("build-finished", build(1, json!(2))))), "#ci: Build [#1](https://ci/1) of `linux` failed: failed test");
+    assert!(testing::state().is_empty(), "{:?}", testing::state());
+    assert_eq!(bot.report(event("build-finished", build(1, json!(2)))).skipped(), "nobody asked for this event");
+    usual(&[("buildrequests/50/builds", row(true))]);
+    let late = said(&bot.answered(&tag, &answer(200, r#"[7, {"1": 50}]"#, "delivered")));
+    assert!(late.ends_with(").\nBuild [#1](https://ci.example/#/builders/1/builds/1) of `linux` failed: failed test"), "{late}");
+    assert!(!late.contains("I shall tell") && testing::state().is_empty(), "{late} {:?}", testing::state());
+    usual(&[]);
 
     let refused = said(&bot.answered(&tag, &answer(400, r#"{"reason": "'Reason' needs to be specified"}"#, "dead")));
     assert_eq!(refused, "#ci: The build could not be forced, Alice: reason: 'Reason' needs to be specified");

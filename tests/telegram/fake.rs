@@ -193,6 +193,13 @@ impl Fake {
         self.update(json!({"message": {"message_id": id, "from": from(who), "chat": place(chat), "date": 1, "text": text}}));
     }
 
+    /// Somebody replies to a message of the bot's.
+    pub fn replies(&self, who: User, chat: i64, to: &Message, text: &str) {
+        let id = self.lock().number();
+        let to = json!({"message_id": to.id, "from": {"id": 1, "is_bot": true, "first_name": "Bot"}, "chat": place(chat), "date": 1});
+        self.update(json!({"message": {"message_id": id, "from": from(who), "chat": place(chat), "date": 1, "text": text, "reply_to_message": to}}));
+    }
+
     /// The bot's next message in a chat, among those not looked at, that satisfies something; others before it are passed over.
     pub async fn so(&self, chat: i64, what: &str, fits: impl Fn(&Message) -> bool) -> Message {
         let waiting = async {

@@ -103,10 +103,11 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     fake.press(BOB, &stop, "two");
     fake.with(GROUP, "may not use `stop`").await;
     fake.press(ANN, &stop, "two");
-    fake.with(GROUP, "the reason to stop the build on two").await;
+    let question = fake.with(GROUP, "the reason to stop the build on two").await;
     assert!(fake.buttons(stop.id).is_empty(), "the choice is made");
     fake.says(BOB, GROUP, "not this one");
-    fake.says(ANN, GROUP, "by mistake");
+    fake.says(ANN, GROUP, "nor this one");
+    fake.replies(ANN, GROUP, &question, "by mistake");
     fake.with(GROUP, "is being stopped").await;
     fake.with(GROUP, "was cancelled 🚫").await;
     assert_eq!(buildbot.rows(&format!("builds/{running}")).await[0]["results"], 6);

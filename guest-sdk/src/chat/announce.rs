@@ -13,6 +13,10 @@ use crate::component::{Failure, Outcome};
 use crate::delivery::Terms;
 use crate::event::Event;
 use crate::results::{RETRY, SUCCESS, name};
+use crate::services::{Level, log};
+
+/// Places where one event is told: fewer than an entry may send in one call.
+const PLACES: usize = 80;
 
 impl<P: Presenter> Bot<P> {
     /// The kinds of event that a bot wants to see.
@@ -107,7 +111,15 @@ impl<P: Presenter> Bot<P> {
         if places.is_empty() {
             return Ok(Outcome::Skipped("nobody asked for this event".into()));
         }
-        for place in places {
+        // What the settings name comes first, and private conversations last: names of channels have a sign before them.
+        let rank = |place: &String| (!self.configured.contains(place), !place.starts_with(['#', '&', '-', '@']));
+        let mut all: Vec<&String> = places.iter().collect();
+        if all.len() > PLACES {
+            all.sort_by_key(|place| rank(place));
+            let left_out = all.split_off(PLACES).len();
+            log(Level::Warn, &format!("{what} is told in {PLACES} places, as many as one event is told in; {left_out} places are left out"));
+        }
+        for place in all {
             self.presenter.send(place, &line.clone().into(), Terms::titled(format!("{what} to {place}")));
         }
         Ok(Outcome::Sent)

@@ -9,6 +9,7 @@ use super::read;
 use super::text::{Line, Message};
 use crate::component::{Failure, Outcome};
 use crate::delivery::{Answer, Terms};
+use crate::results::RETRY;
 
 /// Characters of a master's reason that are shown.
 const REASON: usize = 300;
@@ -33,17 +34,15 @@ impl<P: Presenter> Bot<P> {
         match act.what {
             What::Force => {
                 let requests: Vec<u64> = said[1].as_object().into_iter().flatten().filter_map(|(_, request)| request.as_u64()).collect();
-                for request in &requests {
-                    Request { place: act.place.clone() }.keep(&act.master, *request);
-                }
+                let mut news = Vec::new();
+                let open = requests.iter().filter(|request| self.wait_for(act, **request, &mut news)).count() > 0 || requests.is_empty();
                 let base = read::url(&act.master);
-                let line = Line::text(format!("{}: the build of ", act.who)).name(&act.builder).and(" is requested");
-                match requests.first() {
-                    Some(request) if !base.is_empty() => {
-                        line.and(" (").link(format!("request {request}"), format!("{base}#/buildrequests/{request}")).and("); I shall tell how it goes.").into()
-                    }
-                    _ => line.and("; I shall tell how it goes.").into(),
+                let mut line = Line::text(format!("{}: the build of ", act.who)).name(&act.builder).and(" is requested");
+                if let Some(request) = requests.first().filter(|_| !base.is_empty()) {
+                    line = line.and(" (").link(format!("request {request}"), format!("{base}#/buildrequests/{request}")).and(")");
                 }
+                let line = line.and(if open { "; I shall tell how it goes." } else { "." });
+                Message::from(std::iter::once(line).chain(news).collect::<Vec<_>>())
             }
             What::Stop => {
                 waiting::Build::add(&act.master, act.build, &act.place);
@@ -55,6 +54,25 @@ impl<P: Presenter> Bot<P> {
                 Message::from(format!("Master {}: {words}, {}.", act.master, act.who))
             }
         }
+    }
+
+    /// Whether there is something to wait for. What its build did before the answer came goes to `news`: nobody was known then who waits for it.
+    fn wait_for(&self, act: &Act, request: u64, news: &mut Vec<Line>) -> bool {
+        let builds = read::rows(&act.master, &["buildrequests", &request.to_string(), "builds"], &[]).unwrap_or_default();
+        if let Some(build) = builds.iter().max_by_key(|build| read::number(build, "buildid")) {
+            let number = read::number(build, "number");
+            let named = read::by_number(number, read::build_url(&read::url(&act.master), act.builder_id, number), &act.builder);
+            let results = read::results(build);
+            if build["complete"].as_bool() != Some(true) {
+                waiting::Build::add(&act.master, read::number(build, "buildid"), &act.place);
+                news.push(self.words().build_started(named));
+            } else if results != Some(RETRY) {
+                news.push(self.words().build_finished(named, results, build["state_string"].as_str().unwrap_or_default(), &[]));
+                return false;
+            }
+        }
+        Request { place: act.place.clone() }.keep(&act.master, request);
+        true
     }
 
     /// The answer was lost: what was done is not known, but something can be read.

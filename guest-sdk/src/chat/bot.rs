@@ -285,7 +285,7 @@ impl<P: Presenter> Bot<P> {
         for place in &self.configured {
             let mut channel = Channel::load(place);
             channel.notify.extend(self.notify_events.iter().cloned());
-            if let Err(refusal) = channel.save(place) {
+            if let Err(refusal) = channel.save_beside(place, &self.configured) {
                 return Err(Failure::for_good(refusal.0.lines.iter().map(Line::plain).collect::<String>()));
             }
         }

@@ -9,8 +9,8 @@ use super::events::EventWord;
 use crate::services::state;
 
 const PREFIX: &str = "channel/";
-/// Conversations that are remembered: each event is held against all of them.
-const MOST: usize = 150;
+/// Conversations that the settings do not name and that are remembered: each event is held against all of them, and told to all at once.
+const MOST: usize = 60;
 
 /// What is kept of a channel or a private conversation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +36,22 @@ impl Channel {
     ///
     /// There are too many already.
     pub fn save(&self, id: &str) -> Result<(), Refusal> {
+        self.save_beside(id, &[])
+    }
+
+    /// Keeps it. Those of `configured` are always taken, and do not count.
+    ///
+    /// # Errors
+    ///
+    /// There are too many others already.
+    pub fn save_beside(&self, id: &str, configured: &[String]) -> Result<(), Refusal> {
         let key = key(id);
         if *self == Self::default() {
             state::set(&key, None);
             return Ok(());
         }
-        if state::get(&key).is_none() && state::keys(PREFIX).len() >= MOST {
+        let is_configured = |key: &str| configured.iter().any(|place| *place == key[PREFIX.len()..]);
+        if !is_configured(&key) && state::get(&key).is_none() && state::keys(PREFIX).iter().filter(|key| !is_configured(key)).count() >= MOST {
             return Err(Refusal::new(format!("I keep notifications for {MOST} conversations already; somebody has to switch them off elsewhere first.")));
         }
         state::set(&key, serde_json::to_string(self).ok().as_deref());

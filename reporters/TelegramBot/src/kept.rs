@@ -8,6 +8,7 @@ use reporter_sdk::chat::quote;
 use reporter_sdk::services::state;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Bytes of what a button may carry itself.
 const DATA: usize = 64;
@@ -17,6 +18,8 @@ const BEHIND: usize = 12 << 10;
 pub const COMMAND: usize = 1_500;
 /// Bytes of all questions.
 const QUESTIONS: usize = 6 << 10;
+/// Seconds after which nobody answers a question any more: what they write then is about something else.
+const ANSWERED_WITHIN: u64 = 900;
 /// People whose pace is remembered.
 const PEOPLE: usize = 60;
 /// Messages that somebody may send at once; after that it is one a second.
@@ -96,14 +99,40 @@ struct Question {
     command: String,
     /// What the answer's word begins with: `branch=`.
     prefix: String,
+    /// When it was asked, in seconds since 1970.
+    #[serde(default)]
+    at: u64,
+    /// The message that asks, once Telegram has said its number.
+    #[serde(default)]
+    message: Option<i64>,
+}
+
+/// What the tag of a question's message begins with.
+const TAG: &str = "question";
+
+/// The tag for the message that asks, by which [`is_message`] finds the question again.
+pub fn tag(chat: &str, who: &str, at: u64) -> String {
+    format!("{TAG}/{at}/{who}/{chat}")
+}
+
+/// Whether a tag is one of a question; if so, it is asked by this message.
+pub fn is_message(tag: &str, message: Option<i64>) -> bool {
+    let Some((TAG, rest)) = tag.split_once('/') else { return false };
+    let mut questions: Vec<Question> = read("questions");
+    let of = questions.iter_mut().find(|it| format!("{}/{}/{}", it.at, it.who, it.chat) == rest);
+    if let (Some(question), Some(_)) = (of, message) {
+        question.message = message;
+        write("questions", &questions);
+    }
+    true
 }
 
 /// Remembers a question; an earlier one to the same person in the same chat is forgotten.
-pub fn ask(chat: &str, who: &str, command: String, prefix: String) {
+pub fn ask(chat: &str, who: &str, at: u64, command: String, prefix: String) {
     let mut questions: Vec<Question> = read("questions");
     questions.retain(|it| !(it.chat == chat && it.who == who));
-    questions.push(Question { chat: chat.into(), who: who.into(), command, prefix });
-    while questions.iter().map(|it| it.command.len() + it.prefix.len() + it.chat.len() + it.who.len() + 60).sum::<usize>() > QUESTIONS && questions.len() > 1 {
+    questions.push(Question { chat: chat.into(), who: who.into(), command, prefix, at, message: None });
+    while questions.iter().map(|it| it.command.len() + it.prefix.len() + it.chat.len() + it.who.len() + 100).sum::<usize>() > QUESTIONS && questions.len() > 1 {
         questions.remove(0);
     }
     write("questions", &questions);
@@ -120,12 +149,20 @@ pub fn drop_question(chat: &str, who: &str) -> bool {
     questions.len() < before
 }
 
-/// The command that an answer completes, if something was asked.
-pub fn answer(chat: &str, who: &str, text: &str) -> Option<String> {
+/// The command that an answer completes, if something was asked not long before `at` (seconds since 1970). In a group only what replies to the
+/// bot's message answers it: `replies_to` is the message that is replied to, and none in private.
+pub fn answer(chat: &str, who: &str, text: &str, at: u64, replies_to: Option<&Value>) -> Option<String> {
     let questions: Vec<Question> = read("questions");
     let question = questions.into_iter().find(|it| it.chat == chat && it.who == who)?;
-    drop_question(chat, who);
-    Some(format!("{} {}", question.command, quote(&format!("{}{text}", question.prefix))))
+    let answers = replies_to.is_none_or(|message| {
+        let id = message["message_id"].as_i64();
+        message["from"]["is_bot"].as_bool() == Some(true) && (question.message.is_none() || question.message == id)
+    });
+    let late = at.saturating_sub(question.at) > ANSWERED_WITHIN;
+    if late || answers {
+        drop_question(chat, who);
+    }
+    (answers && !late).then(|| format!("{} {}", question.command, quote(&format!("{}{text}", question.prefix))))
 }
 
 /// Whether somebody has said too much: more than twenty things at once, and then more than one a second. `at` is in seconds.
@@ -146,6 +183,7 @@ pub fn too_much(who: &str, at: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use reporter_sdk::testing;
+    use serde_json::json;
 
     use super::*;
 
@@ -177,14 +215,25 @@ mod tests {
 
     #[test]
     fn an_answer_completes_a_command_once() {
-        ask("-5", "7", "/stop build linux".into(), String::new());
-        ask("-5", "8", "/force f config linux".into(), "branch=".into());
-        assert_eq!(answer("-5", "9", "x"), None);
-        assert_eq!(answer("-5", "7", "it's broken").as_deref(), Some(r"/stop build linux 'it'\''s broken'"));
-        assert_eq!(answer("-5", "7", "x"), None);
+        let reply = |bot: bool, id: i64| json!({"message_id": id, "from": {"is_bot": bot}});
+        let stop = || ask("-5", "7", 1_000, "/stop build linux".into(), String::new());
+        stop();
+        ask("-5", "8", 1_000, "/force f config linux".into(), "branch=".into());
+        assert_eq!(answer("-5", "9", "x", 1_001, Some(&reply(true, 4))), None);
+        assert_eq!(answer("-5", "7", "x", 1_001, Some(&Value::Null)), None, "it replies to nothing");
+        assert_eq!(answer("-5", "7", "x", 1_001, Some(&reply(false, 4))), None, "it replies to somebody");
+        assert_eq!(answer("-5", "7", "it's broken", 1_001, Some(&reply(true, 4))).as_deref(), Some(r"/stop build linux 'it'\''s broken'"));
+        assert_eq!(answer("-5", "7", "x", 1_001, Some(&reply(true, 4))), None);
+        stop();
+        assert!(is_message(&tag("-5", "7", 999), Some(3)) && is_message(&tag("-5", "7", 1_000), Some(5)) && !is_message("me", Some(6)));
+        assert_eq!(answer("-5", "7", "x", 1_001, Some(&reply(true, 4))), None, "it replies to another message of the bot");
+        assert!(answer("-5", "7", "x", 1_900, Some(&reply(true, 5))).is_some());
+        stop();
+        assert_eq!(answer("-5", "7", "x", 1_901, None), None, "too late");
+        assert_eq!(answer("-5", "7", "x", 1_002, None), None, "it is forgotten");
         assert!(drop_question("-5", "8") && !drop_question("-5", "8"));
         for n in 0..500 {
-            ask("1", &n.to_string(), "/x".repeat(50), String::new());
+            ask("1", &n.to_string(), 1, "/x".repeat(50), String::new());
         }
         assert!(testing::state()["questions"].len() < 10 << 10);
     }

@@ -118,10 +118,13 @@ impl Reporter for TelegramBot {
     }
 
     fn answered(&self, tag: &str, answer: &Answer) -> Result<Outcome, Failure> {
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if kept::is_message(tag, body["result"]["message_id"].as_i64()) {
+            return Ok(Outcome::Skipped("the question's message is noted".into()));
+        }
         if tag != api::ME {
             return self.bot.answered(tag, answer);
         }
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         match body["result"]["username"].as_str() {
             Some(name) => {
                 state::set(ME, Some(name));
@@ -179,7 +182,8 @@ impl TelegramBot {
                 kept::drop_question(&said.place, &who);
             }
         } else if !said.text.is_empty() && said.text.chars().count() <= ANSWER {
-            if let Some(command) = kept::answer(&said.place, &who, &said.text) {
+            let replies_to = (!said.private).then_some(&said.more["replies_to"]);
+            if let Some(command) = kept::answer(&said.place, &who, &said.text, at, replies_to) {
                 said.text = command;
             }
         }

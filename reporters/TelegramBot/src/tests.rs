@@ -382,7 +382,10 @@ fn stopping_asks_for_a_reason() {
     assert_eq!(asked[2].1["reply_markup"], json!({"force_reply": true, "selective": true}));
     assert!(asked[2].1["text"].as_str().unwrap().starts_with("@ann, answer to this"));
     assert_eq!(it.heard(message(BOB, GROUP, "why not")).skipped(), "it is no command");
-    assert!(say(&it, ANN, GROUP, "because").contains("stopped by Ann Lee (@ann) on 'Build Gröup': because"));
+    assert_eq!(it.heard(message(ANN, GROUP, "lunch?")).skipped(), "it is no command", "only what replies to the question answers it");
+    let mut answer = message(ANN, GROUP, "because");
+    answer["update"]["message"]["reply_to_message"] = json!({"message_id": 5, "from": {"is_bot": true}});
+    assert!(told(&it.heard(answer)).contains("stopped by Ann Lee (@ann) on 'Build Gröup': because"));
     // What was begun can be left.
     press(&it, ANN, ANN, &menu, "slow one");
     assert_eq!(say(&it, ANN, ANN, "/nay"), "Never mind, Ann Lee (@ann).");

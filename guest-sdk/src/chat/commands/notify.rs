@@ -51,7 +51,7 @@ fn notify<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         (false, true) => channel.notify.clear(),
         (false, false) => channel.notify.retain(|event| !events.contains(event)),
     }
-    channel.save(&said.place)?;
+    channel.save_beside(&said.place, &bot.configured)?;
     if !quiet {
         list(bot, ask, &channel);
     }

@@ -56,7 +56,7 @@ fn mute<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     }
     let mut channel = Channel::load(&said.place);
     channel.muted = true;
-    channel.save(&said.place)?;
+    channel.save_beside(&said.place, &bot.configured)?;
     bot.reply(said, "I am silent here from now on. Say unmute to have me back.");
     Ok(())
 }
@@ -70,7 +70,7 @@ fn unmute<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     // Whoever may not do it hears nothing: the channel is muted.
     if bot.may_change(said, "unmute") {
         channel.muted = false;
-        channel.save(&said.place)?;
+        channel.save_beside(&said.place, &bot.configured)?;
         bot.reply(said, "I am back.");
     }
     Ok(())

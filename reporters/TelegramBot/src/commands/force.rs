@@ -6,7 +6,7 @@
 use reporter_sdk::chat::force::{self, Field, Scheduler};
 use reporter_sdk::chat::{Ask, Bot, Builder, Command, Line, Message, Refusal, quote, readable};
 
-use super::{Done, ask_for, button, reply_with, too_long, without_buttons};
+use super::{Done, ask_for, button, question_with, reply_with, too_long, without_buttons};
 use crate::kept::{self, HOLE};
 use crate::present::{Telegram, raw_keyboard};
 use crate::said;
@@ -204,10 +204,10 @@ fn ask_field(bot: &Bot<Telegram>, ask: &Ask<'_>, chosen: &Chosen<'_>, name: &str
         return ask_for(bot, ask, &format!("enter {what}{of}"), chosen.without(name), format!("{}=", field.full));
     }
     // Who writes it instead is understood too.
-    kept::ask(&ask.said.place, &said::number(ask.said), chosen.without(name), format!("{}=", field.full));
+    kept::ask(&ask.said.place, &said::number(ask.said), ask.said.at, chosen.without(name), format!("{}=", field.full));
     let frame = format!("{} {HOLE}", chosen.without(name));
     let row = |choice: &String| vec![(choice.clone(), kept::data_in(&frame, &quote(&pair(field, choice))))];
-    reply_with(ask, Message::from(format!("Choose {what}.")), Some(raw_keyboard(choices.iter().map(row))));
+    question_with(ask, Message::from(format!("Choose {what}.")), Some(raw_keyboard(choices.iter().map(row))));
     Ok(())
 }
 

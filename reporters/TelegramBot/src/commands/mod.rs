@@ -7,6 +7,7 @@ mod notify;
 mod talk;
 
 use reporter_sdk::chat::{Ask, Bot, Button, Command, Line, Message, Presenter as _, Refusal};
+use reporter_sdk::delivery::Terms;
 use serde_json::{Value, json};
 
 use crate::api;
@@ -31,11 +32,22 @@ fn button(caption: impl Into<String>, command: impl Into<String>) -> Vec<Button>
 }
 
 /// Says something with a keyboard that is made already.
-fn reply_with(ask: &Ask<'_>, mut message: Message, markup: Option<Value>) {
+fn reply_with(ask: &Ask<'_>, message: Message, markup: Option<Value>) {
+    reply_on(ask, message, markup, Bot::<Telegram>::reply_terms(ask.said));
+}
+
+/// Asks with a keyboard for what the question in [`kept`] is about.
+fn question_with(ask: &Ask<'_>, message: Message, markup: Option<Value>) {
+    let said = ask.said;
+    let tag = kept::tag(&said.place, &said::number(said), said.at);
+    reply_on(ask, message, markup, Bot::<Telegram>::reply_terms(said).tag(tag));
+}
+
+fn reply_on(ask: &Ask<'_>, mut message: Message, markup: Option<Value>, terms: Terms) {
     if !ask.said.pressed {
         message.answers.clone_from(&ask.said.id);
     }
-    present::send(&ask.said.place, &message, markup, Bot::<Telegram>::reply_terms(ask.said));
+    present::send(&ask.said.place, &message, markup, terms);
 }
 
 /// The message whose button was pressed, if one was.
@@ -56,7 +68,7 @@ fn ask_for(bot: &Bot<Telegram>, ask: &Ask<'_>, what: &str, command: String, pref
         return Err(too_long());
     }
     let said = ask.said;
-    kept::ask(&said.place, &said::number(said), command, prefix);
+    kept::ask(&said.place, &said::number(said), said.at, command, prefix);
     if said.private {
         bot.presenter.send(&said.place, &Line::text(format!("{}…", capital(what))).into(), Bot::<Telegram>::reply_terms(said));
         return Ok(());
@@ -68,7 +80,7 @@ fn ask_for(bot: &Bot<Telegram>, ask: &Ask<'_>, what: &str, command: String, pref
         None => format!("{}, answer to this message and {what}…", said.person.name),
     };
     let named = username.is_some() || !said.pressed;
-    reply_with(ask, Line::text(text).into(), named.then(|| json!({"force_reply": true, "selective": true})));
+    question_with(ask, Line::text(text).into(), named.then(|| json!({"force_reply": true, "selective": true})));
     Ok(())
 }
 
