@@ -128,7 +128,8 @@ impl Shared {
             Payload::Ssh(_) => &self.transports.ssh,
         };
         let timeout = self.options.timeout;
-        let attempt = Attempt { id: &new.uid, entry: &new.entry, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
+        let attempt =
+            Attempt { id: &new.uid, entry: &new.entry, title: &new.title, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
         // A transport keeps to its time; this is for one that does not.
         match tokio::time::timeout(timeout * 2, transport.attempt(attempt)).await {
             Ok(answer) => answer,

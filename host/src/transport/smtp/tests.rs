@@ -83,7 +83,7 @@ fn transport() -> SmtpTransport {
 
 async fn send(transport: &SmtpTransport, endpoint: &Endpoint, mail: Mail) -> Answer {
     let payload = Payload::Smtp(mail);
-    transport.attempt(Attempt { id: "uid", entry: "entry", endpoint, payload: &payload, vault: &NoSecrets, timeout: Duration::from_secs(20) }).await
+    transport.attempt(Attempt { id: "uid", entry: "entry", title: "", endpoint, payload: &payload, vault: &NoSecrets, timeout: Duration::from_secs(20) }).await
 }
 
 fn to(addresses: &[&str]) -> Mail {
