@@ -469,3 +469,26 @@ fn nobody_is_remembered_whom_the_settings_do_not_name() {
     state.extend(testing::state().into_iter().map(|(key, value)| (key, Value::String(value))));
     assert_eq!(state.keys().collect::<Vec<_>>(), ["channel/bob"]);
 }
+
+#[test]
+fn a_busy_master_is_asked_within_its_budget() {
+    let builders: Vec<Value> = (1..=40).map(|id| json!({"builderid": id, "name": format!("b{id:02}"), "tags": [], "masterids": [1]})).collect();
+    let running: Vec<Value> = (1..=40).map(|id| json!({"buildid": id, "number": 1, "builderid": id})).collect();
+    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+    let counts = asked.clone();
+    testing::masters(&["main"], move |_, path, query| {
+        counts.set(counts.get() + 1);
+        let rows = match path.join("/").as_str() {
+            "config" => json!([{"buildbotURL": "https://ci.example"}]),
+            "builders" => json!(builders),
+            "builds" if query.contains(&("complete".into(), "false".into())) => json!(running),
+            _ => json!([]),
+        };
+        Answer { status: 200, headers: vec![], body: rows.to_string().into_bytes(), ended: "answered".into() }
+    });
+    let bot = everything();
+    assert!(say(&bot, "x", "#ci", "status all").contains("`b40`: running: build [#1](https://ci.example/#/builders/40/builds/1)"));
+    assert!(asked.get() < 50, "{}", asked.get());
+    let last = say(&bot, "x", "#ci", "last all");
+    assert!(last.contains("`b20`: no build has ended yet") && last.contains("`b21`: no build has ended lately"), "{last}");
+}

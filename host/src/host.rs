@@ -331,15 +331,16 @@ impl Host {
         let (entries, out) = (Arc::new(ArcSwap::from_pointee(entries)), Arc::new(ArcSwap::from_pointee(out)));
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&store_file(settings), Mode::Host).await?);
         let directory = Arc::new(EntryDirectory { entries: entries.clone(), out: out.clone() });
+        let sources = Self::sources(settings, &[]).await?;
+        wires.updates.listen(settings.webhooks).await?;
+        // The engine takes up what waits at once, and a control call needs its master.
+        wires.sources.set(sources.iter().map(|(name, made)| (name.clone(), made.fetcher())).collect());
         let options = delivery::Options::default();
         let engine = Engine::start(store.clone(), wires.transports(), directory.clone(), observer.clone(), options).await?;
         let dispatch = Dispatch::new(store.clone(), workbench.loader.clone(), &directory, engine, observer);
-        let sources = Self::sources(settings, &[]).await?;
-        wires.updates.listen(settings.webhooks).await?;
         for (name, made) in &sources {
             dispatch.add_source(name, made.fetcher());
         }
-        wires.sources.set(sources.iter().map(|(name, made)| (name.clone(), made.fetcher())).collect());
         // What waits comes before what is new.
         dispatch.resume().await?;
         let running = Self::begin(&dispatch, sources, settings);

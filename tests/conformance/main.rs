@@ -197,6 +197,7 @@ impl Settled {
             let attempt = Attempt {
                 id: &send.uid,
                 entry: &send.entry,
+                title: "",
                 endpoint,
                 payload: &send.payload,
                 vault: entry.view.vault.as_ref(),

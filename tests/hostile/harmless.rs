@@ -93,7 +93,8 @@ async fn until(stream: &mut TcpStream, end: &str) -> String {
 }
 
 async fn attempt(transport: &dyn Transport, endpoint: &Endpoint, sent: &NewDelivery) {
-    let attempt = Attempt { id: &sent.uid, entry: &sent.entry, endpoint, payload: &sent.payload, vault: &NoSecrets, timeout: Duration::from_secs(30) };
+    let attempt =
+        Attempt { id: &sent.uid, entry: &sent.entry, title: "", endpoint, payload: &sent.payload, vault: &NoSecrets, timeout: Duration::from_secs(30) };
     let answer = transport.attempt(attempt).await;
     assert!(answer.error.is_none() && (200..=250).contains(&answer.status), "{answer:?}");
 }

@@ -55,7 +55,7 @@ fn no_secrets() -> EntryVault {
 async fn send_with(smtp: SmtpEndpoint, mail: Mail, vault: &dyn Vault, spool: PathBuf) -> Answer {
     let transport = SmtpTransport::new(Arc::new(Policy::operator()), spool);
     let (endpoint, payload) = (named(smtp), Payload::Smtp(mail));
-    transport.attempt(Attempt { id: "uid-7", entry: "mail", endpoint: &endpoint, payload: &payload, vault, timeout: PATIENT }).await
+    transport.attempt(Attempt { id: "uid-7", entry: "mail", title: "", endpoint: &endpoint, payload: &payload, vault, timeout: PATIENT }).await
 }
 
 async fn send(smtp: SmtpEndpoint, mail: Mail) -> Answer {

@@ -59,7 +59,7 @@ async fn ask(transport: &SshTransport, ssh: &SshEndpoint) -> Answer {
 
 async fn run(transport: &SshTransport, ssh: &SshEndpoint, command: SshCommand, timeout: Duration) -> Answer {
     let (endpoint, payload) = (named(ssh.clone()), Payload::Ssh(command));
-    transport.attempt(Attempt { id: "uid", entry: "gerrit", endpoint: &endpoint, payload: &payload, vault: &NoSecrets, timeout }).await
+    transport.attempt(Attempt { id: "uid", entry: "gerrit", title: "", endpoint: &endpoint, payload: &payload, vault: &NoSecrets, timeout }).await
 }
 
 /// A review that the stand-in takes.

@@ -39,6 +39,17 @@ pub struct Running {
     pub step: Option<String>,
 }
 
+/// What is known of a builder's last build that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Last {
+    /// Its row.
+    Build(Value),
+    /// None has ended yet.
+    Never,
+    /// It is not among the newest of its master, and there were too many builders to ask for each.
+    NotAsked,
+}
+
 /// Rows of a master's REST API.
 ///
 /// # Errors
@@ -164,7 +175,7 @@ impl<P: Presenter> Bot<P> {
     /// # Errors
     ///
     /// A master cannot be asked.
-    pub fn last(&self, builders: &[Builder]) -> Result<Vec<Option<Value>>, Refusal> {
+    pub fn last(&self, builders: &[Builder]) -> Result<Vec<Last>, Refusal> {
         let mut last: Vec<Option<Value>> = vec![None; builders.len()];
         let ended = |row: &Value| row["complete"].as_bool() == Some(true);
         if builders.len() > 1 {
@@ -176,12 +187,18 @@ impl<P: Presenter> Bot<P> {
             }
         }
         let missing: Vec<usize> = (0..builders.len()).filter(|place| last[*place].is_none()).collect();
+        let not_asked = missing.get(ONE_BY_ONE..).unwrap_or_default().to_vec();
         for place in missing.into_iter().take(ONE_BY_ONE) {
             let (builder, id) = (&builders[place], builders[place].id.to_string());
             let query = [("builderid", id.as_str()), ("complete", "true"), ("order", "-number"), ("limit", "1")];
             last[place] = rows(&builder.master, &["builds"], &query)?.into_iter().find(ended);
         }
-        Ok(last)
+        let of = |(place, last): (usize, Option<Value>)| match last {
+            Some(build) => Last::Build(build),
+            None if not_asked.contains(&place) => Last::NotAsked,
+            None => Last::Never,
+        };
+        Ok(last.into_iter().enumerate().map(of).collect())
     }
 
     /// How a build of a master is called: `Build #12 of linux`, with its link; or by its revisions.

@@ -160,8 +160,8 @@ pub(super) fn start_log(filter: Option<&str>, output: &Output) {
     // What the SQLite library finds slow is nothing that an operator could mend; who wants to see it says so.
     let filter = filter.unwrap_or("warn").to_owned();
     let filter = if filter.contains("sqlx") { filter } else { format!("{filter},sqlx=error") };
-    // What an entry asks for is shown.
-    let filter = format!("{filter},{}=debug", crate::LOUD);
+    // What an entry asks for is shown, and who had a master do something, in any case.
+    let filter = format!("{filter},{}=debug,{}=info", crate::LOUD, crate::transport::AUDIT);
     // A filter from the settings was checked, one from the command line may be anything.
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| ERRORS.clone()).with_ansi(output.colours_on_stderr);

@@ -161,7 +161,8 @@ impl Shared {
             Payload::Smtp(_) => self.options.mail_timeout,
             _ => self.options.timeout,
         };
-        let attempt = Attempt { id: &new.uid, entry: &new.entry, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
+        let attempt =
+            Attempt { id: &new.uid, entry: &new.entry, title: &new.title, endpoint: &endpoint, payload: &new.payload, vault: vault.as_ref(), timeout };
         // A transport keeps to its time; this is for one that does not.
         match tokio::time::timeout(timeout + self.options.timeout, transport.attempt(attempt)).await {
             Ok(answer) => answer,

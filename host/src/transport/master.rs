@@ -10,6 +10,11 @@ use super::{Answer, Attempt, FailedKind, Payload, Transport};
 use crate::event::{Acted, Fetch};
 use crate::secret::{Encode, encode};
 
+/// The log's target for what people have the host do.
+pub const AUDIT: &str = "reporter_host::audit";
+/// Bytes of a master's answer that the log shows.
+const SHOWN: usize = 500;
+
 /// The sources that run, by name, in the order of the settings.
 #[derive(Default)]
 pub struct Sources(Mutex<Vec<(String, Arc<dyn Fetch>)>>);
@@ -89,9 +94,75 @@ impl Transport for MasterTransport {
         };
         let came = match &answer.error {
             Some(failed) => failed.message.clone(),
-            None => format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)),
+            None => format!("{} {}", answer.status, String::from_utf8_lossy(answer.body.get(..SHOWN).unwrap_or(&answer.body))),
         };
-        tracing::info!(target: "reporter_host::audit", entry = attempt.entry, master = call.master, path, method = call.method, parameters = call.parameters, "{came}");
+        tracing::info!(target: AUDIT, entry = attempt.entry, title = attempt.title, master = call.master, path, method = call.method, parameters = call.parameters, "{came}");
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::{Endpoint, MasterCall};
+    use super::*;
+    use crate::event::{FetchError, Rows};
+    use crate::secret::{Plain, Vault, VaultError};
+
+    struct NoSecrets;
+
+    impl Vault for NoSecrets {
+        fn reveal(&self, _: &str, _: &str) -> Result<Option<Plain>, VaultError> {
+            Ok(None)
+        }
+        fn values(&self) -> Vec<Plain> {
+            Vec::new()
+        }
+    }
+
+    /// Counts what it is asked.
+    #[derive(Default)]
+    struct Counts(AtomicU32);
+
+    #[async_trait]
+    impl Fetch for Counts {
+        async fn fetch(&self, path: &str) -> Result<Rows, FetchError> {
+            Err(FetchError::Missing(path.to_owned()))
+        }
+        async fn act(&self, _: &str, _: &str, _: Value) -> Acted {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Acted::Done(json!("done"))
+        }
+    }
+
+    async fn attempt(transport: &MasterTransport, id: &str) -> Answer {
+        let call = MasterCall { master: "main".into(), path: vec!["builds".into(), "9".into()], method: "stop".into(), parameters: "{}".into() };
+        let (endpoint, payload) = (Endpoint::of_master("main"), Payload::Master(call));
+        transport
+            .attempt(Attempt { id, entry: "bot", title: "", endpoint: &endpoint, payload: &payload, vault: &NoSecrets, timeout: Duration::from_secs(9) })
+            .await
+    }
+
+    #[tokio::test]
+    async fn what_began_before_a_restart_is_unknown_and_not_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let counts = Arc::new(Counts::default());
+        let running = || {
+            let sources = Arc::new(Sources::default());
+            sources.set(vec![("main".into(), counts.clone() as Arc<dyn Fetch>)]);
+            MasterTransport::new(sources, folder.path().join("begun"))
+        };
+        let first = attempt(&running(), "one").await;
+        assert_eq!((first.status, first.error), (200, None));
+        let again = attempt(&running(), "one").await;
+        assert_eq!(again.error.unwrap().kind, FailedKind::Unknown);
+        assert_eq!(counts.0.load(Ordering::Relaxed), 1);
+        assert_eq!(attempt(&running(), "two").await.status, 200, "another call is its own");
+        let gone = MasterTransport::new(Arc::default(), folder.path().join("begun"));
+        assert_eq!(attempt(&gone, "three").await.error.unwrap().kind, FailedKind::Never);
     }
 }

@@ -16,7 +16,7 @@ mod updates;
 pub(crate) use conversation::Kept;
 pub use conversation::{Ears, Wake, Wanted, Whereto};
 pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, LaneLimit, Sasl, SmtpEndpoint, SshEndpoint, Tls, Verify};
-pub use master::{MasterTransport, Sources};
+pub use master::{AUDIT, MasterTransport, Sources};
 pub use payload::{Attachment, Body, Content, HttpRequest, IrcMessage, IrcVerb, Mail, MasterCall, Part, Payload, SshCommand};
 pub use sink::Sink;
 pub use updates::{Poll, Updates, Webhook, check_updates};
@@ -70,6 +70,8 @@ pub struct Attempt<'a> {
     pub id: &'a str,
     /// The service entry.
     pub entry: &'a str,
+    /// One line for the log: what it is, and who asked for it.
+    pub title: &'a str,
     /// Where to.
     pub endpoint: &'a Endpoint,
     /// What.

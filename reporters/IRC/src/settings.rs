@@ -219,7 +219,8 @@ impl Settings {
         if let Some(first) = self.channels.first() {
             plan = plan.fallback(ENDPOINT, json!({"target": first.channel, "verb": "notice", "text": "{subject}"}));
         }
-        problems.or((IrcBot { bot, use_accounts: self.use_accounts.unwrap_or(true) }, plan))
+        let before_authz = self.allow_force.is_some() || self.allow_shutdown.is_some();
+        problems.or((IrcBot { bot, use_accounts: self.use_accounts.unwrap_or(true), before_authz }, plan))
     }
 
     fn endpoint(&self) -> Map<String, Value> {

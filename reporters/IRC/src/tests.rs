@@ -173,6 +173,9 @@ fn rights_go_by_accounts_where_the_server_tells_them() {
     assert!(ask(&by_nick, "alice", Some(Value::Null)).contains("cannot be asked now"));
     let open = bot(json!({"allowForce": true, "allowShutdown": true}));
     assert!(ask(&open, "anybody", None).contains("cannot be asked now"));
+    let warned =
+        |it: &Configured<IrcBot>| it.heard(json!({"kind": "started"})).log.iter().any(|(_, line)| line.contains("allowForce and allowShutdown are deprecated"));
+    assert!(warned(&open) && !warned(&by_nick));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! `status`, `last` and `watch`.
 
+use std::collections::BTreeMap;
+
 use crate::chat::bot::{Ask, Bot, Command, Presenter, Refusal};
 use crate::chat::commands::waiting;
-use crate::chat::read::{self, Builder, Running};
+use crate::chat::read::{self, Builder, Last, Running};
 use crate::chat::text::{Line, Message};
 use crate::chat::words::ago;
 use crate::results::{SUCCESS, name};
@@ -52,21 +54,22 @@ fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     let running = bot.running(&builders)?;
     let last = bot.last(&builders)?;
     let words = bot.words();
+    let mut bases: BTreeMap<&str, String> = BTreeMap::new();
     let mut lines = Vec::new();
     for (builder, last) in builders.iter().zip(last) {
         let mut line = Line::default().name(&builder.name).and(": ");
         let active: Vec<&Running> = running.iter().filter(|it| it.builder == *builder).collect();
         if !active.is_empty() {
             line = line.and("running:");
-            let base = read::url(&builder.master);
+            let base = bases.entry(&builder.master).or_insert_with(|| read::url(&builder.master));
             for (n, build) in active.iter().enumerate() {
                 let step = build.step.as_deref().unwrap_or("no current step");
                 line = line.and(if n == 0 { " build " } else { ", build " });
-                line = line.link(format!("#{}", build.number), read::build_url(&base, builder.id, build.number)).and(format!(" ({step})"));
+                line = line.link(format!("#{}", build.number), read::build_url(base, builder.id, build.number)).and(format!(" ({step})"));
             }
         } else {
             line = line.and(if builder.online { "idle" } else { "offline" });
-            if let Some(last) = last {
+            if let Last::Build(last) = last {
                 line = line.and(format!(", last build {} ago", since(ask, &last)));
                 let results = read::results(&last);
                 line = if one { line.and(", ").result(results, words.ended(results)) } else { line.and(", ").result(results, name(results)) };
@@ -89,8 +92,9 @@ fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     for (builder, last) in builders.iter().zip(last) {
         let line = Line::default().name(&builder.name).and(": ");
         lines.push(match last {
-            None => line.and("no build has ended yet"),
-            Some(last) => {
+            Last::Never => line.and("no build has ended yet"),
+            Last::NotAsked => line.and("no build has ended lately; say last and its name for the last one"),
+            Last::Build(last) => {
                 let results = read::results(&last);
                 let line = line
                     .and(format!("last build #{} ", read::number(&last, "number")))

@@ -43,7 +43,8 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         if let (Payload::Irc(_), false) = (&payload, settings.sink) {
             wires.irc.only_send(&service.name, &endpoint, service.vault.clone()).await;
         }
-        let answer = transport.attempt(Attempt { id: &id, entry: &service.name, endpoint: &endpoint, payload: &payload, vault, timeout: TIMEOUT }).await;
+        let answer =
+            transport.attempt(Attempt { id: &id, entry: &service.name, title: "", endpoint: &endpoint, payload: &payload, vault, timeout: TIMEOUT }).await;
         wires.irc.end().await;
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let refused = answer.recipients.iter().find(|it| it.status >= 300).map(|it| format!("{}: {} {}", it.address, it.status, it.text));

@@ -109,16 +109,26 @@ async fn call(rest: &Rest, path: &str, method: &str, parameters: Value) -> Acted
         Ok(answered) => answered,
         Err(acted) => return acted,
     };
-    let answer: Value = match serde_json::from_slice(&answer) {
+    read(status, &answer)
+}
+
+/// What an answer to a call says. Gateways answer 502 and 504 too when the master took the call and they did not hear what came of it.
+fn read(status: u16, body: &[u8]) -> Acted {
+    let said = || format!("it answers {status}: {}", String::from_utf8_lossy(body).chars().take(200).collect::<String>());
+    let answer: Value = match serde_json::from_slice(body) {
         Ok(answer) => answer,
-        Err(_) => return Acted::Refused(status, format!("it answers {status}: {}", String::from_utf8_lossy(&answer).chars().take(200).collect::<String>())),
+        Err(_) if matches!(status, 502 | 504) => return Acted::Lost(said()),
+        Err(_) => return Acted::Refused(status, said()),
     };
     match (status, answer.get("error")) {
         (200..=299, None) => Acted::Done(answer.get("result").cloned().unwrap_or(Value::Null)),
+        // A gateway's own page may be JSON; an error of the protocol is an object.
+        (502 | 504, Some(Value::String(_))) => Acted::Lost(said()),
         (_, Some(error)) => match error.get("message").unwrap_or(error) {
             Value::String(text) => Acted::Refused(status, text.clone()),
             fields => Acted::Refused(status, fields.to_string()),
         },
+        (502 | 504, None) => Acted::Lost(said()),
         (_, None) => Acted::Refused(status, format!("it answers {status}")),
     }
 }
@@ -141,5 +151,23 @@ async fn run(command: &[String], done: &str) -> Acted {
         }
         Ok(Err(error)) => Acted::Lost(format!("{program}: {error}")),
         Err(_) => Acted::Lost(format!("{program} did not end within {} seconds", COMMAND.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_heard_nothing_is_no_refusal() {
+        for status in [502, 504] {
+            assert!(matches!(read(status, b"<html>Bad Gateway</html>"), Acted::Lost(why) if why.contains("Bad Gateway")));
+            assert!(matches!(read(status, b"{}"), Acted::Lost(_)));
+            assert!(matches!(read(status, br#"{"error": "upstream"}"#), Acted::Lost(_)));
+            assert_eq!(read(status, br#"{"error": {"message": "no"}}"#), Acted::Refused(status, "no".into()), "the master itself says so");
+        }
+        assert!(matches!(read(503, b"busy"), Acted::Refused(503, _)));
+        assert!(matches!(read(200, b"<html>"), Acted::Refused(200, _)));
+        assert_eq!(read(200, br#"{"result": [1, {}]}"#), Acted::Done(json!([1, {}])));
     }
 }

@@ -68,7 +68,8 @@ fn transport() -> HttpTransport {
 
 async fn attempt(transport: &HttpTransport, at: &Endpoint, request: HttpRequest) -> Answer {
     let payload = Payload::Http(request);
-    let attempt = Attempt { id: "uid-1", entry: "entry", endpoint: at, payload: &payload, vault: &TestVault(SECRET), timeout: Duration::from_secs(20) };
+    let attempt =
+        Attempt { id: "uid-1", entry: "entry", title: "", endpoint: at, payload: &payload, vault: &TestVault(SECRET), timeout: Duration::from_secs(20) };
     transport.attempt(attempt).await
 }
 
@@ -290,7 +291,8 @@ async fn silence_ends_with_the_timeout() {
     let (base, _) = raw(b"", true).await;
     let payload = Payload::Http(request("POST", &[]));
     let at = named("api", endpoint(&base));
-    let attempt = Attempt { id: "1", entry: "entry", endpoint: &at, payload: &payload, vault: &TestVault(SECRET), timeout: Duration::from_millis(300) };
+    let attempt =
+        Attempt { id: "1", entry: "entry", title: "", endpoint: &at, payload: &payload, vault: &TestVault(SECRET), timeout: Duration::from_millis(300) };
     let failed = transport().attempt(attempt).await.error.unwrap();
     assert_eq!(failed.kind, FailedKind::Unknown);
     assert!(failed.message.contains("no answer within 0.3 seconds"), "{}", failed.message);

@@ -94,7 +94,7 @@ fn transport() -> IrcTransport {
 }
 
 async fn attempt(transport: &IrcTransport, endpoint: &Endpoint, payload: &Payload) -> Answer {
-    transport.attempt(Attempt { id: "1", entry: "bot", endpoint, payload, vault: &NoSecrets, timeout: Duration::from_secs(9) }).await
+    transport.attempt(Attempt { id: "1", entry: "bot", title: "", endpoint, payload, vault: &NoSecrets, timeout: Duration::from_secs(9) }).await
 }
 
 fn text(text: &str) -> Payload {

@@ -178,7 +178,8 @@ async fn silence_of_the_token_endpoint_takes_half_of_the_time() {
     let (base, asked) = raw(b"", true).await;
     let payload = Payload::Http(request("POST", &[]));
     let at = named("api", of("http://127.0.0.1:1", &format!("{base}/token")));
-    let attempt = Attempt { id: "1", entry: "entry", endpoint: &at, payload: &payload, vault: &TestVault(SECRET), timeout: Duration::from_millis(600) };
+    let attempt =
+        Attempt { id: "1", entry: "entry", title: "", endpoint: &at, payload: &payload, vault: &TestVault(SECRET), timeout: Duration::from_millis(600) };
     let failed = transport().attempt(attempt).await.error.unwrap();
     assert_eq!((failed.kind, asked.load(Ordering::SeqCst)), (FailedKind::NotTried, 1));
     assert_eq!(failed.message, format!("no token from {base} within 0.3 seconds"));
@@ -199,7 +200,7 @@ async fn another_secret_is_another_token() {
     let payload = Payload::Http(request("POST", &[]));
     for (secret, asked) in [("before", 1), ("before", 1), ("after", 2)] {
         let vault = TestVault(secret);
-        let attempt = Attempt { id: "1", entry: "entry", endpoint: &at, payload: &payload, vault: &vault, timeout: Duration::from_secs(20) };
+        let attempt = Attempt { id: "1", entry: "entry", title: "", endpoint: &at, payload: &payload, vault: &vault, timeout: Duration::from_secs(20) };
         assert_eq!((transport.attempt(attempt).await.status, forge.asked()), (201, asked), "{secret}");
     }
 }
