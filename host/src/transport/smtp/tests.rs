@@ -195,7 +195,8 @@ async fn each_step_has_its_own_time() {
         let transport = patient(|patience| *limit(patience) = soon);
         let payload = Payload::Smtp(to(&["a@example.org"]));
         let endpoint = relay(server.port, Tls::None);
-        let attempt = Attempt { id: "uid", entry: "entry", title: "", endpoint: &endpoint, payload: &payload, vault: &NoSecrets, timeout: Duration::from_secs(600) };
+        let attempt =
+            Attempt { id: "uid", entry: "entry", title: "", endpoint: &endpoint, payload: &payload, vault: &NoSecrets, timeout: Duration::from_secs(600) };
         let failed = transport.attempt(attempt).await.error.unwrap();
         assert_eq!(failed.kind, *kind, "{script:?}");
         assert!(failed.message.starts_with(step) && failed.message.contains("0.05 seconds"), "{script:?}: {}", failed.message);
