@@ -37,6 +37,8 @@ pub struct Line {
     pub part: String,
     /// Whether it is all right.
     pub ok: bool,
+    /// Whether it is all right as far as can be told, and somebody should look.
+    pub warning: bool,
     /// What was found, or what is wrong and what to do.
     pub text: String,
 }
@@ -73,12 +75,16 @@ pub(super) async fn check(args: Args, context: &Context<'_>) -> Result<(), Failu
 }
 
 impl Line {
-    /// `ok  entry  part: text`
+    /// `ok    entry  part: text`, with `warn` or `fail` in the place of `ok`.
     pub fn print(&self, output: &Output) {
         if output.json() {
             return output.object(self);
         }
-        let mark = if self.ok { output.paint(Paint::Good, "ok  ") } else { output.paint(Paint::Bad, "fail") };
+        let mark = match (self.ok, self.warning) {
+            (true, false) => output.paint(Paint::Good, "ok  "),
+            (true, true) => output.paint(Paint::Doubtful, "warn"),
+            (false, _) => output.paint(Paint::Bad, "fail"),
+        };
         output.line(&format!("{mark}  {}  {}: {}", plain(&self.entry), plain(&self.part), plain(&self.text)));
     }
 }

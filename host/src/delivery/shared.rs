@@ -69,10 +69,9 @@ impl Shared {
     pub fn pace(&self, entry: &str, endpoint: &str) -> Pace {
         match self.directory.endpoint(entry, endpoint) {
             Some((endpoint, _)) => match &endpoint.kind {
-                EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute },
-                EndpointKind::Smtp(_) | EndpointKind::Ssh(_) => Pace { most_at_once: Some(4), most_per_minute: None },
-                EndpointKind::Irc(_) => Pace { most_at_once: Some(1), most_per_minute: None },
-                EndpointKind::Master(_) => Pace { most_at_once: Some(1), most_per_minute: None },
+                EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute, most_per_hour: http.most_per_hour },
+                EndpointKind::Smtp(_) | EndpointKind::Ssh(_) => Pace { most_at_once: Some(4), ..Pace::default() },
+                EndpointKind::Irc(_) | EndpointKind::Master(_) => Pace { most_at_once: Some(1), ..Pace::default() },
             },
             None => Pace::default(),
         }

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::contract::uid;
-use crate::event::{Details, Kind, paths};
+use crate::event::{Details, Kind, RESULTS, paths};
 use crate::store::{Job, NewDelivery, Unit, now_ms};
 use crate::tenant::Entry;
 use crate::transport::{Body, Endpoint, IrcMessage, IrcVerb, Payload};
-
-/// Buildbot's words for results.
-const RESULTS: [&str; 7] = ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"];
 
 /// The entry's plain message about an event, if its plan says where one may go. `unit` is what its id is made from.
 pub(super) fn message(entry: &Entry, details: &Details, unit: &str, why: &str) -> Option<NewDelivery> {

@@ -20,6 +20,9 @@ pub use weight::weight;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Buildbot's words for results, by number.
+pub const RESULTS: [&str; 7] = ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"];
+
 /// One event of a source, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::Updates;
 use super::policy::Level;
+use crate::secret::PLACEHOLDER_PREFIX;
 
 /// A place to send to, from a plan. Credentials are placeholders.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub struct HttpEndpoint {
     /// The most requests a minute that the service allows.
     #[serde(default)]
     pub most_per_minute: Option<u32>,
+    /// The most requests an hour that the service allows.
+    #[serde(default)]
+    pub most_per_hour: Option<u32>,
     /// The most requests at a time.
     #[serde(default)]
     pub most_at_once: Option<u32>,
@@ -65,6 +69,9 @@ pub struct HttpEndpoint {
     /// How what is said to the component is had from there.
     #[serde(default)]
     pub updates: Option<Updates>,
+    /// Path segments below `base_url` that answer `GET` to whoever is logged in, and 401 to everybody else.
+    #[serde(default)]
+    pub probe: Option<Vec<String>>,
 }
 
 /// In any so many seconds, at most so many requests of one lane begin.
@@ -267,6 +274,13 @@ pub struct SshEndpoint {
     pub queries: Vec<String>,
 }
 
+/// A URL for people: scheme, host, port and path, in which a segment with a placeholder is `{secret}`; never a user, a password or a query.
+pub fn shown_url(url: &Url) -> String {
+    let segment = |segment| if str::contains(segment, PLACEHOLDER_PREFIX) { "{secret}" } else { segment };
+    let path: Vec<&str> = url.path().trim_end_matches('/').split('/').map(segment).collect();
+    format!("{}{}", url.origin().ascii_serialization(), path.join("/"))
+}
+
 impl Endpoint {
     /// How what is said to the component is had from there, if it is.
     pub fn updates(&self) -> Option<&Updates> {
@@ -287,11 +301,34 @@ impl Endpoint {
         }
     }
 
+    /// The destination for people: of HTTP with the path of its base URL, as [`shown_url`] has it.
+    pub fn shown(&self) -> String {
+        if let EndpointKind::Http(http) = &self.kind { shown_url(&http.base_url) } else { self.destination() }
+    }
+
     /// What a grant in `allow` has to cover: the destination without what is no place.
     pub fn granted_as(&self) -> String {
         match &self.kind {
             EndpointKind::Irc(irc) => format!("irc://{}:{}", irc.host, irc.port),
             _ => self.destination(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_for_people_have_no_secrets() {
+        for (url, shown) in [
+            ("https://ghe.example/api/v3/", "https://ghe.example/api/v3"),
+            ("https://api.github.com", "https://api.github.com"),
+            ("http://h:8080/a%20b/RHSECRETAAAAAAAAAAAAAAAAAAAAAAAA/c", "http://h:8080/a%20b/{secret}/c"),
+            ("https://h/botRHSECRETAAAAAAAAAAAAAAAAAAAAAAAA", "https://h/{secret}"),
+            ("https://u:p@id.example/token?client=s3cret#x", "https://id.example/token"),
+        ] {
+            assert_eq!(shown_url(&url.parse().unwrap()), shown);
         }
     }
 }

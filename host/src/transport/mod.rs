@@ -15,7 +15,7 @@ mod updates;
 
 pub(crate) use conversation::Kept;
 pub use conversation::{Ears, Wake, Wanted, Whereto};
-pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, LaneLimit, Sasl, SmtpEndpoint, SshEndpoint, Tls, Verify};
+pub use endpoint::{Auth, Endpoint, EndpointKind, HttpEndpoint, IrcChannel, IrcEndpoint, LaneLimit, Sasl, SmtpEndpoint, SshEndpoint, Tls, Verify, shown_url};
 pub use master::{AUDIT, MasterTransport, Sources};
 pub use payload::{Attachment, Body, Content, HttpRequest, IrcMessage, IrcVerb, Mail, MasterCall, Part, Payload, SshCommand};
 pub use sink::Sink;
@@ -80,6 +80,22 @@ pub struct Attempt<'a> {
     pub vault: &'a dyn Vault,
     /// When the attempt is given up.
     pub timeout: Duration,
+}
+
+/// What `check --connect` found where somebody answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// In words, secrets scrubbed.
+    pub text: String,
+    /// Whether somebody should look at it: it may be all right, and it may not.
+    pub doubt: bool,
+}
+
+impl Reached {
+    /// All is as it should be.
+    pub fn well(text: impl Into<String>) -> Self {
+        Self { text: text.into(), doubt: false }
+    }
 }
 
 /// What came back from an attempt.

@@ -8,7 +8,7 @@ use crate::host::{Wires, Workbench, diagnostics, master};
 use crate::tenant::Entry;
 use crate::tenant::settings::{Settings, SourceKind};
 use crate::transport::policy::{Level, Policy};
-use crate::transport::{Auth, EndpointKind, HttpEndpoint};
+use crate::transport::{Auth, EndpointKind, HttpEndpoint, Reached, shown_url};
 
 /// Hosts that the page has as defaults and that are no more: what to write instead.
 const GONE: [(&str, &str); 2] = [
@@ -22,17 +22,23 @@ const CONNECT: Duration = Duration::from_secs(20);
 pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: bool, tell: Tell<Checked>) -> Result<(), String> {
     let wires = Wires::new(settings).map_err(super::words)?;
     let shared = workbench.shared(&wires);
-    let line = |entry: &str, part: String, ok: bool, text: String| tell(Checked::Line(Line { entry: entry.to_owned(), part, ok, text }));
+    let line = |entry: &str, part: String, found: Result<Reached, String>| {
+        let (ok, Reached { text, doubt }) = match found {
+            Ok(reached) => (true, reached),
+            Err(text) => (false, Reached::well(text)),
+        };
+        tell(Checked::Line(Line { entry: entry.to_owned(), part, ok, warning: doubt, text }));
+    };
     for source in &settings.sources {
         if let SourceKind::Master(of) = &source.kind {
             if let Some(why) = refused(settings, Level::Operator, of.url.host_str()) {
-                line(&source.name, "master".into(), false, why);
+                line(&source.name, "master".into(), Err(why));
             } else if connect {
-                let (ok, text) = match master(source, settings) {
-                    Ok(master) => said(master.check().await),
-                    Err(error) => (false, error.to_string()),
+                let found = match master(source, settings) {
+                    Ok(master) => master.check().await.map(Reached::well),
+                    Err(error) => Err(error.to_string()),
                 };
-                line(&source.name, "master".into(), ok, text);
+                line(&source.name, "master".into(), found);
             }
         }
     }
@@ -46,35 +52,36 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
             }
         };
         let events: Vec<_> = entry.plan.events.iter().map(|kind| kind.as_str()).collect();
-        line(name, "events".into(), true, events.join(", "));
+        line(name, "events".into(), Ok(Reached::well(events.join(", "))));
+        let vault = service.vault.as_ref();
+        let scrubber = vault.scrubber();
         for endpoint in entry.plan.endpoints.values() {
             let part = format!("endpoint {}", endpoint.name);
-            let mut destination = endpoint.destination();
+            let mut destination = scrubber.text(&endpoint.shown());
             if let EndpointKind::Http(HttpEndpoint { auth: Auth::OAuth2 { token_url, .. }, .. }) = &endpoint.kind {
-                destination = format!("{destination}, with tokens from {token_url}");
+                destination = format!("{destination}, with tokens from {}", scrubber.text(&shown_url(token_url)));
             }
             if let Some((_, why)) = GONE.iter().find(|(host, _)| destination.contains(host)) {
                 destination = format!("{destination} ({why})");
             }
             let host = url::Url::parse(&endpoint.destination()).ok();
             if let Some(why) = refused(settings, endpoint.level, host.as_ref().and_then(url::Url::host_str)) {
-                line(name, part, false, format!("{destination}: {why}"));
+                line(name, part, Err(format!("{destination}: {why}")));
                 continue;
             }
             if !connect {
-                line(name, part, true, destination);
+                line(name, part, Ok(Reached::well(destination)));
                 continue;
             }
-            let vault = service.vault.as_ref();
-            let answer = match &endpoint.kind {
+            let found = match &endpoint.kind {
                 EndpointKind::Http(_) => wires.http.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
-                EndpointKind::Irc(_) => wires.irc.check_connect(endpoint, vault, CONNECT).await,
-                EndpointKind::Master(name) => Ok(format!("control calls on {name}")),
-                EndpointKind::Smtp(_) => wires.smtp.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
-                EndpointKind::Ssh(_) => wires.ssh.at(endpoint).check_connect(endpoint, vault, CONNECT).await,
+                EndpointKind::Irc(_) => wires.irc.check_connect(endpoint, vault, CONNECT).await.map(Reached::well),
+                EndpointKind::Master(name) => Ok(Reached::well(format!("control calls on {name}"))),
+                EndpointKind::Smtp(_) => wires.smtp.at(endpoint).check_connect(endpoint, vault, CONNECT).await.map(Reached::well),
+                EndpointKind::Ssh(_) => wires.ssh.at(endpoint).check_connect(endpoint, vault, CONNECT).await.map(Reached::well),
             };
-            let (ok, text) = said(answer);
-            line(name, part, ok, format!("{destination}: {text}"));
+            let about = |text: String| format!("{destination}: {text}");
+            line(name, part, found.map(|reached| Reached { text: about(reached.text), ..reached }).map_err(about));
         }
     }
     Ok(())
@@ -87,11 +94,4 @@ fn refused(settings: &Settings, level: Level, host: Option<&str>) -> Option<Stri
     let policy = if level == Level::Strict { Policy::strict() } else { Policy::operator() };
     let policy = policy.with_lists(&settings.network.allow, &settings.network.deny).ok()?;
     policy.check(address).err().map(|denied| denied.to_string())
-}
-
-fn said(answer: Result<String, String>) -> (bool, String) {
-    match answer {
-        Ok(text) => (true, text),
-        Err(text) => (false, text),
-    }
 }

@@ -47,9 +47,11 @@ impl Directory for Known {
             verify: Verify::System,
             headers: Vec::new(),
             most_per_minute: (endpoint == "slow").then_some(3),
+            most_per_hour: None,
             most_at_once: (endpoint == "single").then_some(1),
             lane_limits: if endpoint == "chats" { vec![LaneLimit { most: 2, seconds: 10 }] } else { Vec::new() },
             updates: None,
+            probe: None,
         };
         let kind = match endpoint {
             "mail" => EndpointKind::Smtp(SmtpEndpoint {

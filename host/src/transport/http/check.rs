@@ -2,37 +2,57 @@
 
 use std::time::Duration;
 
-use super::super::{Answer, Auth, Body, Endpoint, EndpointKind, HttpRequest};
+use super::super::{Answer, Auth, Body, Endpoint, EndpointKind, HttpRequest, Reached};
 use super::{HttpTransport, within};
 use crate::secret::Vault;
 
 impl HttpTransport {
-    /// Connects, with TLS, and asks for the head of the base URL with the endpoint's credentials; for a token before that. Any status is good news: what the
-    /// endpoint is for may not live at its base; it is in the answer for somebody to look at.
+    /// Connects, with TLS, and asks with the endpoint's credentials for what its `probe` names; without one, for the head of its base URL, where what it is
+    /// for may not live: then any status is an answer for somebody to look at. A token is asked for before that.
     ///
     /// # Errors
     /// In words, scrubbed: what fails.
-    pub async fn check_connect(&self, endpoint: &Endpoint, vault: &dyn Vault, timeout: Duration) -> Result<String, String> {
+    pub async fn check_connect(&self, endpoint: &Endpoint, vault: &dyn Vault, timeout: Duration) -> Result<Reached, String> {
         let EndpointKind::Http(http) = &endpoint.kind else {
             return Err(format!("endpoint {:?} is not of kind http", endpoint.name));
         };
-        let head = HttpRequest { method: "HEAD".to_owned(), path: Vec::new(), query: Vec::new(), headers: Vec::new(), body: Body::Empty };
+        let method = if http.probe.is_some() { "GET" } else { "HEAD" };
+        let path = http.probe.clone().unwrap_or_default();
+        let question = HttpRequest { method: method.to_owned(), path, query: Vec::new(), headers: Vec::new(), body: Body::Empty };
         let scrubber = vault.scrubber();
-        let answer = match self.prepare(&endpoint.name, http, &head, vault, timeout) {
+        let answer = match self.prepare(&endpoint.name, http, &question, vault, timeout) {
             Ok(prepared) => within(timeout, prepared.send(0)).await,
             Err(answer) => answer,
         };
         let Answer { status, error, .. } = answer.scrubbed(&scrubber);
-        match error {
-            Some(failed) => Err(failed.message),
+        if let Some(failed) = error {
+            return Err(failed.message);
+        }
+        let with = match &http.auth {
+            Auth::OAuth2 { token_url, .. } => format!(", with a token from {}", token_url.origin().ascii_serialization()),
+            _ => String::new(),
+        };
+        match &http.probe {
+            Some(path) => probed(&path.join("/"), status).map(|reached| Reached { text: format!("{}{with}", reached.text), ..reached }),
             None => {
-                let with = match &http.auth {
-                    Auth::OAuth2 { token_url, .. } => format!(", with a token from {}", token_url.origin().ascii_serialization()),
-                    _ => String::new(),
-                };
-                Ok(format!("{}: answers HEAD with {status}{}{with}", endpoint.destination(), remark(status)))
+                let remark = remark(status);
+                Ok(Reached { text: format!("answers HEAD with {status}{remark}{with}"), doubt: !remark.is_empty() })
             }
         }
+    }
+}
+
+/// What the answer to a probe says of the credentials.
+fn probed(path: &str, status: u16) -> Result<Reached, String> {
+    let answer = format!("answers GET {path} with {status}");
+    let doubt = |why: &str| Ok(Reached { text: format!("{answer}{why}"), doubt: true });
+    match status {
+        200..=299 => Ok(Reached::well(format!("logged in: {answer}"))),
+        401 => Err(format!("{answer}: the credentials are refused; look at user, password or token")),
+        404 => Err(format!("{answer}: it does not have this API there; look at the URL, and at a token that is a part of it")),
+        403 => doubt(": who it is may not ask that, or has asked too often; what the credentials may do shows when something is sent"),
+        300..=399 => doubt(": it leads elsewhere, as to a page for people to log in"),
+        status => doubt(remark(status)),
     }
 }
 

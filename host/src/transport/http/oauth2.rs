@@ -24,7 +24,7 @@ use crate::secret::{Encode, Plain, Scrubber, encode};
 const MARGIN: Duration = Duration::from_secs(60);
 /// How long a token is kept of which nobody said when it ends.
 const UNSAID: Duration = Duration::from_secs(3600);
-/// After a failure nobody asks again for so long, whatever waits for a token.
+/// After a failure nobody asks again for so long, whatever waits for a token; after each refusal in a row for twice as long as before.
 const PAUSE: Duration = Duration::from_secs(2);
 /// A longer pause is not believed: others may have changed what was wrong.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -36,6 +36,7 @@ pub(super) struct Grant {
     url: Url,
     authorization: HeaderValue,
     key: [u8; 32],
+    secret: Plain,
 }
 
 impl Grant {
@@ -44,11 +45,19 @@ impl Grant {
         let login = format!("{}:{}", encode(id, Encode::Component)?, encode(secret, Encode::Component)?);
         let (_, authorization) = header("authorization", &format!("Basic {}", STANDARD.encode(login)))?;
         let key = Sha256::digest(format!("{:?}", (url.as_str(), id, secret, verify))).into();
-        Ok(Self { url: url.clone(), authorization, key })
+        Ok(Self { url: url.clone(), authorization, key, secret: Plain::new(secret) })
     }
 
     pub(super) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Tells the operator, who else would hear of it when deliveries expire.
+    fn complain(&self, answer: &Answer) {
+        let why = answer.error.as_ref().map_or("", |failed| failed.message.as_str());
+        // Servers quote what they refuse.
+        let why = Scrubber::new(std::slice::from_ref(&self.secret)).text(why);
+        tracing::error!(token_url = self.url.origin().ascii_serialization(), "{why}; what needs a token is tried again until it expires");
     }
 }
 
@@ -73,6 +82,16 @@ struct Slot {
     token: Option<Token>,
     /// Until when nobody asks again, and why.
     failed: Option<(Instant, Answer)>,
+    /// How many were refused in a row.
+    refusals: u32,
+}
+
+/// Why there is no token.
+enum Without {
+    /// The client was not let in, or what came is no token: somebody has to mend that, while deliveries wait as they do for any other login.
+    Refused(Answer),
+    /// There is none for now, or never can be.
+    Other(Answer),
 }
 
 impl Tokens {
@@ -96,10 +115,17 @@ impl Tokens {
         match ask(client, grant).await {
             Ok(token) => {
                 slot.failed = None;
+                slot.refusals = 0;
                 slot.token = Some(token.clone());
                 Ok(token)
             }
-            Err(answer) => {
+            Err(Without::Refused(answer)) => {
+                slot.failed = Some((Instant::now() + after_refusals(slot.refusals), answer.clone()));
+                slot.refusals = slot.refusals.saturating_add(1);
+                grant.complain(&answer);
+                Err(answer)
+            }
+            Err(Without::Other(answer)) => {
                 slot.failed = Some((Instant::now() + pause(&answer), answer.clone()));
                 Err(answer)
             }
@@ -116,7 +142,8 @@ impl Tokens {
     }
 }
 
-async fn ask(client: &Client, grant: &Grant) -> Result<Token, Answer> {
+async fn ask(client: &Client, grant: &Grant) -> Result<Token, Without> {
+    let refused = |why: String| Without::Refused(Answer::failed(FailedKind::NotTried, why));
     let from = grant.url.origin().ascii_serialization();
     let request = client
         .post(grant.url.clone())
@@ -126,25 +153,22 @@ async fn ask(client: &Client, grant: &Grant) -> Result<Token, Answer> {
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body("grant_type=client_credentials");
     let since = Instant::now();
-    let response = request.send().await.map_err(|error| without(&from, failure::failed(error)))?;
+    let response = request.send().await.map_err(|error| Without::Other(unanswered(&from, failure::failed(error))))?;
     let answer = answer::read(response, 0).await;
     match answer.status {
         // What the body says is a secret, however odd it is.
-        200..=299 => granted(&answer.body, since).map_err(|why| Answer::failed(FailedKind::Never, format!("{from} hands out no token: {why}"))),
-        300..=399 => {
-            let why = format!("{from} hands out no token: it answers {}, it has moved; put the new address into the settings", answer.status);
-            Err(Answer::failed(FailedKind::Never, why))
-        }
+        200..=299 => granted(&answer.body, since).map_err(|why| refused(format!("{from} hands out no token: {why}"))),
+        300..=399 => Err(refused(format!("{from} hands out no token: it answers {}, it has moved; put the new address into the settings", answer.status))),
         408 | 425 | 429 | 500 | 502..=504 | 507..=599 => {
             let why = format!("{from} hands out no token now: {}", said(&answer));
-            Err(Answer { headers: answer.headers, ..Answer::failed(FailedKind::NotTried, why) })
+            Err(Without::Other(Answer { headers: answer.headers, ..Answer::failed(FailedKind::NotTried, why) }))
         }
-        _ => Err(Answer::failed(FailedKind::Never, format!("{from} refuses a token: {}; look at the key and the secret of the OAuth consumer", said(&answer)))),
+        _ => Err(refused(format!("{from} refuses a token: {}; look at the key and the secret of the OAuth consumer", said(&answer)))),
     }
 }
 
 /// A request for a token that got no answer: the delivery itself was not tried.
-fn without(from: &str, answer: Answer) -> Answer {
+fn unanswered(from: &str, answer: Answer) -> Answer {
     let Some(failed) = answer.error else { return answer };
     let kind = if failed.kind == FailedKind::Never { FailedKind::Never } else { FailedKind::NotTried };
     Answer::failed(kind, format!("no token from {from}: {}", failed.message))
@@ -212,6 +236,11 @@ fn said(answer: &Answer) -> String {
     format!("{} {}", answer.status, &line[..line.floor_char_boundary(SHOWN)]).trim_end().to_owned()
 }
 
+/// For how long nobody asks again after one more refusal: who asks often with the wrong secret is locked out.
+fn after_refusals(before: u32) -> Duration {
+    PAUSE.saturating_mul(2_u32.saturating_pow(before)).min(LONGEST_PAUSE)
+}
+
 /// For how long nobody asks again: `Retry-After` in seconds, if the answer has one.
 fn pause(answer: &Answer) -> Duration {
     let asked = answer.headers.iter().find(|(name, _)| name == "retry-after").and_then(|(_, value)| value.trim().parse().ok());
@@ -256,5 +285,6 @@ mod tests {
     fn pauses() {
         let asked = |value: &str| pause(&Answer { headers: vec![("retry-after".into(), value.into())], ..Answer::default() }).as_secs();
         assert_eq!([asked("30"), asked("0"), asked("86400"), asked("soon")], [30, 2, 300, 2]);
+        assert_eq!([0, 1, 2, 7, 8, 40, u32::MAX].map(|before| after_refusals(before).as_secs()), [2, 4, 8, 256, 300, 300, 300]);
     }
 }

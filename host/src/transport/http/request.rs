@@ -97,6 +97,9 @@ impl RequestError {
 pub fn check_endpoint(endpoint: &HttpEndpoint) -> Result<(), RequestError> {
     base(endpoint)?;
     headers(&endpoint.headers)?;
+    if let Some(path) = endpoint.probe.as_ref().filter(|path| path.iter().any(|segment| leaves(segment))) {
+        return Err(RequestError::Path(path.clone()));
+    }
     match &endpoint.auth {
         Auth::Header { name, value } => header(name, value).map(drop),
         Auth::OAuth2 { token_url, .. } if !is_plain(token_url) => Err(RequestError::TokenUrl(token_url.clone())),
@@ -329,6 +332,8 @@ mod tests {
         assert!(check(&|e| e.headers.push(("Host".into(), "a".into()))).unwrap_err().contains("written by the host"));
         assert!(check(&|e| e.auth = Auth::Header { name: "Idempotency-Key".into(), value: "a".into() }).is_err());
         assert!(check(&|e| e.auth = Auth::Header { name: "Private-Token".into(), value: ENTRY_SECRET.into() }).is_ok());
+        assert!(check(&|e| e.probe = Some(vec!["user".into()])).is_ok());
+        assert!(check(&|e| e.probe = Some(vec!["..".into(), "user".into()])).unwrap_err().contains("leaves the endpoint"));
         let oauth2 = |url: &str| Auth::OAuth2 { token_url: url.parse().unwrap(), client_id: "i".into(), client_secret: "s".into() };
         assert!(check(&|e| e.auth = oauth2("https://id.example/token?realm=ci")).is_ok());
         for url in ["https://u@id.example/token", "ftp://id.example/token", "https://id.example/token#x"] {

@@ -29,9 +29,11 @@ pub(super) fn endpoint(base: &str) -> HttpEndpoint {
         verify: Verify::System,
         headers: Vec::new(),
         most_per_minute: None,
+        most_per_hour: None,
         most_at_once: None,
         lane_limits: Vec::new(),
         updates: None,
+        probe: None,
     }
 }
 

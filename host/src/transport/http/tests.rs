@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::super::{Auth, Body, Endpoint, HttpEndpoint, Verify};
+use super::super::{Auth, Body, Endpoint, HttpEndpoint, Reached, Verify};
 use super::testing::{ENTRY_SECRET, TestVault, endpoint, named, request};
 use super::*;
 
@@ -392,11 +392,38 @@ async fn queries_are_cached_per_entry_for_as_long_as_the_answer_allows() {
 async fn check_connect_reports_any_status_and_explains_failures() {
     let server = Server::start(|_, _| StatusCode::UNAUTHORIZED.into_response()).await;
     let check = async |base: &str| transport().check_connect(&named("api", endpoint(base)), &TestVault(SECRET), Duration::from_secs(20)).await;
-    let text = check(&server.base).await.unwrap();
-    assert!(text.contains("401 (not authenticated"), "{text}");
+    let found = check(&server.base).await.unwrap();
+    assert!(found.doubt && found.text.contains("answers HEAD with 401 (not authenticated"), "{found:?}");
     assert_eq!(server.seen()[0].method, "HEAD");
     assert!(check("http://127.0.0.1:1").await.is_err());
     assert!(check("http://169.254.169.254").await.unwrap_err().contains("not allowed"));
+}
+
+#[tokio::test]
+async fn check_connect_asks_the_probe_with_the_endpoints_credentials() {
+    let server = Server::start(|_, seen| {
+        let known = seen.headers.get(header::AUTHORIZATION).is_some_and(|value| value == "Bearer correct");
+        match (known, seen.target.rsplit('/').next().unwrap_or_default()) {
+            (false, _) => StatusCode::UNAUTHORIZED,
+            (_, status) => StatusCode::from_u16(status.parse().unwrap()).unwrap(),
+        }
+        .into_response()
+    })
+    .await;
+    let check = async |secret: &'static str, status: &str| {
+        let mut at = endpoint(&format!("{}/api", server.base));
+        at.auth = Auth::Bearer(ENTRY_SECRET.into());
+        at.probe = Some(vec!["who".into(), status.into()]);
+        transport().check_connect(&named("api", at), &TestVault(secret), Duration::from_secs(20)).await
+    };
+    assert_eq!(check("correct", "200").await, Ok(Reached::well("logged in: answers GET who/200 with 200")));
+    for status in ["403", "302", "500", "418"] {
+        assert!(check("correct", status).await.is_ok_and(|found| found.doubt && found.text.contains(status)), "{status}");
+    }
+    assert!(check("correct", "404").await.unwrap_err().contains("404: it does not have this API there"));
+    assert!(check("wrong", "200").await.unwrap_err().contains("401: the credentials are refused"));
+    let seen = server.seen();
+    assert!(seen.iter().all(|seen| seen.method == "GET" && seen.target.starts_with("/api/who/")), "{seen:?}");
 }
 
 #[tokio::test]
