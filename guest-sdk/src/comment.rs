@@ -2,12 +2,12 @@
 //!
 //! A [`Thread`] is one comment to come back to: a place (a pull request) and a context (`buildbot/linux`). [`say`] edits its comment
 //! if there is one and adds it otherwise; the reporter hands what comes back to [`answered`], which keeps the comment's id. When the id is not
-//! known (a first report, too many threads since), the comment is looked for among those at the place by a marker that nobody sees, and by its
-//! author: anybody may write a marker, so as long as it is unknown who we are (a lost state), none is taken.
+//! known (a first report, a lost state, too many threads since), the comment is looked for among those at the place by a marker that nobody sees,
+//! and by its author: anybody may write a marker, so the service is asked who we are, and none of anybody else's is taken.
 //! A comment that somebody has deleted meanwhile, or that we may not edit (any more), is made anew.
 //!
-//! Adding twice cannot always be avoided: a report may come while the comment before it is on its way, and its id in nobody's hands. Then the
-//! older one is removed as soon as both are known.
+//! Adding twice cannot always be avoided: a report may come while the comment before it is on its way, and its id in nobody's hands; or the service
+//! does not say who we are before it has a comment of ours. Then the older one is removed as soon as both are known.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +23,7 @@ use crate::services::{Level, log, state};
 const KNOWN: Remembered = Remembered::new("comments");
 /// What is being written into comments, by thread, in case that they are gone.
 const TEXTS: Remembered = Remembered::new("comment texts");
-/// Who we are, as the service calls us: the author of what we added last. Others may copy a marker.
+/// Who we are, as the service says, and the author of what we added last. Others may copy a marker.
 const OURSELVES: &str = "comments are by";
 /// Bytes that are kept of a text.
 const MOST_KEPT: usize = 4 << 10;
@@ -109,6 +109,8 @@ pub trait Service {
     fn edit(&self, place: &[String], comment: &Comment, text: &str) -> Request;
     /// Removes a comment.
     fn remove(&self, place: &[String], comment: &Comment) -> Request;
+    /// Asks who we are, in the words of [`Comment::author`]; none if the service does not say. The answer is kept.
+    fn ourselves(&self) -> Option<String>;
 
     /// What marks our comment for a context and is not seen when the text is shown. Where HTML is shown as text, write another.
     fn marker(&self, context: &str) -> String {
@@ -154,7 +156,10 @@ pub fn say(service: &dyn Service, thread: &Thread, text: &str, link: &str, terms
         let text = cut::with_link_below(text, link, limits.chars - marker.chars().count(), bytes - marker.len());
         format!("{text}{marker}")
     };
-    let comment = known(&key).or_else(|| find(service, thread, &marker));
+    let comment = known(&key).or_else(|| {
+        let found = find(service, thread, &ourselves(service)?, None);
+        found.inspect(|comment| remember(&key, comment))
+    });
     let kept = body(MOST_KEPT.min(limits.bytes));
     let number = match &comment {
         Some(_) => {
@@ -247,9 +252,13 @@ pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Out
 fn keep(service: &dyn Service, tag: &Tag, answer: &Answer) -> Outcome {
     let Some(comment) = read(service, answer) else { return Outcome::Skipped("the answer has no id of a comment".into()) };
     let key = tag.thread.key();
-    let before = known(&key).filter(|before| before.id != comment.id);
+    let mut before = known(&key).filter(|before| before.id != comment.id);
     remember(&key, &comment);
     if tag.edited.is_none() && !comment.author.is_empty() {
+        // Nobody could be asked, so that one may have been overlooked.
+        if state::get(OURSELVES).is_none() && before.is_none() {
+            before = find(service, &tag.thread, &comment.author, Some(&comment.id));
+        }
         state::set(OURSELVES, Some(&comment.author));
     }
     match before {
@@ -285,10 +294,16 @@ fn remember(key: &str, comment: &Comment) {
     KNOWN.put(key, &row);
 }
 
-/// Our comment among those at the place.
-fn find(service: &dyn Service, thread: &Thread, marker: &str) -> Option<Comment> {
-    let ourselves = state::get(OURSELVES).filter(|name| !name.is_empty())?;
-    let is_ours = |comment: &Comment| comment.author == ourselves && comment.text.contains(marker.trim_start());
+/// Who we are.
+fn ourselves(service: &dyn Service) -> Option<String> {
+    let kept = state::get(OURSELVES).filter(|name| !name.is_empty());
+    kept.or_else(|| service.ourselves().filter(|name| !name.is_empty()).inspect(|name| state::set(OURSELVES, Some(name))))
+}
+
+/// Our comment among those at the place, but for one.
+fn find(service: &dyn Service, thread: &Thread, ourselves: &str, but: Option<&str>) -> Option<Comment> {
+    let marker = service.marker(&thread.context);
+    let is_ours = |comment: &Comment| comment.author == ourselves && comment.text.contains(&marker) && but != Some(comment.id.as_str());
     let (mut from, mut most) = (0, PER_PAGE);
     for _ in 0..MOST_PAGES {
         let answer = http::query(service.page(&thread.place, from, most));
@@ -311,7 +326,6 @@ fn find(service: &dyn Service, thread: &Thread, marker: &str) -> Option<Comment>
             continue;
         };
         if let Some(comment) = page.comments.into_iter().find(is_ours) {
-            remember(&thread.key(), &comment);
             return Some(comment);
         }
         from = page.next?;

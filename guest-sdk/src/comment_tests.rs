@@ -45,6 +45,20 @@ impl Service for Board {
     fn remove(&self, place: &[String], comment: &Comment) -> Request {
         Request::new("api", "DELETE", place.iter().map(String::as_str).chain([comment.id.as_str()]))
     }
+
+    fn ourselves(&self) -> Option<String> {
+        let answer = http::query(Request::new("api", "GET", ["who"]));
+        (answer.status == 200).then(|| String::from_utf8_lossy(&answer.body).trim_matches('"').to_owned())
+    }
+}
+
+/// A remote that says who we are, unless it does not, and has these comments at every place.
+fn board(who: Option<&'static str>, comments: Value) {
+    testing::remote(move |request| match (request.path == ["who"], who) {
+        (true, Some(who)) => answer("answered", 200, json!(who)),
+        (true, None) => answer("answered", 403, json!({})),
+        _ => answer("answered", 200, json!({"comments": comments, "more": false})),
+    });
 }
 
 /// Says the state of the build in the comment for its builder.
@@ -139,13 +153,47 @@ fn others_may_copy_a_marker() {
 
 #[test]
 fn a_marker_alone_is_not_trusted() {
-    let comments = json!({"comments": [{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER}], "more": false});
-    testing::remote(move |_| answer("answered", 200, comments.clone()));
-    assert_eq!(sent(&says(&talker(), "done")).0, "POST");
-    state::set(OURSELVES, Some("ci"));
-    assert_eq!(sent(&says(&talker(), "done")).0, "POST");
+    let comments = json!([{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER}]);
+    for who in [None, Some("ci"), Some("")] {
+        board(who, comments.clone());
+        assert_eq!(sent(&says(&talker(), "done")).0, "POST", "{who:?}");
+        state::set(OURSELVES, None);
+    }
     state::set(OURSELVES, Some("eve"));
     assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/1");
+}
+
+#[test]
+fn one_that_is_not_known_any_more_is_found_by_who_we_are() {
+    let comments =
+        json!([{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": "mine", "by": "ci"}, {"id": 3, "text": format!("old\n\n{MARKER}"), "by": "ci"}]);
+    board(Some("ci"), comments.clone());
+    assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/3");
+    // That is not asked again, also of other threads.
+    KNOWN.forget("o/r/7 linux -->");
+    testing::remote(move |request| {
+        assert_ne!(request.path, ["who"]);
+        answer("answered", 200, json!({"comments": comments, "more": false}))
+    });
+    assert_eq!(sent(&says(&talker(), "done")).1, "o/r/7/3");
+}
+
+#[test]
+fn who_learns_by_the_first_comment_who_it_is_removes_the_one_before() {
+    let talker = talker();
+    let comments = json!([{"id": 1, "text": MARKER, "by": "eve"}, {"id": 2, "text": MARKER, "by": "app"}, {"id": 3, "text": MARKER, "by": "app"}]);
+    board(None, comments);
+    let added = says(&talker, "done");
+    assert_eq!(sent(&added).0, "POST");
+    let removal = talker.answered(&tag(added.only()), &answer("delivered", 201, json!({"id": 3, "by": "app"})));
+    assert_eq!(sent(&removal), ("DELETE".into(), "o/r/7/2".into(), String::new()));
+    assert_eq!(sent(&says(&talker, "more")).1, "o/r/7/3");
+    // Known from now on: at another place nothing has been overlooked.
+    KNOWN.forget("o/r/7 linux -->");
+    board(None, json!([]));
+    let elsewhere = says(&talker, "done");
+    testing::remote(|request| panic!("{request:?}"));
+    assert!(talker.answered(&tag(elsewhere.only()), &answer("delivered", 201, json!({"id": 9, "by": "app"}))).sent.is_empty());
 }
 
 #[test]
@@ -269,7 +317,7 @@ fn one_that_may_not_be_edited_is_left_alone_and_another_added() {
         let (method, path, text) = sent(&again);
         assert_eq!((method.as_str(), path.as_str(), text), ("POST", "o/r/7", format!("done\n\n{MARKER}")));
         // The other one, which has the marker, is not taken up again.
-        testing::remote(|_| answer("answered", 200, json!({"comments": [{"id": 4, "text": MARKER, "by": "before"}], "more": false})));
+        board(Some("ci"), json!([{"id": 4, "text": MARKER, "by": "before"}]));
         assert_eq!(sent(&says(&talker, "done")).0, "POST");
         // Nobody is asked a third time if even that is refused.
         assert!(talker.answered(&tag(again.only()), &answer("dead", status, json!({}))).sent.is_empty());

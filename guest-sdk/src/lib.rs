@@ -42,6 +42,7 @@ pub mod bitbucket;
 pub mod build;
 pub mod chat;
 pub mod comment;
+pub mod commit;
 pub mod component;
 pub mod context;
 pub mod cut;
@@ -72,6 +73,7 @@ pub mod smtp;
 pub mod snippets;
 pub mod ssh;
 pub mod stamps;
+pub mod status;
 pub mod subject;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]

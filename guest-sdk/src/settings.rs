@@ -23,6 +23,11 @@ pub(crate) fn secret(name: &str) -> Option<String> {
     GIVEN.with_borrow(|given| given.get(name).cloned())
 }
 
+/// Whether a text stands for a secret: 32 letters and digits.
+pub fn is_placeholder(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Reads settings.
 ///
 /// # Errors

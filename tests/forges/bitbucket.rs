@@ -11,7 +11,7 @@ use reporter_host_tests::server::{Post, Reply, Server};
 use reporter_host_tests::stage::{Checkout, Stage};
 use serde_json::{Value, json};
 
-use super::{delivered, tell, tell_once};
+use super::{check, delivered, tell, tell_once};
 
 const SHA: &str = "4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f";
 /// SHA-1 of `linux`.
@@ -27,6 +27,10 @@ struct Kept {
     /// `{"id", "version", "author", "text"}`
     comments: Vec<Value>,
     last_id: u64,
+    /// Comments of others that somebody wanted to edit or remove.
+    trespasses: Vec<String>,
+    /// Of Data Center.
+    version: &'static str,
     /// Requests that each token is good for.
     uses: usize,
     tokens: BTreeMap<String, usize>,
@@ -39,7 +43,7 @@ struct Bitbucket(Arc<Mutex<Kept>>);
 
 impl Default for Bitbucket {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Kept { uses: usize::MAX, ..Kept::default() })))
+        Self(Arc::new(Mutex::new(Kept { uses: usize::MAX, version: "9.4.1", ..Kept::default() })))
     }
 }
 
@@ -66,7 +70,8 @@ impl Bitbucket {
         let authorization = post.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let parts: Vec<&str> = post.path().split('/').skip(1).collect();
         let body = post.json();
-        self.kept(|kept| match (post.method.as_str(), &parts[..]) {
+        let is_bot = authorization == format!("Basic {}", STANDARD.encode("bot:dc-s3cret"));
+        let reply = self.kept(|kept| match (post.method.as_str(), &parts[..]) {
             ("POST", ["cloud", "token"]) => kept.token(post, authorization),
             ("POST", ["cloud", "2.0", "repositories", "octo", repo, "commit", sha, "statuses", "build"]) => {
                 if !kept.is_known(authorization) {
@@ -74,16 +79,27 @@ impl Bitbucket {
                 }
                 kept.cloud_status(&format!("octo/{repo}@{sha}"), body)
             }
+            ("GET", ["cloud", "2.0", "user"]) if kept.is_known(authorization) => Reply::of(200, r#"{"username": "ci", "account_id": "5"}"#),
+            ("GET", ["cloud", "2.0", "user"]) => {
+                Reply::of(401, r#"{"type": "error", "error": {"message": "Token is invalid, expired, or not supported for this endpoint."}}"#)
+            }
+            // Anybody may ask for it, and a token that is none is nobody's.
+            ("GET", ["dc", "rest", "api", "1.0", "application-properties"]) => {
+                Reply::of(200, json!({"version": kept.version, "displayName": "Bitbucket"}).to_string())
+            }
             (_, ["dc", ..]) if !["Bearer dc-s3cret".to_owned(), format!("Basic {}", STANDARD.encode("bot:dc-s3cret"))].contains(&authorization.to_owned()) => {
                 wrong(401, "Authentication failed. Please check your credentials and try again.")
             }
             ("POST", ["dc", "rest", "build-status", "1.0", "commits", sha]) => kept.status(sha, body, &["INPROGRESS", "SUCCESSFUL", "FAILED"]),
             ("POST", ["dc", "rest", "api", "1.0", "projects", "PRJ", "repos", repo, "commits", sha, "builds"]) => {
-                kept.status(&format!("PRJ/{repo}@{sha}"), body, &["INPROGRESS", "SUCCESSFUL", "FAILED", "CANCELLED", "UNKNOWN"])
+                let since_8 = ["INPROGRESS", "SUCCESSFUL", "FAILED", "CANCELLED", "UNKNOWN"];
+                kept.status(&format!("PRJ/{repo}@{sha}"), body, if kept.version.starts_with("7.") { &since_8[..3] } else { &since_8 })
             }
+            ("GET", ["dc", "rest", "api", "1.0", "users"]) => Reply::of(200, json!({"values": [{"name": "bot", "id": 5}], "isLastPage": true}).to_string()),
             (_, ["dc", "rest", "api", "1.0", "projects", "PRJ", "repos", "rep", "pull-requests", "7", rest @ ..]) => kept.pull_request(post, rest, &body),
             _ => wrong(404, "No such thing"),
-        })
+        });
+        if parts.first() == Some(&"dc") && is_bot { reply.header("x-ausername", "bot") } else { reply }
     }
 
     fn states(&self) -> Vec<String> {
@@ -205,6 +221,10 @@ impl Kept {
             (method, ["comments", id]) => match self.comments.iter_mut().find(|comment| comment["id"].to_string() == **id) {
                 None => wrong(404, "Comment does not exist"),
                 Some(comment) if method == "GET" => Reply::of(200, comment.to_string()),
+                Some(comment) if comment["author"]["name"] != "bot" => {
+                    self.trespasses.push(format!("{method} {comment}"));
+                    wrong(401, "You are not permitted to modify this comment")
+                }
                 Some(comment) if method == "PUT" && comment["version"] != body["version"] => {
                     wrong(409, "You are attempting to modify a comment based on out-of-date information.")
                 }
@@ -337,13 +357,56 @@ async fn api_tokens_and_access_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_consumer_is_a_dead_letter_that_says_so() {
+async fn a_refused_consumer_is_waited_for() {
+    const REFUSED: &str = "401 unauthorized_client Invalid OAuth client credentials";
+    let bitbucket = Bitbucket::default();
+    let refused = || Reply::of(401, r#"{"error": "unauthorized_client", "error_description": "Invalid OAuth client credentials"}"#);
+    let server = bitbucket.after(move |post, before| (before == 0 && post.path().ends_with("/token")).then(refused)).await;
+    let noted = tell_once(&server, CLOUD, commits(3)).await;
+    is_content(&noted);
+    assert_eq!((delivered(&noted), bitbucket.states().len()), (3, 3));
+    assert!(noted.of("it").iter().any(|end| end.starts_with("Retry") && end.contains(REFUSED)), "{:?}", noted.of("it"));
+
+    // Until it is of no use any more.
     let bitbucket = Bitbucket::default();
     let server = bitbucket.serve().await;
-    let noted = tell_once(&server, &CLOUD.replace("'bitbucket'", "'github'"), commits(1)).await;
+    let noted = tell_once(&server, &format!("{}expires_after = '3 s'\n", CLOUD.replace("'bitbucket'", "'github'")), commits(1)).await;
     let dead = noted.dead_letters();
-    assert!(dead.len() == 1 && dead[0].contains("401 unauthorized_client Invalid OAuth client credentials"), "{dead:?}");
+    assert!(dead.len() == 1 && dead[0].contains("expired") && dead[0].contains(REFUSED), "{dead:?}");
     assert_eq!(server.posts().len(), 1, "the API is not asked without a token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_a_wrong_login_from_a_right_one() {
+    let bitbucket = Bitbucket::default();
+    let server = bitbucket.serve().await;
+    let api_token = "reporter = 'BitbucketStatusPush'\nbase_url = 'SERVER/cloud/2.0/repositories'\nauth = ['ada@example.org', { secret = 'bitbucket' }]\n";
+    for (settings, secret, path, user) in [
+        (CLOUD, "'bitbucket'", "/cloud/2.0", "user"),
+        (api_token, "'bitbucket'", "/cloud/2.0", "user"),
+        (SERVER, "'datacenter'", "/dc", "rest/api/1.0/users"),
+        (CORE, "'datacenter'", "/dc", "rest/api/1.0/users"),
+        (COMMENT, "'datacenter'", "/dc", "rest/api/1.0/users"),
+    ] {
+        let (code, said) = check(&server, settings);
+        assert!(code == 0 && said.contains(&format!("logged in: answers GET {user} with 200")), "{settings} {code}: {said}");
+        assert!(said.contains(&format!("http://127.0.0.1:{}{path}", server.port)), "{said}");
+        let (code, said) = check(&server, &settings.replace(secret, "'github'"));
+        let says = if settings == CLOUD { "refuses a token: 401" } else { "with 401: the credentials are refused" };
+        assert!(code == 1 && said.contains(says), "{settings} {code}: {said}");
+    }
+    assert!(bitbucket.states().is_empty() && bitbucket.comments().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_center_before_8_knows_no_cancelled_builds() {
+    for (version, word) in [("7.21.16", "FAILED"), ("8.0.0", "CANCELLED")] {
+        let bitbucket = Bitbucket::default();
+        bitbucket.kept(|kept| kept.version = version);
+        let server = bitbucket.serve().await;
+        is_content(&tell_once(&server, CORE, [of_data_center().at(Stage::Finished(6), 1)]).await);
+        assert_eq!(bitbucket.states(), [word], "{version}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -422,9 +485,11 @@ async fn comments_on_pull_requests() {
 async fn a_comment_is_edited_found_again_and_made_anew() {
     const MARKER: &str = "[//]: # (reporter-host:buildbot/linux)";
     let bitbucket = Bitbucket::default();
-    // Others talk, too.
+    // Others talk, too, and some of them have seen the marker.
     bitbucket.kept(|kept| {
-        kept.comments = (1..=150).map(|id| json!({"id": 9_000 + id, "version": 0, "author": {"id": 6}, "text": "I think …"})).collect();
+        let by_eve =
+            |id: u64| json!({"id": 9_000 + id, "version": 0, "author": {"id": 6, "name": "eve"}, "text": if id % 50 == 0 { MARKER } else { "I think …" }});
+        kept.comments = (1..=150).map(by_eve).collect();
     });
     let server = bitbucket.serve().await;
     let folder = tempfile::tempdir().unwrap();
@@ -439,12 +504,12 @@ async fn a_comment_is_edited_found_again_and_made_anew() {
     is_content(&tell(folder.path(), &server, &settings, events(2)).await);
     assert_eq!(bitbucket.comments(), [format!("Build succeeded!\n\n{MARKER}")]);
 
-    // A host that has lost its state does not know whose the marked one is, and makes another.
+    // A host that has lost its state sees who it is, and takes its own one up again.
     let asked = server.posts().len();
     is_content(&tell_once(&server, &settings, events(1)).await);
-    let methods: Vec<String> = server.posts()[asked..].iter().map(|post| post.method.to_string()).collect();
-    assert_eq!((bitbucket.comments().len(), methods), (2, vec!["POST".to_owned()]));
-    bitbucket.kept(|kept| kept.comments.pop());
+    let asked: Vec<String> = server.posts()[asked..].iter().map(|post| format!("{} {}", post.method, post.path().rsplit('/').next().unwrap())).collect();
+    assert_eq!((bitbucket.comments().len(), asked.first().unwrap().as_str()), (1, "GET application-properties"), "{asked:?}");
+    assert!(asked.last().unwrap().starts_with("PUT"), "{asked:?}");
 
     // Somebody has edited the first: the first host knows an older version, and reads it again.
     bitbucket.kept(|kept| kept.comments.iter_mut().filter(|comment| comment["author"]["id"] == 5).for_each(|comment| comment["version"] = json!(7)));
@@ -457,4 +522,5 @@ async fn a_comment_is_edited_found_again_and_made_anew() {
     let noted = tell(folder.path(), &server, &settings, events(4)).await;
     let comments = bitbucket.comments();
     assert!(comments.len() == 1 && comments[0].ends_with(MARKER), "{comments:?} {:?}", noted.of("it"));
+    assert_eq!(bitbucket.kept(|kept| kept.trespasses.clone()), [""; 0]);
 }

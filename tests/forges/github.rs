@@ -7,7 +7,7 @@ use reporter_host_tests::server::{Post, Reply, Server};
 use reporter_host_tests::stage::{Checkout, Stage};
 use serde_json::{Value, json};
 
-use super::{delivered, now, openapi, tell, tell_once};
+use super::{check, delivered, now, openapi, tell, tell_once};
 
 /// The most statuses of one commit and context.
 const MOST_STATUSES: usize = 1_000;
@@ -25,9 +25,17 @@ struct Kept {
     last_id: u64,
     /// What is wrong with requests, by GitHub's own description.
     odd: Vec<String>,
+    /// Comments of others that somebody wanted to edit or remove.
+    trespasses: Vec<String>,
 }
 
-/// A GitHub with the repository octo/repo, as its own user 5.
+/// Who has the token, and the token of the installation of an app.
+const USER: u64 = 5;
+const APP: u64 = 77;
+/// Somebody else.
+const EVE: u64 = 6;
+
+/// A GitHub with the repository octo/repo.
 #[derive(Clone, Default)]
 struct GitHub(Arc<Mutex<Kept>>);
 
@@ -37,12 +45,12 @@ impl GitHub {
     }
 
     async fn serve(&self) -> Server {
-        let github = self.clone();
-        Server::of(move |post, _| github.answer(post)).await
+        self.after(|_, _| None).await
     }
 
     /// The same, with something else before it.
     async fn after(&self, first: impl Fn(&Post, usize) -> Option<Reply> + Send + Sync + 'static) -> Server {
+        openapi::is_there();
         let github = self.clone();
         Server::of(move |post, before| first(post, before).unwrap_or_else(|| github.answer(post))).await
     }
@@ -53,12 +61,17 @@ impl GitHub {
         if header("user-agent").is_empty() {
             return error(403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header");
         }
-        if header("authorization") != "token gh-s3cret" {
-            return error(401, "Bad credentials");
-        }
+        let by = match header("authorization") {
+            "token gh-s3cret" => USER,
+            "token gh-4pp-t0ken" => APP,
+            _ => return error(401, "Bad credentials"),
+        };
         if let Err(odd) = openapi::check(post, API) {
             self.kept(|kept| kept.odd.push(odd.clone()));
             return error(422, &odd);
+        }
+        if post.path() == format!("{API}/user") {
+            return if by == APP { error(403, "Resource not accessible by integration") } else { Reply::of(200, json!({"login": "ci", "id": by}).to_string()) };
         }
         let parts: Vec<&str> = post.path().split('/').skip(6).collect();
         let is_known = post.path().starts_with("/api/v3/repos/octo/repo/");
@@ -66,8 +79,12 @@ impl GitHub {
         self.kept(|kept| match (is_known, post.method.as_str(), &parts[..]) {
             (true, "POST", ["statuses", sha]) => kept.status(sha, body),
             (true, "GET", ["issues", issue, "comments"]) => kept.page(post, issue),
-            (true, "POST", ["issues", issue, "comments"]) => kept.add(issue, &body),
+            (true, "POST", ["issues", issue, "comments"]) => kept.add(issue, &body, by),
             (true, method, ["issues", "comments", id]) => match kept.comments.iter().position(|comment| comment["id"].to_string() == **id) {
+                Some(place) if method != "GET" && kept.comments[place]["user"]["id"] != by => {
+                    kept.trespasses.push(format!("{method} {}", kept.comments[place]));
+                    error(403, "Must have admin rights to Repository.")
+                }
                 Some(place) => kept.one(method, place, &body),
                 None => error(404, "Not Found"),
             },
@@ -83,12 +100,16 @@ impl GitHub {
     }
 
     fn comments(&self) -> Vec<String> {
-        self.kept(|kept| kept.comments.iter().filter(|comment| comment["user"]["id"] == 5).map(|comment| comment["body"].as_str().unwrap().into()).collect())
+        self.comments_by(USER)
     }
 
-    /// Nothing that GitHub's description does not have, and no dead letters.
+    fn comments_by(&self, user: u64) -> Vec<String> {
+        self.kept(|kept| kept.comments.iter().filter(|comment| comment["user"]["id"] == user).map(|comment| comment["body"].as_str().unwrap().into()).collect())
+    }
+
+    /// Nothing that GitHub's description does not have, nobody else's comment, and no dead letters.
     fn is_content(&self, noted: &Arc<Noted>) {
-        assert_eq!(self.kept(|kept| kept.odd.clone()), [""; 0]);
+        assert_eq!(self.kept(|kept| [kept.odd.clone(), kept.trespasses.clone()].concat()), [""; 0]);
         assert_eq!(noted.dead_letters(), [""; 0], "{:?}", noted.of("it"));
     }
 }
@@ -138,12 +159,13 @@ impl Kept {
         (text.chars().count() > 65_536 || text.len() > 262_144).then(|| invalid("body is too long (maximum is 65536 characters)"))
     }
 
-    fn add(&mut self, issue: &str, body: &Value) -> Reply {
+    fn add(&mut self, issue: &str, body: &Value, by: u64) -> Reply {
         if let Some(refused) = Self::refused(body) {
             return refused;
         }
         self.last_id += 1;
-        let comment = json!({"id": self.last_id, "user": {"login": "ci", "id": 5}, "body": body["body"], "issue": issue});
+        let login = if by == APP { "ci[bot]" } else { "ci" };
+        let comment = json!({"id": self.last_id, "user": {"login": login, "id": by}, "body": body["body"], "issue": issue});
         self.comments.push(comment.clone());
         Reply::of(201, comment.to_string())
     }
@@ -331,9 +353,10 @@ async fn logs_of_failed_steps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_comment_is_edited_found_again_and_made_anew() {
     let github = GitHub::default();
-    // Others talk too, and one of them has seen the marker.
+    // Others talk too, and some of them have seen the marker.
     github.kept(|kept| {
-        kept.comments = (1..=150).map(|id| json!({"id": 9_000 + id, "user": {"id": 6}, "body": "I think …", "issue": "7"})).collect();
+        let by_eve = |id: u64| json!({"id": 9_000 + id, "user": {"id": EVE}, "body": if id % 50 == 0 { MARKED } else { "I think …" }, "issue": "7"});
+        kept.comments = (1..=150).map(by_eve).collect();
     });
     let server = github.serve().await;
     let folder = tempfile::tempdir().unwrap();
@@ -345,19 +368,65 @@ async fn a_comment_is_edited_found_again_and_made_anew() {
     github.is_content(&tell(folder.path(), &server, &settings, events(2)).await);
     assert_eq!(github.comments(), [MARKED]);
 
-    // A host that has lost its state does not know whose the marked one is, and makes another.
+    // A host that has lost its state asks who it is, and takes its own one up again.
     let asked = server.posts().len();
     github.is_content(&tell_once(&server, &settings, ended(0)).await);
-    assert_eq!(github.comments(), [MARKED, MARKED]);
-    let methods: Vec<String> = server.posts()[asked..].iter().map(|post| post.method.to_string()).collect();
-    assert_eq!(methods, ["POST"]);
+    assert_eq!(github.comments(), [MARKED]);
+    let asked: Vec<String> = server.posts()[asked..].iter().map(|post| format!("{} {}", post.method, post.path())).collect();
+    assert_eq!((asked[0].as_str(), asked.last().unwrap().as_str()), ("GET /api/v3/user", "PATCH /api/v3/repos/octo/repo/issues/comments/1"), "{asked:?}");
 
     // Somebody deletes it: the first host, which knows its id, makes another.
-    github.kept(|kept| kept.comments.retain(|comment| comment["user"]["id"] == 6));
+    github.kept(|kept| kept.comments.retain(|comment| comment["user"]["id"] == EVE));
     let noted = tell(folder.path(), &server, &settings, events(3)).await;
     assert_eq!(github.comments(), [MARKED]);
     assert!(noted.dead_letters().len() == 1 && noted.dead_letters()[0].contains("404"), "{:?}", noted.dead_letters());
+    assert_eq!(github.kept(|kept| [kept.odd.clone(), kept.trespasses.clone()].concat()), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_learns_by_its_first_comment_who_it_is() {
+    let github = GitHub::default();
+    github.kept(|kept| kept.comments = vec![json!({"id": 9_000, "user": {"id": EVE}, "body": MARKED, "issue": "7"})]);
+    let server = github.serve().await;
+    let settings = format!("{COMMENT}{EDITED}").replace("'github'", "'github-app'");
+    for folder in [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()] {
+        // The second host has lost the state of the first: it adds a comment, sees that it is its own, and removes the one before.
+        github.is_content(&tell(folder.path(), &server, &settings, ended(0)).await);
+        assert_eq!((github.comments_by(APP), github.comments_by(EVE)), (vec![MARKED.to_owned()], vec![MARKED.to_owned()]));
+    }
+    let removed = server.posts().iter().filter(|post| post.method == "DELETE").count();
+    assert_eq!((removed, github.kept(|kept| kept.last_id)), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_a_wrong_token_from_a_right_one() {
+    let github = GitHub::default();
+    let server = github.serve().await;
+    let address = format!("endpoint api: http://127.0.0.1:{}/api/v3: ", server.port);
+    for settings in [STATUS, COMMENT] {
+        for (secret, code, mark, says) in [
+            ("'github'", 0, "ok ", "logged in: answers GET user with 200"),
+            ("'gitlab'", 1, "fail", "answers GET user with 401: the credentials are refused"),
+            // The installation of an app may not ask who it is.
+            ("'github-app'", 0, "warn", "answers GET user with 403"),
+        ] {
+            let (ended, said) = check(&server, &settings.replace("'github'", secret));
+            let line = said.lines().find(|line| line.contains(&address)).unwrap_or_default();
+            assert!(ended == code && line.starts_with(mark) && line.contains(says), "{secret} {ended}: {said}");
+        }
+    }
     assert_eq!(github.kept(|kept| kept.odd.clone()), [""; 0]);
+}
+
+/// The host and the components have Buildbot's names for results each for themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn host_and_components_call_results_the_same() {
+    let github = GitHub::default();
+    let server = github.serve().await;
+    for (results, name) in reporter_host::event::RESULTS.iter().enumerate() {
+        let noted = tell_once(&server, STATUS, ended(u8::try_from(results).unwrap())).await;
+        assert_eq!(noted.titles(), [format!("{name} of build 12 on linux to octo/repo@4f1c9d2")]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,26 +14,44 @@ use std::sync::Arc;
 use reporter_host::event::Event;
 use reporter_host_tests::Mapped;
 use reporter_host_tests::play::{Noted, play_events};
+use reporter_host_tests::process;
 use reporter_host_tests::server::Server;
 
 /// Secrets that settings may name, with their values: `token = { secret = 'github' }`.
-pub const SECRETS: [(&str, &str); 4] = [("bitbucket", "bb-s3cret"), ("datacenter", "dc-s3cret"), ("github", "gh-s3cret"), ("gitlab", "gl-s3cret")];
+pub const SECRETS: [(&str, &str); 5] =
+    [("bitbucket", "bb-s3cret"), ("datacenter", "dc-s3cret"), ("github", "gh-s3cret"), ("github-app", "gh-4pp-t0ken"), ("gitlab", "gl-s3cret")];
 
-/// Plays events to one service, called `it`; `SERVER` in its settings is the server's address. State stays in the folder.
-pub async fn tell(folder: &Path, server: &Server, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
+/// The settings of one service, called `it`, in a folder that gets the secrets; `SERVER` is the server's address.
+fn settings_of(folder: &Path, server: &Server, settings: &str) -> String {
     let secrets = folder.join("secrets");
     std::fs::create_dir_all(&secrets).unwrap();
     for (name, value) in SECRETS {
         std::fs::write(secrets.join(name), value).unwrap();
     }
     let settings = settings.replace("SERVER", &format!("http://127.0.0.1:{}", server.port));
-    let settings = format!("[network]\nallow = '127.0.0.1'\n[secrets]\nfolder = 'secrets'\n[[services]]\nname = 'it'\n{settings}");
-    let noted = play_events(folder, &settings, events).await;
-    let told = [noted.of("it"), noted.dead_letters(), noted.titles()].concat().join("\n");
+    format!("[network]\nallow = '127.0.0.1'\n[secrets]\nfolder = 'secrets'\n[[services]]\nname = 'it'\n{settings}")
+}
+
+fn has_no_secrets(told: &str) {
     for (_, value) in SECRETS {
         assert!(!told.contains(value), "{value} is told:\n{told}");
     }
+}
+
+/// Plays events to one service, called `it`; `SERVER` in its settings is the server's address. State stays in the folder.
+pub async fn tell(folder: &Path, server: &Server, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
+    let noted = play_events(folder, &settings_of(folder, server, settings), events).await;
+    has_no_secrets(&[noted.of("it"), noted.dead_letters(), noted.titles()].concat().join("\n"));
     noted
+}
+
+/// What `check --connect` prints about the service, and its exit code.
+pub fn check(server: &Server, settings: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings_of(folder.path(), server, settings);
+    let (code, said) = tokio::task::block_in_place(|| process::check(env!("CARGO_BIN_EXE_host-under-test"), folder.path(), &settings, &["--connect"]));
+    has_no_secrets(&said);
+    (code, said)
 }
 
 /// [`tell`], in a folder of its own.

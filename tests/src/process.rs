@@ -5,6 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// What `check` with these words prints about settings in a folder, and its exit code. `program` is as for [`Process::new`].
+pub fn check(program: &str, folder: &Path, settings: &str, words: &[&str]) -> (i32, String) {
+    std::fs::write(folder.join("reporter-host.toml"), settings).expect("written");
+    let output = Command::new(program).arg("check").args(words).current_dir(folder).output().expect("it runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+}
+
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 

@@ -1,16 +1,12 @@
 //! `check --connect`, as an operator runs it.
 
-use std::process::Command;
+use reporter_host_tests::process;
 
 use super::Sshd;
 
 /// What it prints about an entry with these settings, and its exit code.
 fn check(folder: &tempfile::TempDir, entry: &str, words: &[&str]) -> (i32, String) {
-    std::fs::write(folder.path().join("reporter-host.toml"), entry).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host-under-test"));
-    let output = command.arg("check").args(words).current_dir(folder.path()).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+    process::check(env!("CARGO_BIN_EXE_host-under-test"), folder.path(), entry, words)
 }
 
 fn entry(sshd: &Sshd, port: u16, key: &str, known: &str) -> String {

@@ -1,21 +1,23 @@
 //! What the reporters for Bitbucket share: how a build stands, what a status may have, and where things are.
 
+mod cloud;
 mod place;
 mod settings;
+mod version;
 
 use crate::build::Build;
 use crate::delivery::Terms;
 use crate::event::Event;
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, RETRY, SKIPPED, SUCCESS, WARNINGS};
-use crate::title;
+use crate::{status, title};
 
+pub use cloud::commit;
 pub use place::{project_and_repository, pull_request};
-pub use settings::{OrBuilder, StatusSettings};
+pub use settings::{OrBuilder, ServerSettings, server};
+pub use version::is_before_8;
 
 /// The most characters of each field of a status but its URL.
 pub const MOST: usize = 255;
-/// Seconds after which it is of no use any more that a build is in progress: by then it has a result, or nobody waits for it.
-const IN_PROGRESS_EXPIRES: u32 = 3600;
 /// The most characters of a status's URL at Bitbucket Data Center.
 pub const MOST_URL: usize = 450;
 
@@ -26,8 +28,8 @@ pub const MOST_URL: usize = 450;
 /// | waits or runs, or is made again (retry) | `INPROGRESS` | `INPROGRESS` | `INPROGRESS` |
 /// | success, warnings, skipped | `SUCCESSFUL` | `SUCCESSFUL` | `SUCCESSFUL` |
 /// | failure, exception | `FAILED` | `FAILED` | `FAILED` |
-/// | cancelled | `STOPPED` | `CANCELLED` | `FAILED` |
-/// | no result that is known | `FAILED` | `UNKNOWN` | `FAILED` |
+/// | cancelled | `STOPPED` | `CANCELLED`, before 8.0 `FAILED` | `FAILED` |
+/// | no result that is known | `FAILED` | `UNKNOWN`, before 8.0 `FAILED` | `FAILED` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// It waits or runs.
@@ -47,9 +49,9 @@ pub enum State {
 pub enum Api {
     /// Bitbucket Cloud.
     Cloud,
-    /// Bitbucket Data Center, `/rest/api`.
+    /// Bitbucket Data Center since 8.0, `/rest/api`.
     Builds,
-    /// The same, and Bitbucket Server: `/rest/build-status`.
+    /// The same before 8.0, and Bitbucket Server: `/rest/build-status`.
     BuildStatus,
 }
 
@@ -98,13 +100,7 @@ pub fn page(event: &Event, build: &Build, most: usize) -> Result<String, String>
 /// The terms of a status: its title, and one lane for all statuses that replace each other (`lane` names what they are about), in which a
 /// newer one supersedes those that still wait. `place` is for the title.
 pub fn terms(event: &Event, build: &Build, place: &str, lane: String) -> Terms {
-    let terms = Terms::titled(format!("{} to {place}", title::of_build(event.kind(), build))).lane(lane.clone()).supersede(lane);
-    if State::of(build) == State::InProgress { terms.expire_after(IN_PROGRESS_EXPIRES) } else { terms }
-}
-
-/// The first characters of a revision, for titles.
-pub fn short(sha: &str) -> String {
-    sha.chars().take(7).collect()
+    status::newest(Terms::titled(format!("{} to {place}", title::of_build(event.kind(), build))), lane, status::is_final(build))
 }
 
 #[cfg(test)]

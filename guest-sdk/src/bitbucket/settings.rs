@@ -1,52 +1,47 @@
-//! Arguments that all reporters of build statuses have.
+//! Arguments that reporters to Bitbucket share.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::build::Build;
 use crate::component::{Failure, Problems};
-use crate::endpoint::HttpSettings;
-use crate::filter::{Filter, OriginSettings};
+use crate::endpoint::{Auth, BaseUrl, HttpSettings, Login};
 use crate::interpolate::Interpolate;
-use crate::kinds::EventsSetting;
-use crate::slot::Slot;
 
-/// Kinds of event that can be reported.
-const EVENTS: [&str; 4] = ["build-started", "build-finished", "buildrequest-new", "buildrequest-cancelled"];
-
-/// The arguments. Flatten them into a reporter's settings.
+/// A Bitbucket server, and who writes there. Flatten it into a reporter's settings.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StatusSettings {
-    /// The description while the build runs; renderable, or a formatter component
-    #[serde(default)]
-    #[schemars(extend("x-slot" = "start-description"))]
-    pub start_description: Option<Slot<Interpolate>>,
-    /// The description when the build has ended; renderable, or a formatter component
-    #[serde(default)]
-    #[schemars(extend("x-slot" = "description"))]
-    pub end_description: Option<Slot<Interpolate>>,
-    #[serde(flatten)]
-    origin: OriginSettings,
-    #[serde(flatten)]
-    events: EventsSetting,
-    /// verify, debug, verbose
-    #[serde(flatten)]
-    pub http: HttpSettings,
+pub struct ServerSettings {
+    /// The server: https://bitbucket.example.org
+    pub base_url: String,
+    /// The user to write as
+    pub user: String,
+    /// That user's password, or an HTTP access token of theirs
+    pub password: String,
 }
 
-impl StatusSettings {
-    /// Checks them; the filter and the kinds of event. `requests`: whether pending build requests are reported unless `events` says otherwise.
+impl ServerSettings {
+    /// The base URL, and the settings of its endpoint.
     ///
     /// # Errors
     ///
-    /// Builders together with tags, kinds of event that there are not.
-    pub fn compile(&self, requests: bool) -> Result<(Filter, Vec<String>), Problems> {
-        let mut problems = Problems::default();
-        let filter = problems.take(self.origin.clone().compile());
-        let events = problems.take(self.events.compile(&EVENTS, &EVENTS[..if requests { 4 } else { 2 }]));
-        problems.or((filter, events))
+    /// What is no URL of a server.
+    pub fn compile(&self, http: &HttpSettings) -> Result<(String, Value), Problems> {
+        let url = BaseUrl::api(Some(&self.base_url), "", "/base_url")?;
+        let auth = Auth::Basic(Login { user: self.user.clone(), password: self.password.clone() });
+        let endpoint = server(&url, Some(&auth), http);
+        Ok((url.url, Value::Object(endpoint)))
     }
+}
+
+/// The settings of an endpoint at a server.
+pub fn server(url: &BaseUrl, auth: Option<&Auth>, http: &HttpSettings) -> Map<String, Value> {
+    let mut endpoint = url.endpoint(auth, http);
+    if auth.is_some() {
+        // For whoever is logged in; what anybody may ask is answered to a token that is none as well.
+        endpoint.insert("probe".into(), json!(["rest", "api", "1.0", "users"]));
+    }
+    endpoint
 }
 
 /// A renderable; `%(prop:buildername)s` where it is left out or empty, and the builder's own name where it renders to nothing: what is the same

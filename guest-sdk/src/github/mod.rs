@@ -12,7 +12,7 @@ use crate::endpoint::{Auth, BaseUrl, HttpSettings, check_token};
 use crate::http::Request;
 use crate::interpolate::Interpolate;
 
-pub use commit::Commit;
+pub use commit::commit;
 pub use state::State;
 
 /// Where the API of github.com is.
@@ -35,9 +35,13 @@ pub fn account(token: Interpolate, base_url: Option<&str>, http: &HttpSettings) 
     let auth = constant.as_ref().map(|token| Auth::Header("Authorization".into(), format!("token {token}")));
     let mut endpoint = url.endpoint(auth.as_ref(), http);
     endpoint.insert("headers".into(), json!([["Accept", "application/vnd.github+json"]]));
+    if constant.is_some() {
+        endpoint.insert("probe".into(), json!(["user"]));
+    }
     if url.url == API {
-        // Its secondary limits: 80 writes a minute, one at a time, a second apart. An Enterprise server has its own.
+        // Its secondary limits: 80 writes a minute and 500 an hour, one at a time, a second apart. An Enterprise server has its own.
         endpoint.insert("most_per_minute".into(), json!(60));
+        endpoint.insert("most_per_hour".into(), json!(500));
         endpoint.insert("most_at_once".into(), json!(1));
     }
     problems.or((Token(constant.is_none().then_some(token)), Value::Object(endpoint)))

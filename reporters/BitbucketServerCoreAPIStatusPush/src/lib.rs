@@ -7,7 +7,8 @@
 mod settings;
 mod status;
 
-use reporter_sdk::bitbucket::{MOST, MOST_URL, page, project_and_repository, short, terms};
+use reporter_sdk::bitbucket::{Api, MOST, MOST_URL, State, is_before_8, page, project_and_repository, terms};
+use reporter_sdk::commit::short;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
 use reporter_sdk::http::{self, Request};
@@ -66,7 +67,9 @@ impl Reporter for BitbucketServerCoreAPIStatusPush {
             Ok(found) => found,
             Err(reason) => return Ok(Outcome::Skipped(reason)),
         };
-        let mut status = self.wanted.status(event, build, &url)?;
+        let is_new_word = matches!(State::of(build), State::Cancelled | State::Unknown);
+        let api = if is_new_word && is_before_8(settings::ENDPOINT) { Api::BuildStatus } else { Api::Builds };
+        let mut status = self.wanted.status(event, build, &url, api)?;
         let key = text(&status, "key").to_owned();
         let given = self.reference.as_ref().map(|reference| reference.render(build)).transpose()?.filter(|reference| !reference.is_empty());
         for commit in &commits {

@@ -1,8 +1,9 @@
 //! The arguments, and the plan that they make.
 
-use reporter_sdk::bitbucket::StatusSettings;
+use reporter_sdk::bitbucket::server;
 use reporter_sdk::endpoint::{Auth, BaseUrl};
 use reporter_sdk::prelude::*;
+use reporter_sdk::status::StatusSettings;
 use reporter_sdk::wording::Descriptions;
 use serde_json::{Value, json};
 
@@ -89,7 +90,7 @@ impl Settings {
             problems.add("/auth", "there is a token already: leave one of the two out");
         }
         let auth = self.token.map(Auth::Bearer).or(self.auth);
-        let endpoint = url.endpoint(auth.as_ref(), &self.status.http);
+        let endpoint = server(&url, auth.as_ref(), &self.status.http);
         let given = |setting: Option<Interpolate>| setting.filter(|text| *text != Interpolate::literal(""));
         let reporter = BitbucketServerCoreAPIStatusPush {
             wanted: Wanted {

@@ -37,9 +37,9 @@ fn cut(text: &str) -> String {
 }
 
 impl Wanted {
-    /// The body, with a ref of null.
-    pub fn status(&self, event: &Event, build: &Build, url: &str) -> Result<Value, Failure> {
-        let state = State::of(build).word(Api::Builds);
+    /// The body in the words of a server's API, with a ref of null.
+    pub fn status(&self, event: &Event, build: &Build, url: &str, api: Api) -> Result<Value, Failure> {
+        let state = State::of(build).word(api);
         let parents = if self.name.is_none() || self.parent.is_none() { build.document(&[]) } else { Value::Null };
         let name = match &self.name {
             Some(name) => name.render(build)?,

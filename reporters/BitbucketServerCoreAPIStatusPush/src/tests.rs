@@ -1,3 +1,4 @@
+use reporter_sdk::delivery::Answer;
 use reporter_sdk::http::Body;
 use reporter_sdk::testing::{self, Configured, Delivery};
 use serde_json::{Value, json};
@@ -42,7 +43,10 @@ fn body(delivery: &Delivery) -> Value {
 fn from_a_request_to_the_end() {
     let push = configure(json!({"token": "t"}));
     assert_eq!(push.plan.events, ["build-started", "build-finished", "buildrequest-new", "buildrequest-cancelled"]);
-    assert_eq!(push.plan.endpoints[0].settings, json!({"base_url": "https://bitbucket.example.org", "auth": {"bearer": "t"}}));
+    assert_eq!(
+        push.plan.endpoints[0].settings,
+        json!({"base_url": "https://bitbucket.example.org", "auth": {"bearer": "t"}, "probe": ["rest", "api", "1.0", "users"]})
+    );
     let all = |state: &str, number: &str, description: &str, name: &str, duration: Value| {
         json!({"state": state, "url": PAGE, "key": "linux", "parent": "linux", "ref": "refs/heads/main", "buildNumber": number, "description": description,
             "name": name, "duration": duration, "testResults": null})
@@ -72,6 +76,21 @@ fn every_result() {
     {
         assert_eq!(body(push.report(event("build-finished", json!(results))).only())["state"], state, "{results}");
     }
+}
+
+#[test]
+fn a_server_before_8_is_told_words_that_it_knows() {
+    for (version, words) in [("7.21.0", ["FAILED", "FAILED"]), ("8.0.0", ["CANCELLED", "UNKNOWN"])] {
+        testing::remote(move |request| {
+            assert_eq!(request.path.join("/"), "rest/api/1.0/application-properties");
+            Answer { status: 200, headers: Vec::new(), body: json!({"version": version}).to_string().into_bytes(), ended: "answered".into() }
+        });
+        let push = configure(json!({}));
+        assert_eq!([6, 7].map(|results| body(push.report(event("build-finished", json!(results))).only())["state"].clone()), words);
+    }
+    // Nobody is asked about words that all servers know.
+    testing::remote(|request| panic!("{request:?}"));
+    assert_eq!(body(configure(json!({})).report(event("build-finished", json!(2))).only())["state"], "FAILED");
 }
 
 #[test]

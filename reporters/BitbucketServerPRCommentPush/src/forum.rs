@@ -1,7 +1,9 @@
 //! Comments of pull requests, as the API of Bitbucket Server and Data Center has them.
 
 use reporter_sdk::comment::{Comment, Limits, Page, Service, plain};
-use reporter_sdk::http::{Answer, Request};
+use reporter_sdk::giturl::unescaped;
+use reporter_sdk::http::{self, Answer, Request};
+use reporter_sdk::settings::is_placeholder;
 use serde_json::{Value, json};
 
 use crate::settings::ENDPOINT;
@@ -23,11 +25,19 @@ fn version(comment: &Comment) -> u64 {
     comment.version.unwrap_or_default()
 }
 
+/// A user's name, of which the case does not matter.
+fn login(name: &str) -> String {
+    name.to_lowercase()
+}
+
 /// All pull requests' comments.
 #[derive(Debug)]
-pub struct PullRequests;
+pub struct PullRequests<'a> {
+    /// Who logs in, or a placeholder.
+    pub user: &'a str,
+}
 
-impl Service for PullRequests {
+impl Service for PullRequests<'_> {
     fn limits(&self) -> Limits {
         LIMITS
     }
@@ -49,9 +59,18 @@ impl Service for PullRequests {
     }
 
     fn read(&self, comment: &Value) -> Option<Comment> {
-        let author = comment["author"]["id"].as_u64().map(|id| id.to_string()).unwrap_or_default();
+        let author = comment["author"]["name"].as_str().map(login).unwrap_or_default();
         let text = comment["text"].as_str().unwrap_or_default().to_owned();
         Some(Comment { id: comment["id"].as_u64()?.to_string(), version: comment["version"].as_u64(), author, text })
+    }
+
+    /// The server names who has logged in in a header of every answer, as of this one, which anybody gets. Behind a proxy that keeps it to itself, it is
+    /// who the settings say.
+    fn ourselves(&self) -> Option<String> {
+        let answer = http::query(Request::new(ENDPOINT, "GET", ["rest", "api", "1.0", "application-properties"]));
+        let said = answer.headers.iter().find(|(name, _)| name == "x-ausername").and_then(|(_, name)| unescaped(name));
+        let told = || Some(self.user.to_owned()).filter(|user| !is_placeholder(user));
+        said.filter(|name| !name.is_empty()).or_else(told).map(|name| login(&name))
     }
 
     fn add(&self, place: &[String], text: &str) -> Request {

@@ -32,6 +32,8 @@ const MOST_CONTEXT: usize = 255;
 pub struct BitbucketServerPRCommentPush {
     /// The server's base URL.
     base: String,
+    /// Who logs in, or a placeholder.
+    user: String,
     filter: Filter,
     message: MessageFormatter,
     edited: Option<Edited>,
@@ -82,7 +84,7 @@ impl Reporter for BitbucketServerPRCommentPush {
             let name = place.join("/");
             let terms = Terms::titled(format!("{about} to {name}"));
             match &context {
-                Some(context) => comment::say(&PullRequests, &Thread::new(place, context), text, &first.url(), terms),
+                Some(context) => comment::say(&PullRequests { user: &self.user }, &Thread::new(place, context), text, &first.url(), terms),
                 // One after another, but each: none makes those before it useless.
                 None => http::send(forum::add(&place, &cut::with_link_below(text, &first.url(), LIMITS.chars, LIMITS.bytes)), terms.lane(name)),
             }
@@ -91,7 +93,7 @@ impl Reporter for BitbucketServerPRCommentPush {
     }
 
     fn answered(&self, tag: &str, answer: &Answer) -> Result<Outcome, Failure> {
-        comment::answered(&PullRequests, tag, answer)
+        comment::answered(&PullRequests { user: &self.user }, tag, answer)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The arguments, and the plan that they make.
 
+use reporter_sdk::bitbucket::ServerSettings;
 use reporter_sdk::context::StatusContext;
-use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings, Login};
+use reporter_sdk::endpoint::HttpSettings;
 use reporter_sdk::filter::FilterSettings;
 use reporter_sdk::message::{MessageFormatter, MessageFormatterSettings};
 use reporter_sdk::prelude::*;
 use reporter_sdk::slot::Slot;
-use serde_json::Value;
 
 use crate::{BitbucketServerPRCommentPush, Edited};
 
@@ -17,13 +17,8 @@ pub const ENDPOINT: &str = "server";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    /// The server: https://bitbucket.example.org
-    #[serde(rename = "base_url")]
-    base_url: String,
-    /// The user to comment as
-    user: String,
-    /// That user's password, or an HTTP access token of theirs
-    password: String,
+    #[serde(flatten)]
+    server: ServerSettings,
     /// What the comment says
     #[serde(default)]
     #[schemars(extend("x-slot" = "message"))]
@@ -45,7 +40,7 @@ impl Settings {
     /// Checks everything, and makes the reporter and its plan.
     pub fn compile(self) -> Result<(BitbucketServerPRCommentPush, Plan), Problems> {
         let mut problems = Problems::default();
-        let url = problems.take(BaseUrl::api(Some(&self.base_url), "", "/base_url"));
+        let (base, endpoint) = problems.take(self.server.compile(&self.http));
         let filter = problems.take(self.filter.compile(&["failing", "passing", "warnings"]));
         let message = match MessageFormatter::compile(self.message_formatter, false) {
             Ok(message) => message,
@@ -54,15 +49,13 @@ impl Settings {
                 return Err(problems);
             }
         };
-        let auth = Auth::Basic(Login { user: self.user, password: self.password });
-        let endpoint = url.endpoint(Some(&auth), &self.http);
         let event = if self.filter.build_set_summary { "buildset-complete" } else { "build-finished" };
-        let plan = Plan::events([event]).endpoint(ENDPOINT, "http", Value::Object(endpoint)).uses(message.words().iter().copied());
+        let plan = Plan::events([event]).endpoint(ENDPOINT, "http", endpoint).uses(message.words().iter().copied());
         let edited = self.edit_comment.then(|| match self.context {
             None if self.filter.build_set_summary => Edited::OfSets,
             context => Edited::Of(StatusContext::new(context)),
         });
         let plan = if edited.is_some() { plan.uses(["state"]) } else { plan };
-        problems.or((BitbucketServerPRCommentPush { base: url.url, filter, message, edited }, plan))
+        problems.or((BitbucketServerPRCommentPush { base, user: self.server.user, filter, message, edited }, plan))
     }
 }

@@ -36,7 +36,10 @@ fn a_failure_is_commented_on() {
     let push = configure(json!({}));
     assert_eq!(push.plan.events, ["build-finished"]);
     let endpoint = &push.plan.endpoints[0].settings;
-    assert_eq!(endpoint, &json!({"base_url": "https://bitbucket.example.org/stash", "auth": {"basic": {"user": "bot", "password": "p"}}}));
+    assert_eq!(
+        endpoint,
+        &json!({"base_url": "https://bitbucket.example.org/stash", "auth": {"basic": {"user": "bot", "password": "p"}}, "probe": ["rest", "api", "1.0", "users"]})
+    );
     let report = push.report(finished(2, json!(PULL)));
     let request = report.only().http();
     assert_eq!((request.method.as_str(), request.path.join("/").as_str()), ("POST", "rest/api/1.0/projects/PROJ/repos/repo/pull-requests/7/comments"));
@@ -120,19 +123,27 @@ fn an_edited_comment() {
     assert!(push.plan.uses.contains(&"state".to_owned()));
     let answer = |status: u16, body: &[u8]| Answer { status, headers: Vec::new(), body: body.to_vec(), ended: "answered".into() };
     let pages = move |request: &reporter_sdk::http::Request| {
+        if request.path.join("/") == "rest/api/1.0/application-properties" {
+            let mut properties = answer(200, &br#"{"version": "9.4.1"}"#[..]);
+            properties.headers.push(("x-ausername".into(), "b%C3%B6t".into()));
+            return properties;
+        }
         assert_eq!(request.path.join("/"), "rest/api/1.0/projects/PROJ/repos/repo/pull-requests/7/activities");
         let start = request.query.iter().find(|(name, _)| name == "start").map_or("", |(_, value)| value.as_str());
-        let comment = |id: u64, text: &str| json!({"action": "COMMENTED", "comment": {"id": id, "version": 4, "text": text, "author": {"id": 5}}});
+        let by = |name: &str, id: u64, text: &str| json!({"action": "COMMENTED", "comment": {"id": id, "version": 4, "text": text, "author": {"name": name}}});
+        let comment = |id: u64, text: &str| by("Böt", id, text);
         let most = request.query.iter().find(|(name, _)| name == "limit").map_or("", |(_, value)| value.as_str());
         let page = match start {
             // As the host cuts it.
             "0" if most == "32" => return answer(200, &br#"{"values": [{"action": "COMMENTED", "comm"#[..]),
-            "0" => json!({"values": [{"action": "OPENED"}, comment(1, "I think …")], "isLastPage": false, "nextPageStart": 100}),
+            "0" => {
+                let copied = by("eve", 3, "[//]: # (reporter-host:buildbot/linux)");
+                json!({"values": [{"action": "OPENED"}, copied, comment(1, "I think …")], "isLastPage": false, "nextPageStart": 100})
+            }
             _ => json!({"values": [comment(2, "old\n\n[//]: # (reporter-host:buildbot/linux)")], "isLastPage": true}),
         };
         answer(200, page.to_string().as_bytes())
     };
-    testing::keep("comments are by", "5");
     testing::remote(pages);
     let report = push.report(finished(2, json!(PULL)));
     assert!(report.log.iter().any(|(_, line)| line.contains("cannot be read") && line.ends_with("16 are asked for")), "{:?}", report.log);
@@ -158,6 +169,25 @@ fn an_edited_comment() {
     testing::remote(|_| reporter_sdk::http::Answer { status: 200, headers: Vec::new(), body: br#"{"values": []}"#.to_vec(), ended: "answered".into() });
     let set = json!({"kind": "buildset-complete", "buildset": {"results": 2}, "builds": [build("linux", 2, json!(PULL))]});
     assert!(comment(sets.report(set).only()).ends_with("[//]: # (reporter-host:whole%20buildset)"));
+}
+
+#[test]
+fn who_logs_in_is_who_comments_if_the_server_does_not_say_it() {
+    let found = |user: &'static str| {
+        testing::remote(|request| {
+            let body = match request.path.last().map(String::as_str) {
+                Some("application-properties") => json!({"version": "7.21.0"}),
+                _ => {
+                    json!({"values": [{"action": "COMMENTED", "comment": {"id": 2, "text": "[//]: # (reporter-host:buildbot/linux)", "author": {"name": "bot"}}}]})
+                }
+            };
+            Answer { status: 200, headers: Vec::new(), body: body.to_string().into_bytes(), ended: "answered".into() }
+        });
+        configure(json!({"editComment": true, "user": user})).report(finished(2, json!(PULL))).only().http().method.clone()
+    };
+    // Each thread has a state of its own.
+    let found = |user: &'static str| std::thread::spawn(move || found(user)).join().unwrap();
+    assert_eq!(["Bot", "eve", "RHSECRETAAAAAAAAAAAAAAAAAAAAAAAA"].map(found), ["PUT", "POST", "POST"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@
 
 mod settings;
 
-use reporter_sdk::bitbucket::{Api, MOST, MOST_URL, OrBuilder, State, page, short, terms};
+use reporter_sdk::bitbucket::{Api, MOST, MOST_URL, OrBuilder, State, page, terms};
+use reporter_sdk::commit::short;
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;

@@ -1,10 +1,9 @@
 //! The arguments, and the plan that they make.
 
-use reporter_sdk::bitbucket::StatusSettings;
-use reporter_sdk::endpoint::{Auth, BaseUrl, Login};
+use reporter_sdk::bitbucket::ServerSettings;
 use reporter_sdk::prelude::*;
+use reporter_sdk::status::StatusSettings;
 use reporter_sdk::wording::Descriptions;
-use serde_json::Value;
 
 use crate::BitbucketServerStatusPush;
 
@@ -15,13 +14,8 @@ pub const ENDPOINT: &str = "server";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    /// The server: https://bitbucket.example.org
-    #[serde(rename = "base_url")]
-    base_url: String,
-    /// The user to post as
-    user: String,
-    /// That user's password, or an HTTP access token of theirs
-    password: String,
+    #[serde(flatten)]
+    server: ServerSettings,
     /// Tells statuses of one commit apart; renderable (default "%(prop:buildername)s")
     #[serde(default)]
     key: Option<Interpolate>,
@@ -36,16 +30,14 @@ impl Settings {
     /// Checks everything, and makes the reporter and its plan.
     pub fn compile(self) -> Result<(BitbucketServerStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
-        let url = problems.take(BaseUrl::api(Some(&self.base_url), "", "/base_url"));
+        let (_, endpoint) = problems.take(self.server.compile(&self.status.http));
         let (filter, events) = problems.take(self.status.compile(false));
-        let auth = Auth::Basic(Login { user: self.user, password: self.password });
-        let endpoint = url.endpoint(Some(&auth), &self.status.http);
         let reporter = BitbucketServerStatusPush {
             key: self.key.into(),
             name: self.status_name.unwrap_or_else(|| Interpolate::literal("")),
             descriptions: Descriptions::new(self.status.start_description, self.status.end_description),
             filter,
         };
-        problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint))))
+        problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", endpoint)))
     }
 }

@@ -34,7 +34,11 @@ fn body(delivery: &Delivery) -> Value {
 fn start_and_end() {
     let push = configure(json!({}));
     assert_eq!(push.plan.events, ["build-started", "build-finished"]);
-    assert_eq!(push.plan.endpoints[0].settings, json!({"base_url": "https://bitbucket.example.org:8080", "auth": {"basic": {"user": "bot", "password": "p"}}}));
+    let auth = json!({"basic": {"user": "bot", "password": "p"}});
+    assert_eq!(
+        push.plan.endpoints[0].settings,
+        json!({"base_url": "https://bitbucket.example.org:8080", "auth": auth, "probe": ["rest", "api", "1.0", "users"]})
+    );
     let started = push.report(event("build-started", Value::Null));
     assert_eq!(started.only().http().path, ["rest", "build-status", "1.0", "commits", SHA]);
     assert_eq!(body(started.only()), json!({"state": "INPROGRESS", "url": PAGE, "key": "linux", "description": "Build started."}));

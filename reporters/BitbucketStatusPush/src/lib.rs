@@ -4,10 +4,9 @@
 //! one status for each key of a commit and takes the last word for the truth, so all statuses of one commit and key are in one lane, and a
 //! newer one replaces those that still wait.
 
-mod commit;
 mod settings;
 
-use reporter_sdk::bitbucket::{Api, MOST, OrBuilder, State, page, short, terms};
+use reporter_sdk::bitbucket::{self, Api, MOST, OrBuilder, State, page, terms};
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
@@ -18,7 +17,6 @@ use reporter_sdk::wording::Descriptions;
 use serde_json::json;
 use sha1::{Digest as _, Sha1};
 
-use commit::Commit;
 use settings::Settings;
 pub use settings::Settings as BitbucketStatusPushSettings;
 
@@ -32,6 +30,8 @@ pub struct BitbucketStatusPush {
     name: OrBuilder,
     descriptions: Descriptions,
     filter: Filter,
+    /// What stands between the endpoint and a workspace.
+    below: &'static [&'static str],
 }
 
 impl Reporter for BitbucketStatusPush {
@@ -44,7 +44,7 @@ impl Reporter for BitbucketStatusPush {
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
-        let found = self.filter.build(event).and_then(|build| Ok((build, stamps::each(build, Commit::of)?, page(event, build, MOST_URL)?)));
+        let found = self.filter.build(event).and_then(|build| Ok((build, stamps::each(build, bitbucket::commit)?, page(event, build, MOST_URL)?)));
         let (build, commits, url) = match found {
             Ok(found) => found,
             Err(reason) => return Ok(Outcome::Skipped(reason)),
@@ -58,9 +58,10 @@ impl Reporter for BitbucketStatusPush {
             "description": cut::to_chars(&self.descriptions.of(event, build, word)?, MOST),
             "url": url,
         });
-        for Commit { owner, repo, sha } in &commits {
-            let request = Request::new(settings::ENDPOINT, "POST", [owner, repo, "commit", sha, "statuses", "build"]).json(&status);
-            http::send(request, terms(event, build, &format!("{owner}/{repo}@{}", short(sha)), format!("{owner}/{repo}@{sha} {key}")));
+        for commit in &commits {
+            let path = self.below.iter().copied().chain([&commit.owner, &commit.repo, "commit", &commit.sha, "statuses", "build"]);
+            let lane = format!("{}/{}@{} {key}", commit.owner, commit.repo, commit.sha);
+            http::send(Request::new(settings::ENDPOINT, "POST", path).json(&status), terms(event, build, &commit.name(), lane));
         }
         Ok(Outcome::Sent)
     }

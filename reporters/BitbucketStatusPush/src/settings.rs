@@ -1,10 +1,10 @@
 //! The arguments, and the plan that they make.
 
-use reporter_sdk::bitbucket::StatusSettings;
 use reporter_sdk::endpoint::{Auth, BaseUrl, Client};
 use reporter_sdk::prelude::*;
+use reporter_sdk::status::StatusSettings;
 use reporter_sdk::wording::Descriptions;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::BitbucketStatusPush;
 
@@ -12,6 +12,8 @@ use crate::BitbucketStatusPush;
 pub const ENDPOINT: &str = "api";
 
 const BITBUCKET: &str = "https://api.bitbucket.org/2.0/repositories";
+/// What the page's base URL ends with, and not all of the API is below.
+const REPOSITORIES: &str = "repositories";
 const TOKENS: &str = "https://bitbucket.org/site/oauth2/access_token";
 
 /// What the operator writes.
@@ -46,7 +48,10 @@ impl Settings {
     /// Checks everything, and makes the reporter and its plan.
     pub fn compile(self) -> Result<(BitbucketStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
-        let url = problems.take(BaseUrl::api(self.base_url.as_deref(), BITBUCKET, "/base_url"));
+        let mut url = problems.take(BaseUrl::api(self.base_url.as_deref(), BITBUCKET, "/base_url"));
+        let api = url.url.strip_suffix(REPOSITORIES).and_then(|url| url.strip_suffix('/')).filter(|url| url.contains("://")).map(str::to_owned);
+        let is_whole = api.is_some();
+        url.url = api.unwrap_or(url.url);
         let (filter, events) = problems.take(self.status.compile(false));
         let auth = match authentication(self.oauth_key, self.oauth_secret, self.oauth_url, self.auth) {
             Ok(auth) => Some(auth),
@@ -55,12 +60,16 @@ impl Settings {
                 None
             }
         };
-        let endpoint = url.endpoint(auth.as_ref(), &self.status.http);
+        let mut endpoint = url.endpoint(auth.as_ref(), &self.status.http);
+        if is_whole {
+            endpoint.insert("probe".into(), json!(["user"]));
+        }
         let reporter = BitbucketStatusPush {
             key: self.status_key.into(),
             name: self.status_name.into(),
             descriptions: Descriptions::or_none(self.status.start_description, self.status.end_description),
             filter,
+            below: if is_whole { &[REPOSITORIES] } else { &[] },
         };
         problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint))))
     }

@@ -37,7 +37,7 @@ fn start_and_end() {
     let push = configure(json!({}));
     assert_eq!(push.plan.events, ["build-started", "build-finished"]);
     let started = push.report(event("build-started", Value::Null));
-    assert_eq!(started.only().http().path, ["own", "repo", "commit", SHA, "statuses", "build"]);
+    assert_eq!(started.only().http().path, ["repositories", "own", "repo", "commit", SHA, "statuses", "build"]);
     // printf linux | sha1sum
     let key = "ba324ca7b1c77fc20bb970d5aff6eea9377918a5";
     assert_eq!(body(started.only()), json!({"state": "INPROGRESS", "key": key, "name": "linux", "description": "", "url": PAGE}));
@@ -81,7 +81,7 @@ fn every_source_stamp_for_itself() {
         stamp("again", "https://bitbucket.org/own/a.git", json!("aa")),
     ]);
     let report = push.report(event.clone());
-    let paths: Vec<String> = report.sent.iter().map(|delivery| delivery.http().path[..4].join("/")).collect();
+    let paths: Vec<String> = report.sent.iter().map(|delivery| delivery.http().path[1..5].join("/")).collect();
     assert_eq!(paths, ["own/a/commit/aa", "own/b/commit/bb"]);
     assert_eq!(report.log.len(), 3);
     assert_ne!(report.sent[0].terms().lane, report.sent[1].terms().lane);
@@ -135,11 +135,16 @@ fn ways_to_log_in() {
     let endpoint = |settings: Value| configure(settings).plan.endpoints.remove(0).settings;
     assert_eq!(
         endpoint(json!({})),
-        json!({"base_url": "https://api.bitbucket.org/2.0/repositories", "auth": {"oauth2": {
+        json!({"base_url": "https://api.bitbucket.org/2.0", "probe": ["user"], "auth": {"oauth2": {
             "token_url": "https://bitbucket.org/site/oauth2/access_token", "client_id": "k", "client_secret": "s"}}})
     );
     let own = endpoint(json!({"base_url": "https://bb.example/2.0/repositories//", "oauth_url": "https://bb.example/token?x=1", "verify": false}));
-    assert_eq!((&own["base_url"], &own["verify"]), (&json!("https://bb.example/2.0/repositories"), &json!(false)));
+    assert_eq!((&own["base_url"], &own["verify"]), (&json!("https://bb.example/2.0"), &json!(false)));
+    // A place that is called otherwise has only repositories, as far as is known.
+    let gateway = configure(json!({"base_url": "https://gw.example/bitbucket-repositories"}));
+    assert_eq!(gateway.plan.endpoints[0].settings["base_url"], "https://gw.example/bitbucket-repositories");
+    assert_eq!(gateway.plan.endpoints[0].settings["probe"], Value::Null);
+    assert_eq!(gateway.report(event("build-finished", json!(0))).only().http().path[..2], ["own", "repo"]);
     assert_eq!(own["auth"]["oauth2"]["token_url"], "https://bb.example/token?x=1");
     assert_eq!(endpoint(json!({"auth": ["ada@example.org", "t"]}))["auth"], json!({"basic": {"user": "ada@example.org", "password": "t"}}));
     assert_eq!(endpoint(json!({"auth": {"bearer": "t"}}))["auth"], json!({"bearer": "t"}));

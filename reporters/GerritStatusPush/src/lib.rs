@@ -9,6 +9,7 @@ mod settings;
 mod target;
 mod words;
 
+use reporter_sdk::commit::short;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
 use reporter_sdk::prelude::*;
@@ -116,8 +117,7 @@ fn of_first(event: &Event, positions: &[usize]) -> (Vec<Target>, Vec<String>) {
 }
 
 fn terms(event: &Event, when: When, positions: &[usize], target: &Target) -> Terms {
-    let short: String = target.revision.chars().take(7).collect();
-    let to = format!("to {}@{}", target.project, if target.revision.contains(',') { &target.revision } else { &short });
+    let to = format!("to {}@{}", target.project, if target.revision.contains(',') { target.revision.clone() } else { short(&target.revision) });
     let build = positions.first().and_then(|n| event.builds().get(*n));
     let what = match (when, build) {
         (When::Summary, _) | (_, None) => {

@@ -12,16 +12,13 @@ use reporter_sdk::http::{self, Request};
 use reporter_sdk::interpolate::Interpolate;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
-use reporter_sdk::title;
 use reporter_sdk::wording::Wording;
+use reporter_sdk::{status, title};
 use serde_json::{Map, Value, json};
 
 use change::{Revision, revisions};
 use settings::Settings;
 pub use settings::Settings as GerritVerifyStatusPushSettings;
-
-/// Seconds after which a start is of no use: by then there is a result, or nobody waits for it.
-const START_EXPIRES: u32 = 3600;
 
 /// The reporter.
 #[derive(Debug)]
@@ -105,10 +102,7 @@ fn send(event: &Event, build: &Build, revision: &Revision, verification: &Value)
     let key = format!("{}/{} {} {}", revision.change, revision.revision, text("name"), text("reporter"));
     let what = format!("{} to {},{}", title::of_build(event.kind(), build), revision.change, revision.revision);
     log(Level::Info, &format!("{what}: {verification}"));
-    let mut terms = Terms::titled(what).lane(key.clone()).supersede(key);
-    if !build.complete() {
-        terms = terms.expire_after(START_EXPIRES);
-    }
+    let terms = status::newest(Terms::titled(what), key, build.complete());
     http::send(Request::new(settings::ENDPOINT, "POST", path).json(verification), terms);
 }
 

@@ -77,7 +77,8 @@ impl Settings {
             reporter: given(self.verification_reporter).unwrap_or_else(|| Interpolate::literal("buildbot")),
             filter,
         };
-        let endpoint = url.endpoint(Some(&self.auth), &self.http);
+        let mut endpoint = url.endpoint(Some(&self.auth), &self.http);
+        endpoint.insert("probe".into(), json!(["a", "accounts", "self"]));
         problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint))))
     }
 }

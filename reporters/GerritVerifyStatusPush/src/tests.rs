@@ -38,7 +38,8 @@ fn body(delivery: &Delivery) -> Value {
 fn start_and_end_of_a_patch_set() {
     let push = configure(json!({}));
     assert_eq!(push.plan.events, ["build-started", "build-finished"]);
-    assert_eq!(push.plan.endpoints[0].settings, json!({"base_url": "https://gerrit.example.org", "auth": {"basic": {"user": "gu", "password": "gp"}}}));
+    let auth = json!({"basic": {"user": "gu", "password": "gp"}});
+    assert_eq!(push.plan.endpoints[0].settings, json!({"base_url": "https://gerrit.example.org", "auth": auth, "probe": ["a", "accounts", "self"]}));
     let started = push.report(event("build-started", Value::Null, patchset()));
     assert_eq!(started.only().http().path, ["a", "changes", "4711", "revisions", "3", "verify-status~verifications"]);
     let url = "https://ci.example/#/builders/1/builds/12";

@@ -1,7 +1,8 @@
 //! Comments of issues, which pull requests are, as GitHub's API has them.
 
 use reporter_sdk::comment::{Comment, Limits, Page, Service};
-use reporter_sdk::http::{Answer, Request};
+use reporter_sdk::http::{self, Answer, Request};
+use reporter_sdk::services::{Level, log};
 use serde_json::{Value, json};
 
 use crate::settings::ENDPOINT;
@@ -50,6 +51,16 @@ impl Service for Issues {
         let author = comment["user"]["id"].as_u64().map(|id| id.to_string()).unwrap_or_default();
         let text = comment["body"].as_str().unwrap_or_default().to_owned();
         Some(Comment { id: comment["id"].as_u64()?.to_string(), version: None, author, text })
+    }
+
+    /// The token's user. The installation of an app is none (403), and learns by its first comment who it is.
+    fn ourselves(&self) -> Option<String> {
+        let answer = http::query(Request::new(ENDPOINT, "GET", ["user"]));
+        if answer.status != 200 && answer.status != 0 {
+            log(Level::Info, &format!("GitHub does not say whose the token is, as for the token of an app: the answer was {}", answer.status));
+        }
+        let user: Value = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
+        user["id"].as_u64().map(|id| id.to_string())
     }
 
     fn add(&self, place: &[String], text: &str) -> Request {

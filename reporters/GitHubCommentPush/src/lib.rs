@@ -7,11 +7,12 @@ mod forum;
 mod settings;
 
 use reporter_sdk::comment::{self, Thread};
+use reporter_sdk::commit::Commit;
 use reporter_sdk::context::StatusContext;
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
-use reporter_sdk::github::{self, Commit, State, Token, authorized, pull_request};
+use reporter_sdk::github::{self, State, Token, authorized, pull_request};
 use reporter_sdk::http;
 use reporter_sdk::message::hook_context;
 use reporter_sdk::prelude::*;
@@ -139,7 +140,7 @@ fn pull_requests(build: &Build) -> Result<Vec<Issue>, String> {
     // Of several codebases, only those that are of a pull request are meant.
     let some_have_one = build.sourcestamps().iter().any(|stamp| own(stamp).is_some());
     stamps::each(build, |stamp| {
-        let Commit { owner, repo, sha } = Commit::of(stamp)?;
+        let Commit { owner, repo, sha } = github::commit(stamp)?;
         match own(stamp).or(of_build.filter(|_| !some_have_one)) {
             Some(number) => Ok(Issue { owner, repo, number }),
             None => Err(format!("({owner}/{repo}@{sha}) is of no pull request: neither its branch nor the property branch is like refs/pull/7/merge")),

@@ -133,13 +133,24 @@ fn what_is_too_long_is_cut_and_its_link_survives() {
 fn an_edited_comment() {
     let push = configure(json!({"editComment": true, "startDescription": "Started", "context": "ci/%(prop:buildername)s"}));
     assert_eq!(push.plan.uses, ["state"]);
-    // Nobody's comments are looked through as long as it is unknown which are ours.
-    testing::remote(|request| panic!("{request:?}"));
+    // Nobody's comments are looked through as long as it is unknown which are ours: an app's installation is no user.
+    testing::remote(|request| match request.path.join("/").as_str() {
+        "user" => answer("answered", 403, json!({"message": "Resource not accessible by integration"})),
+        _ => panic!("{request:?}"),
+    });
     let started = push.report(event("build-started", Value::Null));
     assert_eq!(body(started.only()), "Started\n\n<!-- reporter-host:ci/linux -->");
     let terms = started.only().terms();
     assert_eq!((terms.lane.as_deref(), &terms.supersede), (Some("octo/repo/7 ci/linux"), &terms.lane));
-    push.answered(terms.tag.as_ref().unwrap(), &answer("delivered", 201, json!({"id": 99, "user": {"id": 5}, "body": "Started"})));
+    let marked = |id: u64, user: u64| json!({"id": id, "user": {"id": user}, "body": "old\n\n<!-- reporter-host:ci/linux -->"});
+    let comments = json!([marked(96, 6), marked(97, 5), marked(99, 5)]);
+    testing::remote(move |request| {
+        assert_eq!(request.path.join("/"), "repos/octo/repo/issues/7/comments");
+        answer("answered", 200, comments.clone())
+    });
+    // The first comment tells who we are, and so that there is one of ours before it.
+    let removal = push.answered(terms.tag.as_ref().unwrap(), &answer("delivered", 201, json!({"id": 99, "user": {"id": 5}, "body": "Started"})));
+    assert_eq!(path(removal.only()), "DELETE repos/octo/repo/issues/comments/97");
     let finished = push.report(event("build-finished", json!(0)));
     assert_eq!(path(finished.only()), "PATCH repos/octo/repo/issues/comments/99");
     assert_eq!(body(finished.only()), "Build done.\n\n<!-- reporter-host:ci/linux -->");
@@ -150,9 +161,11 @@ fn an_edited_comment() {
 #[test]
 fn an_earlier_comment_is_found_on_later_pages() {
     let push = configure(json!({"editComment": true}));
-    testing::keep("comments are by", "5");
     // Of the first 64, the host hands on no 32 at once.
     testing::remote(|request| {
+        if request.path == ["user"] {
+            return answer("answered", 200, json!({"login": "ci", "id": 5}));
+        }
         let number = |n: usize| request.query[n].1.parse::<u64>().unwrap();
         assert_eq!((request.query[0].0.as_str(), request.query[1].0.as_str()), ("per_page", "page"));
         let (size, page) = (number(0), number(1));
@@ -201,6 +214,8 @@ fn components() {
 fn tokens_and_problems() {
     let push = configure(json!({"token": "tok-%(prop:buildername)s"}));
     assert_eq!(push.report(event("build-finished", json!(0))).only().http().headers, [("authorization".into(), "token tok-linux".into())]);
+    // A token that is made of the build cannot be tried without one.
+    assert_eq!(push.plan.endpoints[0].settings.get("probe"), None);
     let endpoint =
         configure(json!({"baseURL": "https://ghe.example/api/v3/", "verify": false, "verbose": true, "debug": true})).plan.endpoints.remove(0).settings;
     assert_eq!((&endpoint["base_url"], &endpoint["verify"]), (&json!("https://ghe.example/api/v3"), &json!(false)));

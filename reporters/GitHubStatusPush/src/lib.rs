@@ -6,14 +6,16 @@
 
 mod settings;
 
+use reporter_sdk::commit::Commit;
 use reporter_sdk::context::StatusContext;
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
-use reporter_sdk::github::{self, Commit, State, Token, authorized};
+use reporter_sdk::github::{self, State, Token, authorized};
 use reporter_sdk::http::{self, Request};
 use reporter_sdk::prelude::*;
 use reporter_sdk::stamps;
+use reporter_sdk::status;
 use reporter_sdk::title;
 use reporter_sdk::wording::Descriptions;
 use serde_json::json;
@@ -25,8 +27,6 @@ pub use settings::Settings as GitHubStatusPushSettings;
 const MOST_DESCRIPTION: usize = 140;
 /// Characters that GitHub takes as context.
 const MOST_CONTEXT: usize = 255;
-/// Seconds after which `pending` is of no use: by then it has a result, or nobody waits for it.
-const PENDING_EXPIRES: u32 = 3600;
 
 /// The reporter.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Reporter for GitHubStatusPush {
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
-        let (build, commits) = match self.filter.build(event).and_then(|build| Ok((build, stamps::each(build, Commit::of)?))) {
+        let (build, commits) = match self.filter.build(event).and_then(|build| Ok((build, stamps::each(build, github::commit)?))) {
             Ok(found) => found,
             Err(reason) => return Ok(Outcome::Skipped(reason)),
         };
@@ -86,10 +86,7 @@ impl Status {
         body["context"] = json!(self.context);
         let request = Request::new(settings::ENDPOINT, "POST", ["repos", &commit.owner, &commit.repo, "statuses", &commit.sha]).json(&body);
         let key = format!("{}/{}@{} {}", commit.owner, commit.repo, commit.sha, self.context);
-        let mut terms = github::terms(self.title(build, commit)).lane(key.clone()).supersede(key);
-        if self.state == State::Pending {
-            terms = terms.expire_after(PENDING_EXPIRES);
-        }
+        let terms = status::newest(github::terms(self.title(build, commit)), key, status::is_final(build));
         http::send(authorized(request, self.token.as_deref()), terms);
     }
 
@@ -99,8 +96,7 @@ impl Status {
             "build-finished" => reporter_sdk::results::name(build.results()),
             _ => self.state.word(),
         };
-        let sha: String = commit.sha.chars().take(7).collect();
-        format!("{} to {}/{}@{sha}", title::of(what, build), commit.owner, commit.repo)
+        format!("{} to {}", title::of(what, build), commit.name())
     }
 }
 

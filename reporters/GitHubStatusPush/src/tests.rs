@@ -149,11 +149,11 @@ fn the_endpoint() {
     let github = endpoint(json!({}));
     assert_eq!(github["base_url"], "https://api.github.com");
     assert_eq!(github["auth"], json!({"header": {"name": "Authorization", "value": "token tok"}}));
-    assert_eq!(github["most_per_minute"], 60);
+    assert_eq!((&github["most_per_minute"], &github["most_per_hour"], &github["probe"]), (&json!(60), &json!(500), &json!(["user"])));
     for base in ["https://ghe.example/api/v3", "https://ghe.example/api/v3/"] {
         let enterprise = endpoint(json!({"baseURL": base, "verify": false}));
         assert_eq!((&enterprise["base_url"], &enterprise["verify"]), (&json!("https://ghe.example/api/v3"), &json!(false)));
-        assert!(enterprise.get("most_per_minute").is_none());
+        assert!(enterprise.get("most_per_minute").is_none() && enterprise.get("most_per_hour").is_none());
     }
     assert_eq!(endpoint(json!({"baseURL": "https://api.github.com/"}))["most_per_minute"], 60);
 }

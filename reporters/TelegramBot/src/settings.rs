@@ -145,6 +145,7 @@ impl Settings {
             let mut endpoint = url.endpoint(None, &self.http);
             endpoint.insert("most_per_minute".into(), json!(PER_MINUTE));
             endpoint.insert("lane_limits".into(), limits);
+            endpoint.insert("probe".into(), json!(["getMe"]));
             endpoint
         };
         // A message a second and short bursts in every chat, twenty a minute in a group (<https://core.telegram.org/bots/faq>).

@@ -183,7 +183,7 @@ fn the_plan() {
     let it = bot(json!({"chat_ids": [GROUP, "@builds", "12"], "notify_events": ["problem"], "pollTimeout": 60, "retryDelay": 5}));
     let [chats, groups] = &it.plan.endpoints[..] else { panic!("{:?}", it.plan.endpoints) };
     assert_eq!((chats.name.as_str(), groups.name.as_str()), ("chats", "groups"));
-    assert_eq!(chats.settings["base_url"], "https://api.telegram.org/bot111:AAA");
+    assert_eq!((&chats.settings["base_url"], &chats.settings["probe"]), (&json!("https://api.telegram.org/bot111:AAA"), &json!(["getMe"])));
     let poll = &chats.settings["updates"]["poll"];
     assert_eq!((&poll["wait"], &poll["pause"], &poll["before"]["path"]), (&json!(60), &json!(5), &json!(["deleteWebhook"])));
     let body: Value = serde_json::from_str(poll["request"]["body"]["json"].as_str().unwrap()).unwrap();

@@ -156,6 +156,27 @@ async fn what_is_refused_waits_until_somebody_mends_it() {
 }
 
 #[tokio::test]
+async fn an_operator_hears_of_a_refusal() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let quoting = r#"{"error": "invalid_client", "error_description": "no client with correct/horse battery+1"}"#;
+    let forge = Forge::start(refused(StatusCode::UNAUTHORIZED, quoting), |_, _| true).await;
+    let (transport, at) = (transport(), forge.endpoint());
+    for _ in 0..3 {
+        send(&transport, &at).await;
+    }
+    // What is busy comes to itself.
+    let busy = Forge::start(refused(StatusCode::SERVICE_UNAVAILABLE, "busy"), |_, _| true).await;
+    send(&transport, &busy.endpoint()).await;
+    drop(guard);
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("ERROR") && said.contains("401 invalid_client no client with [secret]") && said.contains("tried again until it expires"), "{said}");
+    assert!(said.contains(&forge.server.base) && !said.contains(SECRET), "{said}");
+}
+
+#[tokio::test]
 async fn what_may_go_better_later() {
     for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE, StatusCode::BAD_GATEWAY] {
         let forge = Forge::start(refused(status, "busy"), |_, _| true).await;
