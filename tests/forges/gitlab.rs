@@ -7,7 +7,7 @@ use reporter_host_tests::server::{Post, Reply, Server};
 use reporter_host_tests::stage::{Checkout, Stage};
 use serde_json::{Value, json};
 
-use super::{delivered, now, tell, tell_once};
+use super::{check, delivered, now, tell, tell_once};
 
 /// The most characters of ref, target_url, description and name.
 const MOST: usize = 255;
@@ -19,8 +19,10 @@ const SHA: &str = "4f1c9d2e77aab0c3d1e5f60718293a4b5c6d7e8f";
 struct Kept {
     /// Ids by path.
     projects: BTreeMap<String, u64>,
-    /// `{"project", "sha", "name", "ref", "status", "description"}`, oldest first.
+    /// `{"project", "sha", "name", "ref", "status", "description", "pipeline_id"}`, oldest first.
     statuses: Vec<Value>,
+    /// `{"id", "project", "sha", "ref"}`, oldest first.
+    pipelines: Vec<Value>,
 }
 
 /// A GitLab, at first with the project grp/sub/proj as 42.
@@ -53,6 +55,7 @@ impl GitLab {
         let parts: Vec<String> = post.path().split('/').skip(1).map(decoded).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         self.kept(|kept| match (post.method.as_str(), &parts[..]) {
+            ("GET", ["lab", "api", "v4", "user"]) => Reply::of(200, r#"{"id": 5, "username": "project_42_bot"}"#),
             ("GET", ["lab", "api", "v4", "projects", id]) => match kept.project(id) {
                 Some((path, id)) => Reply::of(200, json!({"id": id, "path_with_namespace": path}).to_string()),
                 None => refused(404, "404 Project Not Found"),
@@ -97,7 +100,8 @@ impl Kept {
         if let Some(long) = ["ref", "target_url", "description", "name"].into_iter().find(|key| text(key).chars().count() > MOST) {
             return Reply::of(400, json!({"message": {long: ["is too long (maximum is 255 characters)"]}}).to_string());
         }
-        let is_same = |it: &Value| it["project"] == project && it["sha"] == sha && it["name"] == body["name"] && it["ref"] == body["ref"];
+        let Some(pipeline) = self.pipeline(project, sha, body) else { return refused(404, "404 Pipeline for pipeline_id, sha and ref Not Found") };
+        let is_same = |it: &Value| it["pipeline_id"] == pipeline && it["name"] == body["name"];
         let runs = |it: &Value| it["status"] == "pending" || it["status"] == "running";
         if let Some(row) = self.statuses.iter_mut().find(|it| is_same(it) && runs(it)) {
             let from = row["status"].as_str().unwrap_or_default().to_owned();
@@ -117,9 +121,25 @@ impl Kept {
             return Reply::of(201, row.to_string());
         }
         let row = json!({"id": self.statuses.len() + 1, "project": project, "sha": sha, "name": body["name"], "ref": body["ref"], "status": state,
-            "description": body["description"]});
+            "description": body["description"], "pipeline_id": pipeline});
         self.statuses.push(row.clone());
         Reply::of(201, row.to_string())
+    }
+
+    /// Where a status goes: the pipeline that it names, or the newest of the commit and ref; if there is none, one is made. None: it is not there.
+    fn pipeline(&mut self, project: u64, sha: &str, body: &Value) -> Option<Value> {
+        let fits = |it: &&Value| it["project"] == project && it["sha"] == sha && it["ref"] == body["ref"];
+        if let Some(id) = body.get("pipeline_id") {
+            return self.pipelines.iter().find(|it| fits(it) && it["id"] == *id).map(|it| it["id"].clone());
+        }
+        let newest = self.pipelines.iter().rfind(fits).map(|it| it["id"].clone());
+        Some(newest.unwrap_or_else(|| self.begin(project, sha, &body["ref"])))
+    }
+
+    fn begin(&mut self, project: u64, sha: &str, branch: &Value) -> Value {
+        let id = json!(100 + self.statuses.len() + self.pipelines.len());
+        self.pipelines.push(json!({"id": id, "project": project, "sha": sha, "ref": branch}));
+        id
     }
 }
 
@@ -198,6 +218,39 @@ async fn a_project_that_has_another_id_is_found_again() {
     let noted = tell(folder.path(), &server, GITLAB, events(&stages)).await;
     assert_eq!(gitlab.statuses(), ["42 main running", "43 main success"]);
     assert!(noted.dead_letters().len() == 1 && noted.dead_letters()[0].contains("Project Not Found"), "{:?}", noted.dead_letters());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_ends_in_the_pipeline_in_which_it_began() {
+    let gitlab = GitLab::new();
+    let server = gitlab.serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    let stages = [Stage::Started, Stage::Finished(0)];
+    let began = tell(folder.path(), &server, GITLAB, events(&stages[..1])).await;
+    // A schedule begins another one of the same commit.
+    gitlab.kept(|kept| kept.begin(42, SHA, &json!("main")));
+    let ended = tell(folder.path(), &server, GITLAB, events(&stages)).await;
+    assert_eq!((delivered(&began), delivered(&ended)), (1, 1), "{:?} {:?}", began.of("it"), ended.of("it"));
+    assert_eq!(gitlab.statuses(), ["42 main success"], "the first one runs for ever");
+
+    // One that is deleted meanwhile is no reason to be silent.
+    let gitlab = GitLab::new();
+    let server = gitlab.serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    tell(folder.path(), &server, GITLAB, events(&stages[..1])).await;
+    gitlab.kept(|kept| (kept.pipelines.clear(), kept.statuses.clear()));
+    let noted = tell(folder.path(), &server, GITLAB, events(&stages)).await;
+    assert!(noted.dead_letters().len() == 1 && noted.dead_letters()[0].contains("Pipeline"), "{:?}", noted.dead_letters());
+    assert_eq!(gitlab.statuses(), ["42 main success"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_a_wrong_token_from_a_right_one() {
+    let server = GitLab::new().serve().await;
+    for (secret, code, says) in [("'gitlab'", 0, "logged in: answers GET api/v4/user with 200"), ("'github'", 1, "with 401: the credentials are refused")] {
+        let (ended, said) = check(&server, &GITLAB.replace("'gitlab'", secret));
+        assert!(ended == code && said.contains(says) && said.contains(&format!("http://127.0.0.1:{}/lab: ", server.port)), "{secret} {ended}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,11 @@
 //! The arguments, and the plan that they make.
 
 use reporter_sdk::context::StatusContext;
-use reporter_sdk::endpoint::{Auth, BaseUrl, HttpSettings, check_token};
-use reporter_sdk::filter::OriginSettings;
-use reporter_sdk::interpolate::Interpolate;
-use reporter_sdk::kinds::EventsSetting;
+use reporter_sdk::endpoint::{Auth, BaseUrl, check_token};
 use reporter_sdk::prelude::*;
-use reporter_sdk::slot::Slot;
+use reporter_sdk::status::StatusSettings;
 use reporter_sdk::wording::Descriptions;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::GitLabStatusPush;
 
@@ -16,8 +13,6 @@ use crate::GitLabStatusPush;
 pub const ENDPOINT: &str = "api";
 
 const GITLAB: &str = "https://gitlab.com";
-/// Kinds of event, all of them reported unless `events` says otherwise.
-const EVENTS: [&str; 4] = ["build-started", "build-finished", "buildrequest-new", "buildrequest-cancelled"];
 
 /// What the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,26 +20,17 @@ const EVENTS: [&str; 4] = ["build-started", "build-finished", "buildrequest-new"
 pub struct Settings {
     /// The private token of a user or project with at least the role Developer
     token: String,
-    /// The description while the build runs (default "Build started."); renderable, or a formatter component
-    #[serde(default)]
-    #[schemars(extend("x-slot" = "start-description"))]
-    start_description: Option<Slot<Interpolate>>,
-    /// The description when the build has ended (default "Build done."); renderable, or a formatter component
-    #[serde(default)]
-    #[schemars(extend("x-slot" = "description"))]
-    end_description: Option<Slot<Interpolate>>,
     /// The status's name, which tells statuses of one commit apart; renderable (default "buildbot/%(prop:buildername)s")
     #[serde(default)]
     context: Option<Interpolate>,
     /// Where GitLab is, without /api/ (default "https://gitlab.com")
     #[serde(default, rename = "baseURL")]
     base_url: Option<String>,
+    /// The id of GitLab's pipeline that the status belongs to, as %(prop:pipeline_id)s (default: the one that GitLab put the build's first status in); renderable
+    #[serde(default)]
+    pipeline_id: Option<Interpolate>,
     #[serde(flatten)]
-    origin: OriginSettings,
-    #[serde(flatten)]
-    events: EventsSetting,
-    #[serde(flatten)]
-    http: HttpSettings,
+    status: StatusSettings,
 }
 
 impl Settings {
@@ -52,13 +38,14 @@ impl Settings {
     pub fn compile(self) -> Result<(GitLabStatusPush, Plan), Problems> {
         let mut problems = Problems::default();
         let url = problems.take(base(self.base_url.as_deref()));
-        let filter = problems.take(self.origin.compile());
-        let events = problems.take(self.events.compile(&EVENTS, &EVENTS));
+        let (filter, events) = problems.take(self.status.compile(true));
         problems.take(check_token(&self.token));
-        let endpoint = url.endpoint(Some(&Auth::Header("PRIVATE-TOKEN".into(), self.token)), &self.http);
+        let mut endpoint = url.endpoint(Some(&Auth::Header("PRIVATE-TOKEN".into(), self.token)), &self.status.http);
+        endpoint.insert("probe".into(), json!(["api", "v4", "user"]));
         let reporter = GitLabStatusPush {
             context: StatusContext::new(self.context),
-            descriptions: Descriptions::new(self.start_description, self.end_description),
+            descriptions: Descriptions::new(self.status.start_description, self.status.end_description),
+            pipeline: self.pipeline_id,
             filter,
         };
         problems.or((reporter, Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(endpoint)).uses(["state"])))

@@ -170,12 +170,14 @@ fn a_project_that_has_moved_is_asked_for_again() {
     projects(42);
     let push = configure(json!({}));
     let tag = |report: &testing::Report| report.only().terms().tag.clone();
-    assert_eq!(tag(&push.report(event("build-started", Value::Null))), None);
+    let first = tag(&push.report(event("build-started", Value::Null))).unwrap();
+    assert_eq!(push.answered(&first, &answer("dead", 404, json!({"message": "404 Project Not Found"}))).skipped(), "the project was not looked up");
     let report = push.report(event("build-finished", json!(0)));
     let tag = tag(&report).unwrap();
-    for other in [answer("delivered", 201, json!({})), answer("dead", 404, json!({"message": "404 Commit Not Found"})), answer("superseded", 0, json!({}))] {
+    for other in [answer("dead", 404, json!({"message": "404 Commit Not Found"})), answer("dead", 403, json!({})), answer("superseded", 0, json!({}))] {
         assert_eq!(push.answered(&tag, &other).skipped(), "the project is known");
     }
+    assert_eq!(push.answered(&tag, &answer("delivered", 201, json!({"pipeline_id": 7}))).skipped(), "there is nothing to keep");
     let not_found = answer("dead", 404, json!({"message": "404 Project Not Found"}));
     projects(43);
     let again = push.answered(&tag, &not_found);
@@ -188,6 +190,55 @@ fn a_project_that_has_moved_is_asked_for_again() {
     testing::remote(|_| answer("answered", 404, json!({})));
     assert!(push.answered(&tag, &not_found).skipped().starts_with("GitLab has no project"));
     assert!(!testing::state().contains_key("projects"));
+}
+
+#[test]
+fn a_build_stays_in_the_pipeline_of_its_first_status() {
+    projects(42);
+    let push = configure(json!({}));
+    let numbered = |number: u64, kind: &str, results: Value| {
+        let mut event = event(kind, results);
+        event["builds"][0]["number"] = json!(number);
+        event
+    };
+    let pipeline = |report: &testing::Report| body(report.only()).get("pipeline_id").cloned();
+    let started = push.report(numbered(12, "build-started", Value::Null));
+    assert_eq!(pipeline(&started), None);
+    let tag = |report: &testing::Report| report.only().terms().tag.clone().unwrap();
+    let said = push.answered(&tag(&started), &answer("delivered", 201, json!({"id": 1, "pipeline_id": 100})));
+    assert_eq!(said.skipped(), "the status is in the pipeline 100");
+    // A build request, and another build of the same commit, are where GitLab puts them.
+    let mut request = event("buildrequest-new", Value::Null);
+    request["builds"][0]["number"] = Value::Null;
+    assert_eq!(pipeline(&push.report(request)), None);
+    assert_eq!(pipeline(&push.report(numbered(13, "build-started", Value::Null))), None);
+    // A retry is no end.
+    let retry = push.report(numbered(12, "build-finished", json!(5)));
+    assert_eq!(pipeline(&retry), Some(json!(100)));
+    let ended = push.report(numbered(12, "build-finished", json!(0)));
+    assert_eq!((pipeline(&ended), testing::state().contains_key("pipelines")), (Some(json!(100)), false));
+
+    // The pipeline has been deleted.
+    let gone = answer("dead", 404, json!({"message": "404 Pipeline for pipeline_id, sha and ref Not Found"}));
+    let again = push.answered(&tag(&ended), &gone);
+    let mut without = body(ended.only());
+    without.as_object_mut().unwrap().remove("pipeline_id");
+    assert_eq!((body(again.only()), path(again.only())), (without, path(ended.only())));
+    assert_eq!((again.only().terms().expire_after, &again.only().terms().title), (None, &ended.only().terms().title));
+    assert!(push.answered(&tag(&started), &gone).sent.is_empty());
+}
+
+#[test]
+fn a_pipeline_that_the_operator_names() {
+    projects(42);
+    let push = configure(json!({"pipelineId": "%(prop:pipeline_id)s"}));
+    let named = |id: Value| push.report(with(json!({"pipeline_id": id}), json!([stamp("", "git@gitlab.com:grp/sub/proj.git", json!("main"), json!(SHA))])));
+    assert_eq!(body(named(json!(77)).only())["pipeline_id"], 77);
+    assert_eq!(body(named(json!("78")).only())["pipeline_id"], 78);
+    let wrong = named(json!("main"));
+    assert_eq!((body(wrong.only()).get("pipeline_id"), wrong.log.len()), (None, 1));
+    let none = push.report(event("build-finished", json!(0)));
+    assert_eq!((body(none.only()).get("pipeline_id"), none.log.len()), (None, 0));
 }
 
 #[test]
@@ -245,7 +296,8 @@ fn renderables_and_components() {
 #[test]
 fn the_endpoint_and_problems() {
     let endpoint = |settings: Value| configure(settings).plan.endpoints.remove(0).settings;
-    assert_eq!(endpoint(json!({})), json!({"base_url": "https://gitlab.com", "auth": {"header": {"name": "PRIVATE-TOKEN", "value": "tok"}}}));
+    let auth = json!({"header": {"name": "PRIVATE-TOKEN", "value": "tok"}});
+    assert_eq!(endpoint(json!({})), json!({"base_url": "https://gitlab.com", "auth": auth, "probe": ["api", "v4", "user"]}));
     for base in ["https://git.yourcompany.com", "https://git.yourcompany.com/"] {
         assert_eq!(endpoint(json!({"baseURL": base, "verbose": true, "debug": true}))["base_url"], "https://git.yourcompany.com");
     }
