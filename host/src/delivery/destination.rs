@@ -12,9 +12,8 @@ const OPEN_MS: i64 = 5_000;
 const OPEN_MOST_MS: i64 = 300_000;
 /// Holds whose ends are no further apart are the same to an operator, in milliseconds.
 const SAME_MS: i64 = 1_000;
-/// The spans of `most_per_minute` and `most_per_hour`, in milliseconds.
+/// The span of `most_per_minute`, in milliseconds.
 const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// One destination.
 #[derive(Debug, Default)]
@@ -27,9 +26,7 @@ pub(super) struct Destination {
     /// Until when the operator was told that it is held, while it is.
     held_until: Option<i64>,
     failures: u32,
-    /// When those began that are counted, and for how long the longest of the limits that were met counts them.
     sent: VecDeque<i64>,
-    counted_for: i64,
 }
 
 /// What an operator is to be told about a destination.
@@ -46,15 +43,6 @@ pub(super) enum Hold {
 pub(super) struct Pace {
     pub most_at_once: Option<u32>,
     pub most_per_minute: Option<u32>,
-    pub most_per_hour: Option<u32>,
-}
-
-impl Pace {
-    /// So many in any so many milliseconds.
-    fn limits(self) -> impl Iterator<Item = (usize, i64)> {
-        let limit = |most: Option<u32>, span| most.map(|most| (usize::try_from(most.max(1)).unwrap_or(usize::MAX), span));
-        [limit(self.most_per_minute, MINUTE_MS), limit(self.most_per_hour, HOUR_MS)].into_iter().flatten()
-    }
 }
 
 impl Destination {
@@ -69,27 +57,23 @@ impl Destination {
         if self.in_flight >= at_once {
             return Err(None);
         }
-        self.forget(now);
-        let until = pace.limits().filter_map(|(most, span)| {
-            // The one that has to be over before another may begin.
-            let first = self.sent.len().checked_sub(most).and_then(|at| self.sent.get(at))?;
-            Some(first + span).filter(|until| *until > now)
-        });
-        until.max().map_or(Ok(()), |until| Err(Some(until)))
-    }
-
-    /// What no limit counts any more.
-    fn forget(&mut self, now: i64) {
-        while self.sent.front().is_some_and(|at| at + self.counted_for <= now) {
-            self.sent.pop_front();
+        if let Some(most) = pace.most_per_minute {
+            while self.sent.front().is_some_and(|at| at + MINUTE_MS <= now) {
+                self.sent.pop_front();
+            }
+            if let Some(first) = self.sent.front()
+                && self.sent.len() >= usize::try_from(most.max(1)).unwrap_or(usize::MAX)
+            {
+                return Err(Some(first + MINUTE_MS));
+            }
         }
+        Ok(())
     }
 
     /// An attempt begins.
     pub fn begin(&mut self, pace: Pace, now: i64) {
         self.in_flight += 1;
-        if let Some(longest) = pace.limits().map(|(_, span)| span).max() {
-            self.counted_for = self.counted_for.max(longest);
+        if pace.most_per_minute.is_some() {
             self.sent.push_back(now);
         }
     }
@@ -151,8 +135,7 @@ impl Destination {
     }
 
     /// Whether it can be forgotten.
-    pub fn is_idle(&mut self, now: i64) -> bool {
-        self.forget(now);
+    pub fn is_idle(&self, now: i64) -> bool {
         self.ready.is_empty() && self.in_flight == 0 && self.failures == 0 && self.paused_until <= now && self.sent.is_empty()
     }
 }
@@ -194,7 +177,7 @@ mod tests {
     #[test]
     fn so_many_a_minute_and_at_once() {
         let mut it = Destination::default();
-        let pace = Pace { most_at_once: Some(2), most_per_minute: Some(3), most_per_hour: None };
+        let pace = Pace { most_at_once: Some(2), most_per_minute: Some(3) };
         for now in [0, 10] {
             it.begin(pace, now);
         }
@@ -204,33 +187,6 @@ mod tests {
         it.end(true, 21);
         assert_eq!(it.admits(pace, 30), Err(Some(MINUTE_MS)));
         assert_eq!(it.admits(pace, MINUTE_MS), Ok(()));
-    }
-
-    #[test]
-    fn both_so_many_a_minute_and_so_many_an_hour() {
-        let mut it = Destination::default();
-        let pace = Pace { most_at_once: None, most_per_minute: Some(3), most_per_hour: Some(5) };
-        let by_minute = Pace { most_per_hour: None, ..pace };
-        let mut began = Vec::new();
-        let mut now = 0;
-        while began.len() < 9 {
-            match it.admits(pace, now) {
-                Ok(()) => {
-                    it.begin(pace, now);
-                    it.end(true, now);
-                    began.push(now);
-                }
-                Err(at) => {
-                    // An endpoint that has no such limit counts on, and takes nothing out of the other's count.
-                    assert_eq!(it.admits(by_minute, at.unwrap()), Ok(()));
-                    assert!(at.unwrap() > now);
-                    now = at.unwrap();
-                }
-            }
-        }
-        let hour = HOUR_MS;
-        assert_eq!(began, [0, 0, 0, MINUTE_MS, MINUTE_MS, hour, hour, hour, hour + MINUTE_MS]);
-        assert!(!it.is_idle(now + hour - 1) && it.is_idle(now + hour), "what is counted keeps it");
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! How fast a lane may go: services count what one conversation gets, whatever else goes there.
+//! How fast a lane, or an account at a destination, may go: services count what one conversation gets, or what comes from one user, whatever else goes there.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::transport::LaneLimit;
 
-/// Lanes that are remembered before those are looked for that can be forgotten.
+/// Lanes and accounts that are remembered before those are looked for that can be forgotten.
 const MANY: usize = 1_000;
 
-/// A lane: entry, endpoint and key.
+/// A lane: entry, endpoint and key. An account: destination, and what tells it from others.
 pub(super) type Key = (String, String, String);
 
 /// When requests of lanes with limits began.

@@ -1,5 +1,6 @@
 //! What the engine's tasks share: one attempt, and the writing of what it led to.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,9 +9,11 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::destination::Pace;
 use super::engine::{Answered, Options};
+use super::lane_pace::Key;
 use super::loud::{self, Loud};
 use super::worker::Command;
 use super::{Directory, Observer, Transports};
+use crate::secret::named;
 use crate::store::{Delivery, Result, Settle, Settled, Store, Unit};
 use crate::transport::{Answer, Attempt, EndpointKind, FailedKind, LaneLimit, Payload};
 
@@ -69,12 +72,23 @@ impl Shared {
     pub fn pace(&self, entry: &str, endpoint: &str) -> Pace {
         match self.directory.endpoint(entry, endpoint) {
             Some((endpoint, _)) => match &endpoint.kind {
-                EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute, most_per_hour: http.most_per_hour },
+                EndpointKind::Http(http) => Pace { most_at_once: http.most_at_once, most_per_minute: http.most_per_minute },
                 EndpointKind::Smtp(_) | EndpointKind::Ssh(_) => Pace { most_at_once: Some(4), ..Pace::default() },
                 EndpointKind::Irc(_) | EndpointKind::Master(_) => Pace { most_at_once: Some(1), ..Pace::default() },
             },
             None => Pace::default(),
         }
+    }
+
+    /// The account that an endpoint uses at its destination, and how fast that may go, if a service counts so. Entries with the same credentials are
+    /// one account; others at the destination have nothing to do with it.
+    pub fn account(&self, entry: &str, endpoint: &str, destination: &str) -> Option<(Key, [LaneLimit; 1])> {
+        let (endpoint, vault) = self.directory.endpoint(entry, endpoint)?;
+        let EndpointKind::Http(http) = &endpoint.kind else { return None };
+        let most = http.most_per_hour?;
+        let mut account = DefaultHasher::new();
+        named(&serde_json::to_string(&(&http.auth, &http.headers)).ok()?, vault.as_ref()).hash(&mut account);
+        Some(((destination.to_owned(), account.finish().to_string(), String::new()), [LaneLimit { most, seconds: 3_600 }]))
     }
 
     /// How fast a lane of an endpoint may go.

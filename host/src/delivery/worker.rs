@@ -48,6 +48,7 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     lanes: Lanes,
     paces: LanePaces,
+    accounts: LanePaces,
     destinations: HashMap<String, Destination>,
     commands: mpsc::UnboundedSender<Command>,
     /// Attempts under way or being written.
@@ -65,6 +66,7 @@ impl Worker {
             shared,
             lanes: Lanes::default(),
             paces: LanePaces::default(),
+            accounts: LanePaces::default(),
             destinations: HashMap::new(),
             commands,
             attempts: 0,
@@ -290,11 +292,26 @@ impl Worker {
             if room == 0 || places * SPARE >= room {
                 continue;
             }
-            let pace = self.lanes.get(id).map_or(Pace::default(), |waiting| self.shared.pace(&waiting.entry, &waiting.endpoint));
+            let waiting = self.lanes.get(id);
+            let pace = waiting.map_or(Pace::default(), |waiting| self.shared.pace(&waiting.entry, &waiting.endpoint));
+            let account = waiting.and_then(|waiting| self.shared.account(&waiting.entry, &waiting.endpoint, name));
+            // It holds up no other account.
+            if let Some((account, limits)) = &account
+                && let Err(at) = self.accounts.admits(account, limits, now)
+            {
+                destination.ready.remove(&(due, id));
+                self.lanes.later(id, at);
+                wake = wake.into_iter().chain([at]).min();
+                asks.insert((places, rank));
+                continue;
+            }
             match destination.admits(pace, now) {
                 Ok(()) => {
                     destination.ready.remove(&(due, id));
                     destination.begin(pace, now);
+                    if let Some((account, limits)) = account {
+                        self.accounts.begin(account, &limits, now);
+                    }
                     begun.push((id, name.clone()));
                     free -= 1;
                     free_for_silent -= usize::from(!answers);

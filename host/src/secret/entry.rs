@@ -117,6 +117,10 @@ impl Vault for EntryVault {
         self.keyring.read(&held.secret).map(Some)
     }
 
+    fn name(&self, placeholder: &str) -> Option<String> {
+        self.held.get(placeholder).map(|held| held.secret.clone())
+    }
+
     fn values(&self) -> Vec<Plain> {
         self.held.values().filter_map(|held| self.keyring.read(&held.secret).ok()).chain(self.written.iter().cloned()).collect()
     }
@@ -164,6 +168,16 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o077, 0);
         std::fs::write(&path, "short").unwrap();
         assert!(PlaceholderKey::load_or_create(state.path()).is_err());
+    }
+
+    #[test]
+    fn a_secret_has_one_name_for_all_entries() {
+        let key = PlaceholderKey([7; 32]);
+        let text = |entry: &str, secret: &str| {
+            let vault = EntryVault::new(&key, entry, keyring(), BTreeMap::from([("a".to_owned(), None), ("b".to_owned(), None)]));
+            super::super::named(&format!("token {} RHSECRET", key.placeholder(entry, secret)), &vault)
+        };
+        assert_eq!([text("e", "a"), text("f", "a"), text("e", "b")], ["token {secret a} RHSECRET", "token {secret a} RHSECRET", "token {secret b} RHSECRET"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod substitute;
 pub use entry::{EntryVault, PlaceholderKey};
 pub use keyring::{Keyring, SecretSource};
 pub use scrub::Scrubber;
-pub use substitute::{Encode, SubstituteError, encode, substitute};
+pub use substitute::{Encode, SubstituteError, encode, named, substitute};
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +26,11 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// The placeholder is the entry's, but not for this endpoint, or its value cannot be read now.
     fn reveal(&self, endpoint: &str, placeholder: &str) -> Result<Option<Plain>, VaultError>;
+
+    /// The name of the secret that a placeholder of the entry's stands for.
+    fn name(&self, _placeholder: &str) -> Option<String> {
+        None
+    }
 
     /// Every value that the entry could have sent, to scrub it from what comes back.
     fn values(&self) -> Vec<Plain>;

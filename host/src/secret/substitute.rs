@@ -10,7 +10,7 @@
 
 use url::form_urlencoded;
 
-use super::{PLACEHOLDER_LEN, PLACEHOLDER_PREFIX, Vault, VaultError};
+use super::{PLACEHOLDER_LEN, PLACEHOLDER_PREFIX, Plain, Vault, VaultError};
 
 /// What a text is going to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,17 @@ pub fn substitute(text: &str, endpoint: &str, vault: &dyn Vault, place: Encode) 
     encode(&revealed(text, endpoint, vault)?, place)
 }
 
+/// The text with the secrets' names in place of their placeholders, which are each entry's own: `{secret github}`.
+pub fn named(text: &str, vault: &dyn Vault) -> String {
+    let name = |placeholder: &str| Ok(vault.name(placeholder).map(|name| Plain::new(format!("{{secret {name}}}"))));
+    replaced(text, name).unwrap_or_else(|_| text.to_owned())
+}
+
 fn revealed(text: &str, endpoint: &str, vault: &dyn Vault) -> Result<String, VaultError> {
+    replaced(text, |placeholder| vault.reveal(endpoint, placeholder))
+}
+
+fn replaced(text: &str, by: impl Fn(&str) -> Result<Option<Plain>, VaultError>) -> Result<String, VaultError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(PLACEHOLDER_PREFIX) {
@@ -55,7 +65,7 @@ fn revealed(text: &str, endpoint: &str, vault: &dyn Vault) -> Result<String, Vau
         out.push_str(before);
         // A boundary inside a character, or a text that ends too early, is no placeholder.
         let value = match from.split_at_checked(PLACEHOLDER_LEN) {
-            Some((placeholder, after)) => vault.reveal(endpoint, placeholder)?.map(|value| (value, after)),
+            Some((placeholder, after)) => by(placeholder)?.map(|value| (value, after)),
             None => None,
         };
         rest = match &value {
@@ -108,7 +118,6 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Plain;
     use super::*;
 
     const ONE: &str = "RHSECRETAAAAAAAAAAAAAAAAAAAAAAAA";

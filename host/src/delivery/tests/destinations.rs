@@ -15,6 +15,20 @@ async fn so_many_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn so_many_an_hour_of_one_account() {
+    let rig = Rig::new().await;
+    let of = |entry: &str, n: usize| NewDelivery { entry: entry.into(), endpoint: "hourly".into(), ..new(&format!("{entry} {n}")) };
+    // Two entries with the same token, and one with another, whose turn comes last.
+    rig.send((0..3).flat_map(|n| [of("a", n), of("chat", n)]).chain((0..3).map(|n| of("b", n))).collect());
+    rig.send(vec![new("another endpoint")]);
+    rig.engine.idle().await;
+    let hours = |whose: &[&str]| -> Vec<u64> {
+        rig.wire.made().iter().filter(|made| whose.iter().any(|of| made.uid.starts_with(of))).map(|made| made.at.as_secs() / 3_600).collect()
+    };
+    assert_eq!((hours(&["a ", "chat "]), hours(&["b "]), hours(&["another"])), (vec![0, 0, 1, 1, 2, 2], vec![0, 0, 1], vec![0]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn so_many_at_a_time() {
     let rig = Rig::new().await;
     rig.wire.takes("", seconds(1));

@@ -36,18 +36,19 @@ impl Vault for NoSecrets {
     }
 }
 
-/// Knows every entry but `gone`. The endpoint `slow` takes three requests a minute, `single` one at a time, a lane of `chats` two in ten seconds.
+/// Knows every entry but `gone`. The endpoint `hourly` takes two requests an hour from each of the tokens `a` and `b`, with which entries of these names log in
+/// and all others as with `a`; `slow` takes three requests a minute, `single` one at a time, a lane of `chats` two in ten seconds.
 struct Known;
 
 impl Directory for Known {
     fn endpoint(&self, entry: &str, endpoint: &str) -> Option<(Arc<Endpoint>, Arc<dyn Vault>)> {
         let http = HttpEndpoint {
             base_url: "https://example.org/".parse().unwrap(),
-            auth: Auth::None,
+            auth: Auth::Bearer(if entry == "b" { "b" } else { "a" }.into()),
             verify: Verify::System,
             headers: Vec::new(),
             most_per_minute: (endpoint == "slow").then_some(3),
-            most_per_hour: None,
+            most_per_hour: (endpoint == "hourly").then_some(2),
             most_at_once: (endpoint == "single").then_some(1),
             lane_limits: if endpoint == "chats" { vec![LaneLimit { most: 2, seconds: 10 }] } else { Vec::new() },
             updates: None,
