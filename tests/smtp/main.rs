@@ -242,7 +242,7 @@ async fn what_is_not_smtp_is_said_in_words() {
     let port = listener.local_addr().unwrap().port();
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 hi\r\n250- \r\n250   \r\n").await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 hi\r\n250-hi\r\n250- \r\n250 SIZE\r\n").await.unwrap();
         // Until it is closed.
         tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await.ok();
     });
