@@ -356,10 +356,16 @@ impl Log {
     /// Lines that contain any of `needles`, case ignored, with their numbers; the last `most`. *Fetches.*
     pub fn find(&self, needles: &[String], most: u32) -> Vec<(u64, String)> {
         ask!(self, h => h.find(needles, most), j => {
-            let wanted = |line: &str| needles.iter().any(|needle| line.to_lowercase().contains(&needle.to_lowercase()));
-            let found: Vec<_> = (0..).zip(sample_lines(j)).filter(|(_, line)| wanted(line)).collect();
+            let found = sample_found(j, needles);
             let skip = found.len().saturating_sub(most as usize);
             found.into_iter().skip(skip).collect()
+        })
+    }
+
+    /// The same from line `from` on, but the first `most`; an empty needle is in every line. *Fetches.*
+    pub fn find_first(&self, needles: &[String], from: u64, most: u32) -> Vec<(u64, String)> {
+        ask!(self, h => h.find_first(needles, from, most), j => {
+            sample_found(j, needles).into_iter().filter(|(number, _)| *number >= from).take(most as usize).collect()
         })
     }
 }
@@ -383,6 +389,12 @@ impl Log {
             Of::Json(end)
         }))
     }
+}
+
+/// The lines of a test's log that contain any of these.
+fn sample_found(log: &Value, needles: &[String]) -> Vec<(u64, String)> {
+    let wanted = |line: &str| needles.iter().any(|needle| line.to_lowercase().contains(&needle.to_lowercase()));
+    (0..).zip(sample_lines(log)).filter(|(_, line)| wanted(line)).collect()
 }
 
 /// The lines of a test's log, without stream prefixes.

@@ -4,6 +4,14 @@ use crate::bindings::reporter::reporter_host::reporter::delivery as wit;
 
 pub use wit::{Answer, Rule, Verdict};
 
+/// How many deliveries this call may still queue, and how many bytes of them.
+pub fn left() -> (u32, u64) {
+    #[cfg(target_arch = "wasm32")]
+    return wit::left();
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::testing::left()
+}
+
 /// The terms of one delivery; everything is optional.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {

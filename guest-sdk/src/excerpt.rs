@@ -1,4 +1,4 @@
-//! Excerpts of the logs of failing steps: lines that look like errors, and the end.
+//! Excerpts of the logs of failing steps: the first line that looks like an error with what stands around it, the last ones, and the end.
 
 use minijinja::value::Value;
 
@@ -8,8 +8,10 @@ use crate::results::{EXCEPTION, FAILURE};
 
 /// Steps of a build that are excerpted.
 const MOST_STEPS: usize = 3;
-/// Lines that are looked at for errors.
+/// Lines that are looked at for errors, from the end.
 const MOST_FOUND: u32 = 200;
+/// With room for fewer lines, the first error has nothing around it.
+const LEAST_CONTEXT: u32 = 4;
 /// Characters of a line.
 const MOST_LINE: usize = 300;
 
@@ -39,7 +41,7 @@ const NEEDLES: [&str; 22] = [
     "timed out",
 ];
 
-/// Part of one log.
+/// Part of one log. Numbers of lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
     /// The step's name.
@@ -48,16 +50,29 @@ pub struct Excerpt {
     pub log: String,
     /// The log's page; empty if the source has no URL.
     pub url: String,
-    /// Lines that look like errors, with their numbers from 1.
+    /// The first line that looks like an error, with its number, and others like it: the last ones.
     pub errors: Vec<(u64, String)>,
+    /// What stands around the first of these, itself included; empty if there is little room.
+    pub context: Vec<(u64, String)>,
     /// The last lines.
     pub tail: Vec<String>,
 }
 
 impl Excerpt {
-    /// The errors that are not among the last lines, each with its number, and then the last lines.
+    /// The first error with what stands around it, the other ones, each with its number, and then the last lines.
     pub fn text(&self) -> String {
-        let mut text: String = self.errors.iter().map(|(number, line)| format!("{number}: {line}\n")).collect();
+        let first = self.errors.first().map(|(number, _)| *number);
+        let mut text = String::new();
+        let mut before = None;
+        for (number, line) in self.context.iter().chain(self.errors.iter().filter(|error| !self.context.contains(error))) {
+            // Only what is left out after the context is not to be seen by the numbers.
+            if before.is_some_and(|before| before + 1 < *number) && before == self.context.last().map(|(number, _)| *number) {
+                text.push_str("…\n");
+            }
+            let sign = if self.context.iter().any(|(of, _)| of == number) && Some(*number) != first { '-' } else { ':' };
+            text.push_str(&format!("{number}{sign} {line}\n"));
+            before = Some(*number);
+        }
         if !text.is_empty() && !self.tail.is_empty() {
             text.push_str("…\n");
         }
@@ -65,21 +80,25 @@ impl Excerpt {
         text
     }
 
-    /// For templates: `step`, `log`, `url`, `errors` (`number` and `text`), `tail` and `text`.
+    /// For templates: `step`, `log`, `url`, `errors` and `context` (`number` and `text`), `tail` and `text`.
     pub fn value(&self) -> Value {
-        let errors = self.errors.iter().map(|(number, text)| Value::from_pairs([("number", Value::from(*number)), ("text", Value::from(text.as_str()))]));
+        let lines = |lines: &[(u64, String)]| {
+            lines.iter().map(|(number, text)| Value::from_pairs([("number", Value::from(*number)), ("text", Value::from(text.as_str()))])).collect::<Value>()
+        };
         Value::from_pairs([
             ("step", Value::from(self.step.as_str())),
             ("log", Value::from(self.log.as_str())),
             ("url", Value::from(self.url.as_str())),
-            ("errors", errors.collect()),
+            ("errors", lines(&self.errors)),
+            ("context", lines(&self.context)),
             ("tail", self.tail.iter().map(|line| Value::from(line.as_str())).collect()),
             ("text", Value::from(self.text())),
         ])
     }
 }
 
-/// Excerpts of the first failing steps of a build, each of at most `lines` lines: half of them for errors, the rest for the end.
+/// Excerpts of the first failing steps of a build, each of at most `lines` lines: half of them for errors and what stands around the first, the
+/// rest for the end.
 pub fn of_build(build: &Build, lines: u32) -> Vec<Excerpt> {
     if lines == 0 {
         return Vec::new();
@@ -101,16 +120,32 @@ fn log_of(step: &Step) -> Option<Log> {
 
 fn of_log(step: &Step, log: &Log, lines: u32) -> Excerpt {
     let tail: Vec<String> = log.tail(lines.div_ceil(2)).lines().map(readable).collect();
+    let before_tail = log.lines().saturating_sub(tail.len() as u64);
     let needles = NEEDLES.map(str::to_owned);
-    let mut errors: Vec<(u64, String)> = Vec::new();
-    for (number, line) in log.find(&needles, MOST_FOUND) {
-        let line = readable(&line);
-        // The first error explains the others; and one is enough of what is repeated.
-        if errors.len() < lines as usize / 2 && !tail.contains(&line) && !errors.iter().any(|(_, other)| *other == line) {
-            errors.push((number + 1, line));
+    let numbered = |(number, line): (u64, String)| (number + 1, readable(&line));
+    let (mut errors, mut context) = (Vec::new(), Vec::new());
+    // The first error explains the others.
+    if let Some((first, line)) = log.find_first(&needles, 0, 1).into_iter().find(|(number, _)| lines > 1 && *number < before_tail) {
+        let room = lines / 2;
+        let (above, below) = if room < LEAST_CONTEXT { (0, 0) } else { (room / 5, room / 2 - room / 5) };
+        errors.push(numbered((first, line)));
+        if below > 0 {
+            let from = first.saturating_sub(above.into());
+            let count = u32::try_from(first - from).unwrap_or(above) + 1 + below;
+            context.extend(log.find_first(&[String::new()], from, count).into_iter().filter(|(number, _)| *number < before_tail).map(numbered));
         }
+        let left = (room as usize).saturating_sub(context.len().max(1));
+        let mut last: Vec<(u64, String)> = Vec::new();
+        for found in log.find(&needles, MOST_FOUND).into_iter().rev().map(numbered) {
+            // One is enough of what is repeated.
+            let is_new = !tail.contains(&found.1) && errors.iter().chain(&context).chain(&last).all(|(number, line)| *number != found.0 && *line != found.1);
+            if last.len() < left && is_new {
+                last.push(found);
+            }
+        }
+        errors.extend(last.into_iter().rev());
     }
-    Excerpt { step: step.name(), log: log.name(), url: log.url(), errors, tail }
+    Excerpt { step: step.name(), log: log.name(), url: log.url(), errors, context, tail }
 }
 
 /// A line as a terminal would leave it: without colours, and of what was written over itself the last.
@@ -167,11 +202,28 @@ mod tests {
     }
 
     #[test]
+    fn the_first_error_has_its_surroundings_and_the_last_ones_follow() {
+        let noise: String = (0..500).map(|n| format!("onote {n}: error: after-effect {n}\n")).collect();
+        let stdio = format!("oone\notwo\nothree\noa.c:1: error: the cause\no  int x = y;\no          ^\nofour\nofive\n{noise}oend 1\noend 2\n");
+        let logs = json!([{"name": "stdio", "type": "s", "content": {"content": stdio}}]);
+        let excerpts = of_build(&build(json!([{"name": "compile", "results": 2, "logs": logs}])), 20);
+        let text = excerpts[0].text();
+        let expected = "2- two\n3- three\n4: a.c:1: error: the cause\n5-   int x = y;\n6-           ^\n7- four\n…\n497: note 488: error: after-effect 488\n\
+                        498: note 489: error: after-effect 489\n499: note 490: error: after-effect 490\n500: note 491: error: after-effect 491\n…\nnote 492: error";
+        assert!(text.starts_with(expected) && text.ends_with("end 1\nend 2\n"), "{text}");
+        assert_eq!(text.lines().filter(|line| *line != "…").count(), 20);
+        assert_eq!(excerpts[0].errors.len(), 5);
+        // An error among the last lines is not shown twice.
+        let short = json!([{"name": "stdio", "type": "s", "content": {"content": "oerror: all of it\nomore\n"}}]);
+        assert_eq!(of_build(&build(json!([{"name": "compile", "results": 2, "logs": short}])), 20)[0].text(), "error: all of it\nmore\n");
+    }
+
+    #[test]
     fn it_is_bounded() {
         let log = json!([{"name": "stdio", "type": "t", "content": {"content": format!("{}\n", "error: x".repeat(10_000)).repeat(100)}}]);
         let steps: Vec<_> = (0..10).map(|n| json!({"name": n.to_string(), "results": 2, "logs": log})).collect();
         let excerpts = of_build(&build(json!(steps)), 20);
         assert_eq!(excerpts.len(), MOST_STEPS);
-        assert!(excerpts.iter().all(|it| it.text().chars().count() <= 11 * (MOST_LINE + 10)));
+        assert!(excerpts.iter().all(|it| it.text().chars().count() <= 21 * (MOST_LINE + 10)));
     }
 }

@@ -14,7 +14,6 @@ use crate::excerpt::Excerpt;
 use crate::percent::python_str;
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, NAMES, SUCCESS, WARNINGS, name};
 use crate::services::{Level, log};
-use crate::settings::{FileText, Folder, Table};
 use crate::slot::{Context, Slot, ask};
 use crate::template::{Defaults, Rendered, TemplateSettings, TemplateType, Templates, value_of};
 use crate::want::{Want, WantSettings};
@@ -23,51 +22,12 @@ use crate::want::{Want, WantSettings};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageFormatterSettings {
-    /// A folder of templates, which may include each other
-    #[serde(default)]
-    pub template_dir: Option<Folder>,
-    /// The file in template_dir that is the body
-    #[serde(default)]
-    pub template_filename: Option<String>,
-    /// The body's template
-    #[serde(default)]
-    pub template: Option<String>,
-    /// A file that is the body's template
-    #[serde(default)]
-    pub template_file: Option<FileText>,
-    /// The file in template_dir that is the subject
-    #[serde(default)]
-    pub subject_filename: Option<String>,
-    /// The subject's template; without it, the reporter's own subject
-    #[serde(default)]
-    pub subject: Option<String>,
-    /// plain, html (values are escaped), or both: a mail has the two forms
-    #[serde(default)]
-    pub template_type: TemplateType,
-    /// Of both, the file in template_dir that is the HTML form
-    #[serde(default)]
-    pub html_template_filename: Option<String>,
-    /// Of both, the HTML form's template
-    #[serde(default)]
-    pub html_template: Option<String>,
-    /// Of both, a file that is the HTML form's template
-    #[serde(default)]
-    pub html_template_file: Option<FileText>,
-    /// Additional variables for the templates
-    #[serde(default)]
-    pub ctx: Table,
-    /// Whether build['properties'] is filled (default true)
-    #[serde(default, rename = "wantProperties")]
-    pub want_properties: Option<bool>,
-    /// Whether there is build['steps']
-    #[serde(default, rename = "wantSteps")]
-    pub want_steps: Option<bool>,
-    /// Whether the steps have their logs, contents included; needs wantSteps
-    #[serde(default, rename = "wantLogs")]
-    pub want_logs: Option<bool>,
-    /// Whether there is build['prev_build']
-    #[serde(default, rename = "wantPreviousBuild")]
-    pub want_previous_build: Option<bool>,
+    /// The templates
+    #[serde(flatten)]
+    pub templates: TemplateSettings,
+    /// How much of a build they get
+    #[serde(flatten)]
+    pub want: WantSettings,
     /// Lines of each failing step's log that {{ excerpts }} has (default 20), at most 200; given, the built-in text has them as well
     #[serde(default)]
     pub excerpt: Option<u32>,
@@ -183,17 +143,17 @@ impl MessageFormatter {
     /// # Errors
     ///
     /// Everything wrong in it.
-    pub fn compile_short(setting: Option<Slot<MessageFormatterSettings>>, kind: TemplateType) -> Result<Self, Problems> {
+    pub fn compile_short(setting: Option<Slot<MessageFormatterSettings>>, additional: bool, kind: TemplateType) -> Result<Self, Problems> {
         if let Some(Slot::Own(settings)) = &setting
-            && settings.template_type == TemplateType::Both
+            && settings.templates.template_type == TemplateType::Both
         {
             return Err(Problems::at("/messageFormatter/template_type", "a mail has both forms, this has one: write \"plain\" or \"html\""));
         }
         let short = match &setting {
-            Some(Slot::Own(settings)) => settings.template_filename.as_deref().is_some_and(|name| SHORT.names.contains(&name)),
+            Some(Slot::Own(settings)) => settings.templates.template_filename.as_deref().is_some_and(|name| SHORT.names.contains(&name)),
             _ => true,
         };
-        Self::with_defaults(setting, false, if short { SHORT } else { DEFAULTS }, kind)
+        Self::with_defaults(setting, additional, if short { SHORT } else { DEFAULTS }, kind)
     }
 
     fn with_defaults(setting: Option<Slot<MessageFormatterSettings>>, additional: bool, defaults: Defaults, kind: TemplateType) -> Result<Self, Problems> {
@@ -201,33 +161,17 @@ impl MessageFormatter {
         let settings = match setting {
             Some(Slot::Component) => return Ok(Self { how: How::Component, want: Want::default(), additional, excerpt: 0 }),
             Some(Slot::Own(settings)) => settings,
-            None => MessageFormatterSettings { template_type: kind, ..MessageFormatterSettings::default() },
-        };
-        let wanted = WantSettings {
-            want_properties: settings.want_properties,
-            want_steps: settings.want_steps,
-            want_logs: settings.want_logs,
-            want_previous_build: settings.want_previous_build,
+            None => {
+                let templates = TemplateSettings { template_type: kind, ..TemplateSettings::default() };
+                MessageFormatterSettings { templates, ..MessageFormatterSettings::default() }
+            }
         };
         let mut problems = Problems::default();
-        let mut want = problems.take(wanted.compile(true, at));
+        let mut want = problems.take(settings.want.compile(true, at));
         if settings.excerpt.is_some_and(|lines| lines > EXCERPT.1) {
             problems.add(format!("{at}/excerpt"), format!("an excerpt has {} lines at most", EXCERPT.1));
         }
-        let templates = TemplateSettings {
-            template_dir: settings.template_dir,
-            template_filename: settings.template_filename,
-            template: settings.template,
-            template_file: settings.template_file,
-            subject_filename: settings.subject_filename,
-            subject: settings.subject,
-            template_type: settings.template_type,
-            html_template_filename: settings.html_template_filename,
-            html_template: settings.html_template,
-            html_template_file: settings.html_template_file,
-            ctx: settings.ctx,
-        };
-        let templates = match Templates::compile(templates, defaults, at) {
+        let templates = match Templates::compile(settings.templates, defaults, at) {
             Ok(templates) => templates,
             Err(found) => {
                 problems.0.extend(found.0);

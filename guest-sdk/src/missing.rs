@@ -9,7 +9,6 @@ use serde::Deserialize;
 use crate::component::{Failure, Problems};
 use crate::event::{Event, Subjects};
 use crate::message::Message;
-use crate::settings::{FileText, Folder, Table};
 use crate::slot::{Context, Slot, ask};
 use crate::template::{Defaults, Rendered, TemplateSettings, TemplateType, Templates, value_of};
 
@@ -17,39 +16,9 @@ use crate::template::{Defaults, Rendered, TemplateSettings, TemplateType, Templa
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MissingWorkerSettings {
-    /// A folder of templates, which may include each other
-    #[serde(default)]
-    pub template_dir: Option<Folder>,
-    /// The file in template_dir that is the body
-    #[serde(default)]
-    pub template_filename: Option<String>,
-    /// The body's template
-    #[serde(default)]
-    pub template: Option<String>,
-    /// A file that is the body's template
-    #[serde(default)]
-    pub template_file: Option<FileText>,
-    /// The file in template_dir that is the subject
-    #[serde(default)]
-    pub subject_filename: Option<String>,
-    /// The subject's template
-    #[serde(default)]
-    pub subject: Option<String>,
-    /// plain, html (values are escaped), or both: a mail has the two forms
-    #[serde(default)]
-    pub template_type: TemplateType,
-    /// Of both, the file in template_dir that is the HTML form
-    #[serde(default)]
-    pub html_template_filename: Option<String>,
-    /// Of both, the HTML form's template
-    #[serde(default)]
-    pub html_template: Option<String>,
-    /// Of both, a file that is the HTML form's template
-    #[serde(default)]
-    pub html_template_file: Option<FileText>,
-    /// Additional variables for the templates
-    #[serde(default)]
-    pub ctx: Table,
+    /// The templates
+    #[serde(flatten)]
+    pub templates: TemplateSettings,
 }
 
 /// The compiled `messageFormatterMissingWorker` of a reporter.
@@ -88,21 +57,8 @@ impl MissingWorkerFormatter {
             Some(Slot::Own(settings)) => settings,
             None => return Ok(Self(How::BuiltIn, TemplateType::Plain)),
         };
-        let kind = settings.template_type;
-        let templates = TemplateSettings {
-            template_dir: settings.template_dir,
-            template_filename: settings.template_filename,
-            template: settings.template,
-            template_file: settings.template_file,
-            subject_filename: settings.subject_filename,
-            subject: settings.subject,
-            template_type: settings.template_type,
-            html_template_filename: settings.html_template_filename,
-            html_template: settings.html_template,
-            html_template_file: settings.html_template_file,
-            ctx: settings.ctx,
-        };
-        Templates::compile(templates, DEFAULTS, AT).map(|templates| Self(How::Templates(Box::new(templates)), kind))
+        let kind = settings.templates.template_type;
+        Templates::compile(settings.templates, DEFAULTS, AT).map(|templates| Self(How::Templates(Box::new(templates)), kind))
     }
 
     /// The message about the event's worker, which is missing or back; its subject is always there. That it is back is the built-in text,

@@ -13,7 +13,7 @@ use crate::message::{MessageFormatter, MessageFormatterSettings};
 use crate::missing::{MissingWorkerFormatter, MissingWorkerSettings};
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, SUCCESS, WARNINGS};
 use crate::settings::{Table, pointer};
-use crate::slot::Slot;
+use crate::slot::{OnlyComponent, Slot};
 use crate::subject::{About, SubjectFormat};
 use crate::template::TemplateType;
 use crate::watched::WatchedWorkers;
@@ -32,6 +32,10 @@ pub struct NoticeSettings {
     #[serde(default)]
     #[schemars(extend("x-slot" = "message"))]
     pub message_formatter: Option<Slot<MessageFormatterSettings>>,
+    /// Additional variables for the templates, from a component
+    #[serde(default)]
+    #[schemars(extend("x-slot" = "context"))]
+    pub build_additional_context: Option<Slot<OnlyComponent>>,
     /// Names of workers that are watched, or "all"; without it, none
     #[serde(default)]
     pub watched_workers: Option<WatchedWorkers>,
@@ -112,7 +116,7 @@ impl NoticeSettings {
         let filter = problems.take(self.filter.compile(&["failing", "passing", "warnings"]));
         let mut collect = |found: Problems| problems.0.extend(found.0);
         let subject = SubjectFormat::compile(self.subject).map_err(&mut collect).ok();
-        let message = MessageFormatter::compile_short(self.message_formatter, kind).map_err(&mut collect).ok();
+        let message = MessageFormatter::compile_short(self.message_formatter, self.build_additional_context.is_some(), kind).map_err(&mut collect).ok();
         let missing = MissingWorkerFormatter::compile(self.message_formatter_missing_worker).map_err(&mut collect).ok();
         let (Some(subject), Some(message), Some(missing), []) = (subject, message, missing, &problems.0[..]) else { return Err(problems) };
         let mut events = vec![if self.filter.build_set_summary { "buildset-complete" } else { "build-finished" }];
@@ -126,12 +130,17 @@ impl NoticeSettings {
 }
 
 impl Notifier {
-    /// The message about an event; or why there is none.
+    /// The message about an event; or why there is none: also if there is nothing in it, which no service takes.
     ///
     /// # Errors
     ///
     /// A template or a component that failed, and may go better later.
     pub fn notice(&self, event: &Event) -> Result<Result<Notice, String>, Failure> {
+        let notice = self.worded(event)?;
+        Ok(notice.and_then(|notice| if notice.text.is_empty() { Err("the message is empty".into()) } else { Ok(notice) }))
+    }
+
+    fn worded(&self, event: &Event) -> Result<Result<Notice, String>, Failure> {
         if event.kind() == "worker-missing" {
             return self.of_worker(event);
         }
@@ -172,27 +181,42 @@ impl Notifier {
     }
 }
 
-/// A result's own word; `change` before it if it is not reported for its own sake.
+/// A result's own word; before it `change`, if that is what it is reported for.
 fn words(result: Option<u8>, mode: &[&str]) -> Vec<&'static str> {
     let own = match result {
-        Some(SUCCESS) => "passing",
-        Some(WARNINGS) => "warnings",
-        Some(FAILURE) => "failing",
-        Some(EXCEPTION) => "exception",
-        Some(CANCELLED) => "cancelled",
-        _ => return Vec::new(),
+        Some(SUCCESS) => Some("passing"),
+        Some(WARNINGS) => Some("warnings"),
+        Some(FAILURE) => Some("failing"),
+        Some(EXCEPTION) => Some("exception"),
+        Some(CANCELLED) => Some("cancelled"),
+        _ => None,
     };
-    if mode.contains(&own) { vec![own] } else { vec!["change", own] }
+    let for_its_own_sake = own.is_some_and(|own| mode.contains(&own) || own == "failing" && mode.contains(&"problem"));
+    let changed = mode.contains(&"change") && !for_its_own_sake;
+    changed.then_some("change").into_iter().chain(own).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::SKIPPED;
 
     #[test]
-    fn a_change_is_one_only_where_the_result_is_not_reported_anyway() {
-        assert_eq!(words(Some(FAILURE), &["change"]), ["change", "failing"]);
-        assert_eq!(words(Some(FAILURE), &["change", "failing"]), ["failing"]);
-        assert!(words(Some(3), &["change"]).is_empty());
+    fn a_change_counts_where_the_mode_has_it_and_the_result_is_not_reported_anyway() {
+        for (result, mode, expected) in [
+            (FAILURE, &["change"][..], &["change", "failing"][..]),
+            (FAILURE, &["change", "failing"], &["failing"]),
+            (SUCCESS, &["change", "failing"], &["change", "passing"]),
+            (FAILURE, &["problem"], &["failing"]),
+            (FAILURE, &["change", "problem"], &["failing"]),
+            (EXCEPTION, &["change", "problem"], &["change", "exception"]),
+            (FAILURE, &["failing", "passing", "warnings", "exception", "cancelled"], &["failing"]),
+            // A buildset as a whole may end as none of its builds that are reported.
+            (FAILURE, &["warnings"], &["failing"]),
+            (SKIPPED, &["change"], &["change"]),
+            (SKIPPED, &["failing"], &[]),
+        ] {
+            assert_eq!(words(Some(result), mode), expected, "{result} {mode:?}");
+        }
     }
 }

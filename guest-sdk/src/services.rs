@@ -58,7 +58,23 @@ pub mod state {
         crate::testing::state_keys(prefix)
     }
 
-    /// Has `answered` called with this tag in `after` seconds, with an answer that ended as `due`.
+    /// How many bytes of keys and values may still be added.
+    pub fn room() -> u64 {
+        #[cfg(target_arch = "wasm32")]
+        return crate::bindings::reporter::reporter_host::reporter::state::room();
+        #[cfg(not(target_arch = "wasm32"))]
+        crate::testing::state_room()
+    }
+
+    /// Whether a reminder with this tag is still to come.
+    pub fn awaits(tag: &str) -> bool {
+        #[cfg(target_arch = "wasm32")]
+        return crate::bindings::reporter::reporter_host::reporter::state::awaits(tag);
+        #[cfg(not(target_arch = "wasm32"))]
+        crate::testing::awaits(tag)
+    }
+
+    /// Has `answered` called with this tag in `after` seconds, with an answer that ended as `due`. Less than a minute counts as a send.
     pub fn remind(tag: &str, after: u32) {
         #[cfg(target_arch = "wasm32")]
         crate::bindings::reporter::reporter_host::reporter::state::remind(tag, after);

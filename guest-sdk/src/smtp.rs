@@ -37,6 +37,17 @@ pub struct Attachment {
     pub content: Content,
 }
 
+impl Attachment {
+    /// The same, for another mail.
+    pub fn again(&self) -> Self {
+        let content = match &self.content {
+            Content::Bytes(bytes) => Content::Bytes(bytes.clone()),
+            Content::Log(log) => Content::Log(log.end(u64::MAX)),
+        };
+        Self { filename: self.filename.clone(), content_type: self.content_type.clone(), content }
+    }
+}
+
 /// What is in an attachment.
 #[derive(Debug)]
 pub enum Content {
@@ -44,6 +55,25 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// A whole log; it does not pass through the component.
     Log(Log),
+}
+
+/// The most recipients of one mail, the most headers, and the most bytes of them with the subject.
+pub const MOST_RECIPIENTS: usize = 1_000;
+/// See [`MOST_RECIPIENTS`].
+pub const MOST_HEADERS: usize = 100;
+/// See [`MOST_RECIPIENTS`].
+pub const MOST_HEADER_BYTES: usize = 64 << 10;
+
+/// An address as it goes over the wire, without its name: international domains are A-labels there.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn wire_form(address: &str) -> Result<String, String> {
+    #[cfg(target_arch = "wasm32")]
+    return crate::bindings::reporter::reporter_host::reporter::smtp::wire_form(address);
+    #[cfg(not(target_arch = "wasm32"))]
+    crate::testing::wire_form(address)
 }
 
 /// Queues the mail. It must have a recipient.

@@ -11,30 +11,41 @@ use crate::component::{Failure, Problems};
 use crate::jinja;
 use crate::settings::{FileText, Folder, Table};
 
-/// The arguments that MessageFormatter and MessageFormatterMissingWorker share.
-#[derive(Clone, Debug, Default)]
+/// The arguments that MessageFormatter and MessageFormatterMissingWorker share. Flatten them into settings.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct TemplateSettings {
-    /// The folder.
+    /// A folder of templates, which may include each other
+    #[serde(default)]
     pub template_dir: Option<Folder>,
-    /// The body's file in it.
+    /// The file in template_dir that is the body
+    #[serde(default)]
     pub template_filename: Option<String>,
-    /// The body.
+    /// The body's template
+    #[serde(default)]
     pub template: Option<String>,
-    /// The body's file, without a folder.
+    /// A file that is the body's template
+    #[serde(default)]
     pub template_file: Option<FileText>,
-    /// The subject's file in the folder.
+    /// The file in template_dir that is the subject
+    #[serde(default)]
     pub subject_filename: Option<String>,
-    /// The subject.
+    /// The subject's template; without it, the reporter's own subject
+    #[serde(default)]
     pub subject: Option<String>,
-    /// Plain or HTML, or both.
+    /// plain, html (values are escaped), or both: a mail has the two forms
+    #[serde(default)]
     pub template_type: TemplateType,
-    /// Of both, the HTML form: the folder's file.
+    /// Of both, the file in template_dir that is the HTML form
+    #[serde(default)]
     pub html_template_filename: Option<String>,
-    /// The HTML form.
+    /// Of both, the HTML form's template
+    #[serde(default)]
     pub html_template: Option<String>,
-    /// The HTML form's file, without a folder.
+    /// Of both, a file that is the HTML form's template
+    #[serde(default)]
     pub html_template_file: Option<FileText>,
-    /// Additional context.
+    /// Additional variables for the templates
+    #[serde(default)]
     pub ctx: Table,
 }
 

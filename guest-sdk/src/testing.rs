@@ -207,6 +207,7 @@ impl<R: Reporter> Configured<R> {
 
     /// Reminds it.
     pub fn remind(&self, tag: &str) -> Report {
+        forget(tag);
         self.answered(tag, &Answer { status: 0, headers: Vec::new(), body: Vec::new(), ended: "due".into() })
     }
 }
@@ -226,6 +227,7 @@ fn finish(outcome: Result<Outcome, Failure>) -> Report {
         sent.clear();
         reminders.clear();
     }
+    WORLD.with_borrow_mut(|world| world.awaited.extend(reminders.iter().map(|(tag, _)| tag.clone())));
     Report { outcome, sent, log, reminders }
 }
 
@@ -256,11 +258,23 @@ type Remote = Box<dyn Fn(&Request) -> Answer>;
 type Masters = Box<dyn Fn(&str, &[String], &[(String, String)]) -> Answer>;
 type Shell = Box<dyn Fn(&Command) -> Answer>;
 
+/// What the host allows unless an operator says otherwise: deliveries of a call and their bytes, and bytes of state.
+const LIMITS: Limits = Limits { sends: 100, send_bytes: 8 << 20, state_bytes: 64 << 10 };
+
+#[derive(Clone, Copy)]
+struct Limits {
+    sends: u32,
+    send_bytes: u64,
+    state_bytes: u64,
+}
+
 #[derive(Default)]
 struct World {
     sent: Vec<Delivery>,
     log: Vec<(Level, String)>,
     reminders: Vec<(String, u32)>,
+    awaited: Vec<String>,
+    limits: Option<Limits>,
     state: BTreeMap<String, String>,
     plugged: HashMap<String, Plugged>,
     remote: Option<Remote>,
@@ -301,6 +315,47 @@ pub fn keep(key: &str, value: &str) {
     state_set(key, Some(value));
 }
 
+/// Gives this thread's reporter these limits: deliveries of a call, and bytes of state. More than that panics, as it would trap.
+pub fn limit(sends: u32, state_bytes: u64) {
+    WORLD.with_borrow_mut(|world| world.limits = Some(Limits { sends, state_bytes, ..LIMITS }));
+}
+
+/// A reminder with this tag does not come any more.
+pub fn forget(tag: &str) {
+    WORLD.with_borrow_mut(|world| world.awaited.retain(|awaited| awaited != tag));
+}
+
+pub(crate) fn awaits(tag: &str) -> bool {
+    WORLD.with_borrow(|world| world.awaited.iter().chain(world.reminders.iter().map(|(asked, _)| asked)).any(|awaited| awaited == tag))
+}
+
+pub(crate) fn left() -> (u32, u64) {
+    WORLD.with_borrow(|world| {
+        let limits = world.limits.unwrap_or(LIMITS);
+        let sent = u32::try_from(world.sent.len()).unwrap_or(u32::MAX);
+        (limits.sends.saturating_sub(sent), limits.send_bytes)
+    })
+}
+
+pub(crate) fn state_room() -> u64 {
+    WORLD.with_borrow(|world| {
+        let used: usize = world.state.iter().map(|(key, value)| key.len() + value.len()).sum();
+        world.limits.unwrap_or(LIMITS).state_bytes.saturating_sub(used as u64)
+    })
+}
+
+/// What looks like an address. International domains are not made A-labels here, but marked: which they are is the host's to know.
+/// A label that is too long then (RFC 1035: 63) is none.
+pub(crate) fn wire_form(address: &str) -> Result<String, String> {
+    let bare = address.trim().strip_suffix('>').and_then(|inside| inside.rsplit_once('<')).map_or(address.trim(), |(_, bare)| bare);
+    match bare.rsplit_once('@') {
+        Some((local, domain)) if domain.is_ascii() => Ok(format!("{local}@{domain}")),
+        Some((local, domain)) if domain.split('.').any(|label| label.chars().count() > 59) => Err(format!("{local}@{domain} is no address")),
+        Some((local, domain)) => Ok(format!("{local}@xn--{}", domain.to_lowercase().replace(|c: char| !c.is_ascii(), "-"))),
+        None => Err(format!("{address:?} is no address")),
+    }
+}
+
 pub(crate) fn master_names() -> Vec<String> {
     WORLD.with_borrow(|world| world.masters.clone())
 }
@@ -316,6 +371,7 @@ pub fn shell(answers: impl Fn(&Command) -> Answer + 'static) {
 }
 
 pub(crate) fn record(delivery: Delivery) {
+    assert!(left().0 > 0, "more is sent than limits.sends");
     WORLD.with_borrow_mut(|world| world.sent.push(delivery));
 }
 
@@ -351,6 +407,9 @@ pub(crate) fn state_get(key: &str) -> Option<String> {
 }
 
 pub(crate) fn state_set(key: &str, value: Option<&str>) {
+    let old = state_get(key).map_or(0, |old| key.len() + old.len());
+    let new = value.map_or(0, |value| key.len() + value.len());
+    assert!(new as u64 <= state_room() + old as u64, "more is kept than limits.state_kib");
     WORLD.with_borrow_mut(|world| match value {
         Some(value) => world.state.insert(key.into(), value.into()),
         None => world.state.remove(key),

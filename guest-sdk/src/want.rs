@@ -9,7 +9,7 @@ use crate::component::Problems;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WantSettings {
-    /// Whether build['properties'] is filled
+    /// Whether build['properties'] is filled (a messageFormatter's is by default)
     #[serde(default)]
     pub want_properties: Option<bool>,
     /// Whether there is build['steps']

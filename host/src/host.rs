@@ -145,6 +145,7 @@ impl Workbench {
         for service in &settings.services {
             match Entry::new(service.clone(), &shared).await {
                 Ok(entry) => {
+                    entry.plan.warnings().for_each(|warning| tracing::warn!(entry = service.name, "{warning}"));
                     entries.insert(service.name.clone(), Arc::new(entry));
                 }
                 Err(error) => wrong.push((service.name.clone(), error)),

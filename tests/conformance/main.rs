@@ -190,7 +190,14 @@ impl Settled {
         let unit = details.event.id.clone();
         let ran = entry
             .reporter
-            .report(Occasion { entry: entry.view.clone(), details: details.clone(), state: BTreeMap::new(), unit, patience: Duration::MAX })
+            .report(Occasion {
+                entry: entry.view.clone(),
+                details: details.clone(),
+                state: BTreeMap::new(),
+                awaited: Vec::new(),
+                unit,
+                patience: Duration::MAX,
+            })
             .await;
         let mut problem = ran.answer.err().map(|error| error.to_string());
         for send in ran.sends {

@@ -3,7 +3,7 @@
 use reporter_host_tests::play::Noted;
 use reporter_host_tests::server::Server;
 
-use super::whole::{hostile, open, play, play_once};
+use super::whole::{hostile, open, play, play_once, until};
 
 /// Words that say how answers are read; what the server answers is beside them in [`answers`], and here how the delivery ends.
 const RULES: &[(&str, &[&str])] = &[
@@ -17,9 +17,10 @@ const RULES: &[(&str, &[&str])] = &[
 ];
 const TALKING: &[&str] = &["tagged", "tagged-trap", "tagged-loop", "tagged-again"];
 const STATE: &[&str] = &["state-count", "state-count-but", "state-shown"];
+const REMINDED: &[&str] = &["reminders", "reminder-again", "reminders-again"];
 
 pub fn words() -> Vec<&'static str> {
-    RULES.iter().map(|(word, _)| *word).chain([TALKING, STATE].concat()).collect()
+    RULES.iter().map(|(word, _)| *word).chain([TALKING, STATE, REMINDED].concat()).collect()
 }
 
 fn answers(path: &str, before: usize) -> (u16, &'static str) {
@@ -72,6 +73,35 @@ async fn answers_to_answers_end() {
     }
     assert_eq!(server.bodies("/tagged-again").len(), 5, "what one event leads to has one budget");
     assert!(noted.of("tagged-again").iter().any(|end| end.contains("limit \\\"sends\\\"")), "{:?}", noted.of("tagged-again"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reminders_of_reminders_end() {
+    let server = Server::content().await;
+    for word in ["reminder-again", "reminders-again"] {
+        let noted = play_once(&open(hostile(word, word, "limits = { sends = 5 }")), &server).await;
+        // What one event leads to has one budget, of which each reminder that comes at once takes one.
+        let ends = noted.of(word);
+        let (failed, others): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.starts_with("Failed"));
+        assert!(!failed.is_empty() && failed.iter().all(|end| end.contains("limit \\\"sends\\\"")), "{word}: {ends:?}");
+        assert!(ends.len() <= 6, "the event and what it reminds of: {word}: {} calls", ends.len());
+        assert!(others.iter().all(|end| end.contains("it sent nothing")), "{word}: {ends:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_than_a_thousand_reminders_wait() {
+    let server = Server::content().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = open([hostile("many", "reminders", "count = 100"), hostile("other", "reminders", "count = 1")].concat());
+    // Those of before a restart count.
+    for (builds, known) in [(7, 0), (12, 7)] {
+        let noted = until(folder.path(), &settings, builds, server.port, 2 * (builds - known)).await;
+        let refused: Vec<String> = noted.of("many").into_iter().filter(|end| end.starts_with("Failed")).collect();
+        assert_eq!(refused.len(), builds.saturating_sub(10), "{:?}", noted.of("many"));
+        assert!(refused.iter().all(|end| end.contains("while 1000 of its entry wait")), "{refused:?}");
+        assert!(noted.of("other").iter().all(|end| end.contains("it sent nothing")), "each entry has its own: {:?}", noted.of("other"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

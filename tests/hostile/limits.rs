@@ -1,8 +1,10 @@
 //! Limits and traps: the call ends, and nothing of it is kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reporter_host::sandbox::{Outcome, RunError};
+use reporter_host_tests::{build, details};
 use serde_json::json;
 
 use super::{kit, run, run_with};
@@ -113,13 +115,25 @@ async fn logs_are_cut_and_counted() {
     assert!(ran.log.iter().all(|(_, line)| line.len() <= 2_000), "a line is too long");
     let ran = run(&kit, "odd-log-line").await;
     assert_eq!(ran.log.len(), 1, "{:?}", ran.log);
-    for what in ["log-flood", "configure-log-flood"] {
-        let ran = run_with(&kit, json!({"do": what, "count": 10_000})).await;
-        assert!(ran.log.len() <= 201, "{what}: {} lines", ran.log.len());
-        assert!(ran.log.last().unwrap().1.contains("more lines were not kept"), "{what}: {:?}", ran.log.last());
+    let loaded = kit.load(test_guests::HOSTILE).unwrap();
+    let ran = run_with(&kit, json!({"do": "log-flood", "count": 10_000})).await;
+    let flooded = kit.configure(&loaded, &json!({"do": "configure-log-flood", "count": 10_000})).await.unwrap();
+    for lines in [ran.log, flooded.plan.said] {
+        assert!(lines.len() <= 201, "{} lines", lines.len());
+        assert!(lines.last().unwrap().1.contains("more lines were not kept"), "{:?}", lines.last());
     }
-    let ran = run(&kit, "configure-log").await;
-    assert_eq!(ran.log.first(), Some(&("warn".into(), "from configure".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_settings_is_said_once() {
+    let kit = kit();
+    let loaded = kit.load(test_guests::HOSTILE).unwrap();
+    let ready = kit.configure(&loaded, &json!({"do": "configure-log"})).await.unwrap();
+    assert_eq!(ready.plan.warnings().collect::<Vec<_>>(), ["from configure"]);
+    // Each call configures a fresh instance.
+    let (event, source) = build(2);
+    let ran = ready.report(&details(event, Arc::new(source))).await;
+    assert_eq!((ran.answer, ran.log), (Ok(Outcome::Sent), vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -194,7 +194,14 @@ fn spellings_of_arguments() {
         assert_eq!(spelling::argument(reporter, written), meant, "{reporter} {written}");
     }
     assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", "org@zulipchat.com").as_deref(), Some("https://org.zulipchat.com"));
-    assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", "http://zulip"), None);
+    for written in ["org@zulipchat.com/", "https://org@zulipchat.com", "http://org@zulipchat.com/"] {
+        assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", written).as_deref(), Some("https://org.zulipchat.com"), "{written}");
+    }
+    assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", "zulip.example.org/").as_deref(), Some("https://zulip.example.org/"));
+    assert_eq!(spelling::with_scheme("HipchatStatusPush", "endpoint", "org@zulipchat.com").as_deref(), Some("https://org@zulipchat.com"));
+    for written in ["http://zulip", "https://org:key@zulipchat.com", "https://zulipchat.com", ""] {
+        assert_eq!(spelling::with_scheme("ZulipStatusPush", "endpoint", written), None, "{written}");
+    }
     assert_eq!(spelling::with_scheme("ZulipStatusPush", "stream", "general"), None);
 }
 

@@ -113,9 +113,36 @@ async fn a_digest_waits_for_its_time_over_a_restart() {
     assert!(noted.dead_letters().is_empty(), "{:?}", noted.dead_letters());
     let mails = server.mails(1).await;
     let mail = mails[0].parsed();
-    assert_eq!(mail.subject(), Some("Buildbot digest of Example CI: 3 reports (3 failure)"));
-    let text = mail.body_text(0).unwrap();
-    assert_eq!(text.matches("build 12").count(), 3, "{text}");
+    assert_eq!(mail.subject(), Some("Buildbot digest of Example CI: 3 failed"));
+    let text = mail.body_text(0).unwrap().replace("\r\n", "\n");
+    assert!(text.starts_with("3 reports: 3 failed\n\n  1. failure of build 12 on linux: failed 'make check'\n"), "{text}");
+    assert_eq!(text.matches("\nbuild 12\n").count(), 3, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_without_room_goes_out_early_and_loses_nothing() {
+    let server = Postfix::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 7, LOG);
+    // Two letters, and a third is too much.
+    let settings = "digest = '2 s'\nlimits = { state_kib = 2 }\nmessageFormatter = { template = \"event {{ 'x' * 600 }}\" }";
+    let noted = notifier(folder.path(), &server, settings).await.end().await;
+    assert!(noted.dead_letters().is_empty(), "{:?} {:?}", noted.dead_letters(), noted.of("mail"));
+    assert!(noted.of("mail").iter().any(|end| end.contains("waits for the digest")), "{:?}", noted.of("mail"));
+    let told = |mails: &[crate::postfix::Arrived]| mails.iter().map(|mail| mail.parsed().body_text(0).unwrap().matches("event x").count()).collect::<Vec<_>>();
+    let mails = server.mails(3).await;
+    assert_eq!(told(&mails).iter().sum::<usize>(), 7, "{:?}", told(&mails));
+    assert!(told(&mails).iter().all(|letters| *letters <= 3), "{:?}", told(&mails));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_international_domain_is_written_to_as_the_wire_has_it() {
+    let server = Postfix::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 1, LOG);
+    let noted = notifier(folder.path(), &server, "bcc = 'user@bücher.example'").await.end().await;
+    assert!(noted.dead_letters().is_empty(), "{:?}", noted.dead_letters());
+    assert_eq!(server.mails(2).await.iter().map(|mail| mail.recipient()).collect::<Vec<_>>(), ["dev@example.org", "user@xn--bcher-kva.example"]);
 }
 
 /// A server that offers nothing at all, and keeps what comes after DATA as it comes.

@@ -208,6 +208,59 @@ async fn an_international_address_goes_to_a_server_that_takes_it() {
     assert_eq!(mails[0].parsed().to().unwrap().first().unwrap().address().unwrap(), "jörg@example.org");
 }
 
+#[tokio::test]
+async fn encryption_that_fails_is_told_once() {
+    let server = Postfix::start().await;
+    let written = Written::default();
+    let writer = written.clone();
+    let guard = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || writer.clone()).finish());
+    let transport = SmtpTransport::new(Arc::new(Policy::operator()), PathBuf::new());
+    let vault = no_secrets();
+    let attempt = async |verify: Verify| {
+        let (endpoint, payload) = (named(relay(server.starttls, Tls::Opportunistic, verify)), Payload::Smtp(mail(&["a@example.org"])));
+        transport.attempt(Attempt { id: "uid", entry: "mail", title: "", endpoint: &endpoint, payload: &payload, vault: &vault, timeout: PATIENT }).await
+    };
+    let told = || String::from_utf8(written.0.lock().unwrap().clone()).unwrap().matches("STARTTLS failed").count();
+    // Each at a time has a session of its own.
+    for answer in futures_util::future::join_all((0..3).map(|_| attempt(Verify::System))).await {
+        assert_taken(&answer);
+    }
+    assert_eq!(told(), 1);
+    // When it works again, the next failure is news.
+    assert_taken(&attempt(Verify::File(server.authority())).await);
+    for answer in futures_util::future::join_all((0..3).map(|_| attempt(Verify::System))).await {
+        assert_taken(&answer);
+    }
+    assert_eq!(told(), 2);
+    drop(guard);
+}
+
+/// A server that talks rubbish is said to do so, and nothing of a library's on the terminal.
+#[tokio::test]
+async fn what_is_not_smtp_is_said_in_words() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, b"220 hi\r\n250-hi\r\n250- \r\n250 SIZE\r\n").await.unwrap();
+        // Until it is closed.
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new()).await.ok();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("settings.toml");
+    let text = format!(
+        "[[masters]]\nurl = 'http://127.0.0.1:9/'\n[[services]]\nreporter = 'MailNotifier'\nname = 'mail'\nfromaddr = 'ci@example.org'\nrelayhost = '127.0.0.1'\n\
+         smtpPort = {port}\nextraRecipients = 'a@example.org'\n"
+    );
+    std::fs::write(&settings, text).unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_host-under-test"));
+    let output = command.args(["test-send", "--entry", "mail"]).arg(&settings).output().await.unwrap();
+    served.await.unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("the server's replies are not SMTP"), "{said}");
+    assert!(!said.contains("panicked") && !said.contains("lettre"), "{said}");
+}
+
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

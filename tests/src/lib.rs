@@ -129,7 +129,8 @@ impl Ready<'_> {
 
     /// What a call is about.
     pub fn occasion(&self, details: &Arc<Details>) -> Occasion {
-        Occasion { entry: self.entry.clone(), details: details.clone(), state: self.kit.state.clone(), unit: details.event.id.clone(), patience: Duration::MAX }
+        let (state, unit) = (self.kit.state.clone(), details.event.id.clone());
+        Occasion { entry: self.entry.clone(), details: details.clone(), state, awaited: Vec::new(), unit, patience: Duration::MAX }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole host, in this process: recorded builds are played to services.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reporter_host::event::Event;
@@ -19,12 +20,18 @@ pub struct Noted {
     ends: Mutex<Vec<(String, String)>>,
     titles: Mutex<Vec<String>>,
     dead: Mutex<Vec<String>>,
+    units: AtomicUsize,
 }
 
 impl Noted {
     /// How the units of an entry ended, and what was settled of its deliveries, in order.
     pub fn of(&self, entry: &str) -> Vec<String> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(name, _)| name == entry).map(|(_, what)| what.clone()).collect()
+    }
+
+    /// How many calls have ended, of all entries.
+    pub fn units(&self) -> usize {
+        self.units.load(Ordering::Relaxed)
     }
 
     /// Why deliveries, or single recipients of them, became dead letters.
@@ -40,6 +47,7 @@ impl Noted {
 
 impl reporter_host::dispatch::Observer for Noted {
     fn unit(&self, _: &Event, entry: &str, end: &End, _: &[(String, String)]) {
+        self.units.fetch_add(1, Ordering::Relaxed);
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).push((entry.to_owned(), format!("{end:?}")));
     }
 }
@@ -61,16 +69,27 @@ impl reporter_host::delivery::Observer for Noted {
 /// Plays builds 1 to `builds`, which failed, with these settings, and waits until everything has ended. The settings,
 /// the recording and the state are in `folder`.
 pub async fn play(folder: &Path, settings: &str, builds: u64) -> Arc<Noted> {
+    record(folder, builds);
+    start(folder, settings).await.end().await
+}
+
+/// Builds 1 to `builds`, which failed, as the recording of the folder.
+pub fn record(folder: &Path, builds: u64) {
     let failed = |number| {
         let (mut event, source) = build(2);
         event.id = format!("main/builds/{number}/finished");
         (event, source)
     };
-    play_events(folder, settings, (1..=builds).map(failed)).await
+    record_events(folder, (1..=builds).map(failed));
 }
 
 /// The same with these events. What was played in the folder before is not played again.
 pub async fn play_events(folder: &Path, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
+    record_events(folder, events);
+    start(folder, settings).await.end().await
+}
+
+fn record_events(folder: &Path, events: impl IntoIterator<Item = (Event, Mapped)>) {
     let recording = folder.join("recording.jsonl");
     std::fs::remove_file(&recording).ok();
     let mut writer = Writer::append(&recording).expect("a recording");
@@ -78,7 +97,6 @@ pub async fn play_events(folder: &Path, settings: &str, events: impl IntoIterato
         let details: Vec<_> = source.rows().map(|(path, rows)| (path.clone(), rows.clone())).collect();
         writer.write(&event, &details).expect("written");
     }
-    start(folder, settings).await.end().await
 }
 
 /// A host that plays the recording in its folder.

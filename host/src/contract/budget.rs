@@ -30,8 +30,17 @@ impl Budget {
     /// # Errors
     /// [`Ended::Limit`].
     pub fn send(&mut self, bytes: usize) -> Result<(), Ended> {
-        self.sends = self.sends.checked_sub(1).ok_or(Ended::Limit("sends"))?;
+        self.count_send()?;
         take(&mut self.send_bytes, bytes, "send_kib")
+    }
+
+    /// Takes what counts as a delivery.
+    ///
+    /// # Errors
+    /// [`Ended::Limit`].
+    pub(super) fn count_send(&mut self) -> Result<(), Ended> {
+        self.sends = self.sends.checked_sub(1).ok_or(Ended::Limit("sends"))?;
+        Ok(())
     }
 
     /// Takes `bytes` handed to the component.

@@ -154,6 +154,8 @@ pub struct Call {
     pub writes: BTreeMap<String, Option<String>>,
     /// What it is to be reminded of: tag, and in how many seconds.
     pub reminders: Vec<(String, u32)>,
+    /// The tags of reminders of its entry that are still to come.
+    pub awaited: Vec<String>,
     /// Bytes of the state with the writes, once there was one.
     pub(super) state_size: Option<u64>,
     /// Lines for the operator.
@@ -191,6 +193,7 @@ impl Call {
             state: BTreeMap::new(),
             writes: BTreeMap::new(),
             reminders: Vec::new(),
+            awaited: Vec::new(),
             state_size: None,
             log: Vec::new(),
             unlogged: 0,

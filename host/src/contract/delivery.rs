@@ -103,7 +103,12 @@ pub(super) fn whole(what: &str, text: String) -> Result<String, Ended> {
     Err(Ended::Misuse(format!("it gave {what} of {} bytes; {WORDS} are the most", text.len())))
 }
 
-impl Host for Call {}
+impl Host for Call {
+    fn left(&mut self) -> wasmtime::Result<(u32, u64)> {
+        self.only(&[Phase::Report], "delivery.left")?;
+        Ok((self.budget.sends, self.budget.send_bytes))
+    }
+}
 
 impl HostTerms for Call {
     fn new(&mut self) -> wasmtime::Result<Resource<Terms>> {

@@ -56,6 +56,17 @@ impl Call {
         Ok(self.fetch(log.text()).await?)
     }
 
+    /// How many lines of a log may be asked for: more than the budget has room for is not even looked up.
+    fn most(&self, asked: u32) -> usize {
+        (asked as usize).min(self.budget.parts())
+    }
+
+    fn found<'a>(&mut self, found: impl IntoIterator<Item = (u64, Cow<'a, str>)>) -> R<Vec<(u64, String)>> {
+        let found: Vec<(u64, String)> = found.into_iter().map(|(number, line)| (number, line.into_owned())).collect();
+        self.budget.read(found.iter().map(|(_, line)| line.len() + PART).sum())?;
+        Ok(found)
+    }
+
     fn hand_all(&mut self, texts: Vec<String>) -> R<Vec<String>> {
         self.budget.read(texts.iter().map(|text| text.len() + PART).sum())?;
         Ok(texts)
@@ -299,24 +310,22 @@ impl HostLog for Call {
 
     async fn find(&mut self, this: Resource<LogHandle>, needles: Vec<String>, most: u32) -> R<Vec<(u64, String)>> {
         let text = self.log_text(&this).await?;
-        let needles: Vec<String> = needles.iter().map(|needle| needle.to_lowercase()).collect();
-        // More than the budget has room for is not even looked up.
-        let most = (most as usize).min(self.budget.parts());
+        let most = self.most(most);
         let mut found = VecDeque::new();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.strip_suffix('\n').unwrap_or(line);
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            let lower = line.to_lowercase();
-            if needles.iter().any(|needle| lower.contains(needle.as_str())) {
-                if found.len() >= most {
-                    found.pop_front();
-                }
-                found.push_back((number as u64, readable(line)));
+        for line in with_any(text.lines(), &needles) {
+            if found.len() >= most {
+                found.pop_front();
             }
+            found.push_back(line);
         }
         found.truncate(most);
-        self.budget.read(found.iter().map(|(_, line)| line.len() + PART).sum())?;
-        Ok(found.into_iter().map(|(number, line)| (number, line.into_owned())).collect())
+        self.found(found)
+    }
+
+    async fn find_first(&mut self, this: Resource<LogHandle>, needles: Vec<String>, from: u64, most: u32) -> R<Vec<(u64, String)>> {
+        let text = self.log_text(&this).await?;
+        let found: Vec<_> = with_any(text.lines(), &needles).skip_while(|(number, _)| *number < from).take(self.most(most)).collect();
+        self.found(found)
     }
 
     async fn size(&mut self, this: Resource<LogHandle>) -> R<u64> {
@@ -332,6 +341,19 @@ impl HostLog for Call {
         self.table.delete(this)?;
         Ok(())
     }
+}
+
+/// The lines that contain any of these texts, case ignored, with their numbers.
+fn with_any<'a>(lines: impl Iterator<Item = &'a str>, needles: &[String]) -> impl Iterator<Item = (u64, Cow<'a, str>)> {
+    let needles: Vec<String> = needles.iter().map(|needle| needle.to_lowercase()).collect();
+    let line = |line: &'a str| {
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        line.strip_suffix('\r').unwrap_or(line)
+    };
+    (0..).zip(lines.map(line)).filter_map(move |(number, line)| {
+        let lower = line.to_lowercase();
+        needles.iter().any(|needle| lower.contains(needle.as_str())).then(|| (number, readable(line)))
+    })
 }
 
 /// Bytes of a line that somebody can be meant to read; a log may be all one line.

@@ -26,6 +26,21 @@ impl Call {
         let cut = message.floor_char_boundary(LINE);
         self.log.push((level.to_owned(), message[..cut].to_owned()));
     }
+
+    /// Takes the lines out, and how many were not kept.
+    pub fn said(&mut self) -> Vec<(String, String)> {
+        let mut log = std::mem::take(&mut self.log);
+        if self.unlogged > 0 {
+            log.push(("warn".into(), format!("{} more lines were not kept (limits.log_lines)", self.unlogged)));
+        }
+        log
+    }
+
+    /// Begins anew, with room for so many lines.
+    pub fn forget_said(&mut self, lines: u32) {
+        self.log.clear();
+        (self.unlogged, self.budget.log_lines) = (0, lines);
+    }
 }
 
 impl Host for Call {

@@ -24,6 +24,7 @@ pub use formatters::Subjects;
 pub(crate) use log::shortened;
 pub use master::Masters;
 pub use plan::{Plan, PlanError, Problem};
+pub use state::OWN_BUDGET;
 
 /// Bindings of the world `reporter`.
 #[allow(missing_docs)]
@@ -45,6 +46,7 @@ pub mod reporter {
             "reporter-host:reporter/events.[method]log.read": async | trappable,
             "reporter-host:reporter/events.[method]log.tail": async | trappable,
             "reporter-host:reporter/events.[method]log.find": async | trappable,
+            "reporter-host:reporter/events.[method]log.find-first": async | trappable,
             "reporter-host:reporter/events.[method]log.size": async | trappable,
             "reporter-host:reporter/http.query": async | trappable,
             "reporter-host:reporter/formatters.format": async | trappable,

@@ -31,6 +31,15 @@ pub struct Plan {
     pub events: BTreeSet<Kind>,
     /// Whether its events are handled one after another.
     pub state: bool,
+    /// What it said of its settings while it made this: level and text.
+    pub said: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// What the operator is to hear of the settings.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.said.iter().filter(|(level, _)| level == "warn" || level == "error").map(|(_, text)| text.as_str())
+    }
 }
 
 /// Something wrong in the settings, as the component said it.

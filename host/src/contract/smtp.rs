@@ -7,10 +7,17 @@ use super::call::{Call, Ended, Phase};
 use super::delivery::Terms;
 use super::reporter::reporter_host::reporter::smtp::{Content, Host, Message};
 use crate::store::now_ms;
-use crate::transport::smtp::check_mail;
+use crate::transport::smtp::{check_mail, mailbox};
 use crate::transport::{self, EndpointKind, Mail, Payload};
 
 impl Host for Call {
+    fn wire_form(&mut self, address: String) -> wasmtime::Result<Result<String, String>> {
+        self.only(&[Phase::Report], "smtp.wire-form")?;
+        let form = mailbox(&address).map(|mailbox| mailbox.email.to_string()).map_err(|wrong| wrong.to_string());
+        self.budget.read(form.as_ref().map_or_else(String::len, String::len))?;
+        Ok(form)
+    }
+
     async fn send(&mut self, message: Message, terms: Resource<Terms>) -> wasmtime::Result<()> {
         self.only(&[Phase::Report], "smtp.send")?;
         let (entry, endpoint) = self.endpoint(&message.endpoint)?;

@@ -4,8 +4,11 @@ use super::call::{Call, Ended, Phase};
 use super::delivery::whole;
 use super::reporter::reporter_host::reporter::state::Host;
 
-/// Reminders that one call may ask for.
+/// Reminders that one call may ask for, and that may wait of one entry.
 const REMINDERS: usize = 100;
+const WAITING: usize = 1_000;
+/// Seconds from which on what a reminder leads to has a budget of sends of its own: that is no conversation that feeds itself.
+pub const OWN_BUDGET: u32 = 60;
 
 impl Call {
     /// State belongs to entries whose events are handled one after another.
@@ -15,6 +18,11 @@ impl Call {
             return Ok(());
         }
         Err(Ended::Misuse(format!("it called {function}, but its plan's `uses` has no \"state\"")))
+    }
+
+    /// Bytes of the state with the writes of this call.
+    fn size(&self) -> u64 {
+        self.state_size.unwrap_or_else(|| self.state.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum())
     }
 
     fn value(&self, key: &str) -> Option<&String> {
@@ -43,9 +51,10 @@ impl Host for Call {
         }
         let size = |key: &str, value: Option<&String>| value.map_or(0, |value| key.len() + value.len()) as u64;
         let before = size(&key, self.value(&key));
-        let all = self.state_size.unwrap_or_else(|| self.state.iter().map(|(key, value)| size(key, Some(value))).sum());
+        let all = self.size();
         let after = all - before + size(&key, value.as_ref());
-        if after > self.budget.state_bytes {
+        // What was kept when there was more room can be taken out.
+        if after > self.budget.state_bytes && after > all {
             return Err(Ended::Limit("state_kib").into());
         }
         self.state_size = Some(after);
@@ -61,10 +70,26 @@ impl Host for Call {
         Ok(keys)
     }
 
+    fn room(&mut self) -> wasmtime::Result<u64> {
+        self.declared("state.room")?;
+        Ok(self.budget.state_bytes.saturating_sub(self.size()))
+    }
+
+    fn awaits(&mut self, tag: String) -> wasmtime::Result<bool> {
+        self.declared("state.awaits")?;
+        Ok(self.awaited.contains(&tag) || self.reminders.iter().any(|(asked, _)| *asked == tag))
+    }
+
     fn remind(&mut self, tag: String, after: u32) -> wasmtime::Result<()> {
         self.declared("state.remind")?;
         if self.reminders.len() >= REMINDERS {
             return Err(Ended::Misuse(format!("it asked for more than {REMINDERS} reminders")).into());
+        }
+        if self.awaited.len() + self.reminders.len() >= WAITING {
+            return Err(Ended::Misuse(format!("it asked for a reminder while {WAITING} of its entry wait; more there cannot be")).into());
+        }
+        if after < OWN_BUDGET {
+            self.budget.count_send()?;
         }
         self.reminders.push((whole("a reminder a tag", tag)?, after));
         Ok(())

@@ -10,6 +10,8 @@ use crate::transport::{Answer, FailedKind, Mail, Payload, RecipientAnswer};
 
 /// Characters of an answer that the log keeps.
 const SHOWN: usize = 2_000;
+/// A last try is made so many milliseconds before the expiry, unless one was made as shortly before: the remote needs time to answer.
+const LAST_MS: i64 = 5_000;
 /// Bytes of an answer's body that a component is given.
 const BODY: usize = 256 << 10;
 
@@ -79,13 +81,17 @@ fn again_or_end(delivery: &Delivery, verdict: Verdict, now: i64) -> Settle {
         Verdict::Done => Settle::Delivered,
         Verdict::Dead(why) => Settle::Dead(why),
         Verdict::Throttle { pause, why } => again(delivery, pause, why, None, true, now),
-        Verdict::Retry { after, why } => again(delivery, after.unwrap_or_else(|| usual(delivery)), why, None, false, now),
+        Verdict::Retry { after: Some(after), why } => again(delivery, after, why, None, false, now),
+        Verdict::Retry { after: None, why } => again(delivery, usual(delivery, now), why, None, false, now),
     }
 }
 
-/// The pause after one more failure. What was throttled was none.
-fn usual(delivery: &Delivery) -> Duration {
-    Backoff::of(&delivery.new.payload).pause(failed(delivery) + 1, jitter())
+/// The pause after one more failure, what was throttled being none. Where it would be over when the delivery has expired, there is time
+/// left for a last try: nobody asked for the pause but us.
+fn usual(delivery: &Delivery, now: i64) -> Duration {
+    let pause = Backoff::of(&delivery.new.payload).pause(failed(delivery) + 1, jitter());
+    let last = delivery.new.expires_ms.saturating_sub(LAST_MS).saturating_sub(now);
+    if last < LAST_MS { pause } else { pause.min(Duration::from_millis(last.unsigned_abs())) }
 }
 
 fn failed(delivery: &Delivery) -> u32 {
@@ -141,7 +147,7 @@ fn apart(delivery: &Delivery, mail: &Mail, results: &[RecipientAnswer], split: &
         return Settle::Delivered;
     }
     let why = later.iter().map(|it| format!("{}: {} {}", it.address, it.status, it.text)).collect::<Vec<_>>().join("; ");
-    match again(delivery, usual(delivery), why, Some(only(later.iter().map(|it| it.address.clone()).collect())), false, now) {
+    match again(delivery, usual(delivery, now), why, Some(only(later.iter().map(|it| it.address.clone()).collect())), false, now) {
         // A dead letter of the whole would mail those again who have it, if it is delivered once more.
         Settle::Dead(why) if !taken.is_empty() => {
             part(&later, Some(why));

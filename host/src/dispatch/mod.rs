@@ -9,6 +9,7 @@ mod fallback;
 mod journal;
 mod lanes;
 mod places;
+mod reminders;
 mod tries;
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +21,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::LOUD;
-use crate::contract::EntryView;
+use crate::contract::{EntryView, OWN_BUDGET};
 use crate::delivery::{Directory, Engine, Loud};
 use crate::event::{Details, Event, Fetch, FetchError, Kind, Rows};
 use crate::sandbox::{Loader, Occasion, Outcome, Ran, RunError, Snapshots};
@@ -35,6 +36,7 @@ pub use fallback::plain;
 pub use journal::Intake;
 pub use lanes::OrderKey;
 use places::Places;
+use reminders::Reminders;
 
 /// Calls at a time, for all entries. Each may have a formatter's instance as well; together they are far below what the
 /// engine has (docs/engine.md).
@@ -54,8 +56,6 @@ const SNAPSHOT_AFTER: u32 = 10_000;
 
 /// The longest sleep until a reminder is due, in milliseconds.
 const LOOK_AGAIN_MS: u64 = 60_000;
-/// From so many milliseconds on, what a reminder leads to has a budget of sends of its own: that is no conversation that feeds itself.
-const OWN_BUDGET_MS: i64 = 60_000;
 
 /// The entries of the settings in force, by name.
 pub type Entries = BTreeMap<String, Arc<Entry>>;
@@ -81,6 +81,7 @@ pub struct Dispatch {
     engine: Engine,
     observer: Arc<dyn Observer>,
     lanes: lanes::Lanes,
+    reminders: Reminders,
     calls: Arc<Places>,
     large_calls: Arc<Places>,
     under_way: Semaphore,
@@ -132,6 +133,7 @@ impl Dispatch {
             engine,
             observer,
             lanes: lanes::Lanes::default(),
+            reminders: Reminders::default(),
             calls: Places::new(CALLS),
             large_calls: Places::new(LARGE_CALLS),
             under_way: Semaphore::new(UNITS),
@@ -171,6 +173,7 @@ impl Dispatch {
     /// Takes up units of work.
     pub fn push(self: &Arc<Self>, units: Vec<Unit>) {
         for unit in units {
+            self.reminders.add(&unit);
             // Until its time it holds up nobody.
             if unit.is_reminder() && unit.due_ms > now_ms() {
                 let key = (unit.entry.clone(), format!("/{}", unit.order));
@@ -338,6 +341,9 @@ impl Dispatch {
         loop {
             match self.store.end_unit(ended.clone()).await {
                 Ok(follows) => {
+                    if again.is_none() {
+                        self.reminders.remove(&ended.unit);
+                    }
                     self.engine.push(follows.deliveries);
                     self.push(follows.units);
                     return again;
@@ -380,8 +386,10 @@ impl Dispatch {
         };
         let sent = match &unit.job {
             Job::Report => Ok(0),
-            Job::Answered { .. } if unit.is_reminder() && unit.due_ms - unit.made_ms >= OWN_BUDGET_MS => Ok(0),
-            Job::Answered { .. } => self.store.sent(unit.event, &unit.entry).await,
+            Job::Answered { .. } => {
+                let since_ms = if unit.has_own_budget() { now_ms() - i64::from(OWN_BUDGET) * 1_000 } else { 0 };
+                self.store.sent(unit.event, &unit.entry, since_ms).await
+            }
         };
         let sent = match sent {
             Ok(sent) => sent,
@@ -389,7 +397,8 @@ impl Dispatch {
         };
         let patience = if unit.attempts < PATIENT_AFTER { PATIENCE } else { Duration::MAX };
         let view = if keeps == entry.plan.state { entry.view.clone() } else { Arc::new(EntryView { state: keeps, ..EntryView::clone(&entry.view) }) };
-        let occasion = Occasion { entry: view, details: details.clone(), state, unit: stable(unit, details), patience };
+        let awaited = self.reminders.of(&unit.entry, unit.id);
+        let occasion = Occasion { entry: view, details: details.clone(), state, awaited, unit: stable(unit, details), patience };
         let ran = match &unit.job {
             Job::Report if details.event.kind == Kind::Heard => entry.reporter.heard(occasion, &details.event.message.to_string()).await,
             Job::Report => entry.reporter.report(occasion).await,
@@ -481,7 +490,8 @@ fn conclude(unit: &Unit, entry: &Entry, details: &Details, ran: Ran<Outcome>) ->
         End::Failed(why) => why,
         end => {
             let now = now_ms();
-            let reminders = ran.reminders.into_iter().map(|(tag, after)| Reminder { tag, due_ms: now.saturating_add(i64::from(after) * 1_000) }).collect();
+            let reminder = |(tag, after)| Reminder { tag, due_ms: now.saturating_add(i64::from(after) * 1_000), soon: after < OWN_BUDGET };
+            let reminders = ran.reminders.into_iter().map(reminder).collect();
             return UnitEnd { end, sends: ran.sends, state: ran.writes.into_iter().collect(), log: ran.log, reminders, ..ended(unit, End::Sent) };
         }
     };

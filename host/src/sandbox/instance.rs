@@ -106,6 +106,8 @@ pub struct Occasion {
     pub details: Arc<Details>,
     /// The entry's state.
     pub state: BTreeMap<String, String>,
+    /// The tags of reminders of the entry that are still to come.
+    pub awaited: Vec<String>,
     /// The unit of work's stable id, from which the ids of its deliveries are made.
     pub unit: String,
     /// How long the call waits for the event's source before it ends as one that is to be made again.
@@ -204,6 +206,7 @@ impl Reporter {
         call.entry = Some(occasion.entry);
         call.details = Some(occasion.details.clone());
         call.state = occasion.state;
+        call.awaited = occasion.awaited;
         call.unit = occasion.unit;
         call.patience = occasion.patience;
         call.budget.sends = call.budget.sends.saturating_sub(sent);
@@ -216,6 +219,8 @@ impl Reporter {
                     let said: Vec<String> = problems.into_iter().map(|it| format!("{}: {}", it.at, it.message)).collect();
                     return Ok(Err(reporting::Failure { message: said.join("; "), again: false }));
                 }
+                // What it says of its settings was told when they were read.
+                store.data_mut().forget_said(self.limits.log_lines);
                 store.data_mut().phase = Phase::Report;
             }
             export(code, store, &instance, occasion.details).await
@@ -278,7 +283,7 @@ impl Loaded {
         })
         .await?;
         match answer {
-            Ok(Some(plan)) => Ok(Plan::check(plan)?),
+            Ok(Some(plan)) => Ok(Plan { said: store.data_mut().said(), ..Plan::check(plan)? }),
             Ok(None) => Ok(Plan::default()),
             Err(problems) => Err(ConfigureError::Problems(problems)),
         }
@@ -320,16 +325,14 @@ impl Loaded {
 impl<T> Ran<T> {
     fn of(store: Store<Call>, answer: Result<T, RunError>) -> Self {
         let mut call = store.into_data();
-        if call.unlogged > 0 {
-            call.log.push(("warn".into(), format!("{} more lines were not kept (limits.log_lines)", call.unlogged)));
-        }
+        let log = call.said();
         let kept = answer.is_ok();
         Self {
             answer,
             sends: if kept { call.sends } else { Vec::new() },
             writes: if kept { call.writes } else { BTreeMap::new() },
             reminders: if kept { call.reminders } else { Vec::new() },
-            log: call.log,
+            log,
             took: call.began.elapsed(),
             ticks: call.ticks,
         }

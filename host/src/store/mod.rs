@@ -13,7 +13,7 @@ mod work;
 pub use log::{AttemptRow, DeliveryRow, DeliveryStory, Filter, Retention, UnitRow};
 pub use outbox::{AttemptLine, Delivery, NewDelivery, Nudged, Rule, RuleVerdict, Settle, Settled, SplitOff};
 pub use sqlite::{Look, Mode, SqliteStore};
-pub use work::{Cause, DUE, End, Follows, Job, Journalled, NewEvent, NewUnit, Reminder, TaggedAnswer, Unit, UnitEnd};
+pub use work::{Cause, DUE, End, Follows, Job, Journalled, NewEvent, NewUnit, Reminder, SOON, TaggedAnswer, Unit, UnitEnd};
 
 use async_trait::async_trait;
 
@@ -58,8 +58,8 @@ pub trait Store: Keep {
     /// An entry's state.
     async fn state(&self, entry: &str) -> Result<Vec<(String, String)>>;
 
-    /// How many deliveries an entry has made of an event so far.
-    async fn sent(&self, event: i64, entry: &str) -> Result<u32>;
+    /// How many deliveries, and reminders that count as one, an entry has made of an event since this time.
+    async fn sent(&self, event: i64, entry: &str, since_ms: i64) -> Result<u32>;
 
     /// Ends (or postpones) a unit, in one transaction with what it sent and wrote. Answers with what was made:
     /// nothing, and nothing is written, if the unit has ended already.

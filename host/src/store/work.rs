@@ -58,6 +58,11 @@ impl Unit {
         matches!(&self.job, Job::Answered { answer, .. } if answer.ended == DUE)
     }
 
+    /// Whether what it leads to has a budget of sends of its own.
+    pub fn has_own_budget(&self) -> bool {
+        self.is_reminder() && !self.order.starts_with(SOON)
+    }
+
     /// Puts it off until `due_ms`, and counts that.
     pub fn put_off(&mut self, due_ms: i64, cause: Cause) {
         self.due_ms = due_ms;
@@ -109,6 +114,9 @@ pub struct TaggedAnswer {
     pub ended: String,
 }
 
+/// What the order key of a reminder that counts as a send begins with.
+pub const SOON: &str = "soon/";
+
 /// How the answer ended that a reminder brings.
 pub const DUE: &str = "due";
 
@@ -151,6 +159,8 @@ pub struct Reminder {
     pub tag: String,
     /// When, in milliseconds since 1970.
     pub due_ms: i64,
+    /// Whether it counts as a send of the event.
+    pub soon: bool,
 }
 
 /// What was made when a unit of work ended.

@@ -95,7 +95,11 @@ impl HipchatStatusPush {
             return Ok(by_map);
         }
         let id = |value: &Value| match value {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::String(text) if settings::is_id(text) => Some(text.clone()),
+            Value::String(text) if !text.is_empty() => {
+                log(Level::Error, &format!("getRecipientList: {:?} is no id or name, and nobody is told there", cut::to_chars(text, 100)));
+                None
+            }
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         };

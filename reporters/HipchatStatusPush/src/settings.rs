@@ -6,6 +6,7 @@ use reporter_sdk::endpoint::{BaseUrl, HttpSettings};
 use reporter_sdk::filter::BuildersSetting;
 use reporter_sdk::kinds::EventsSetting;
 use reporter_sdk::prelude::*;
+use reporter_sdk::services::{Level, log};
 use reporter_sdk::settings::{Table, pointer};
 use reporter_sdk::slot::{OnlyComponent, Slot};
 use reporter_sdk::want::WantSettings;
@@ -16,6 +17,8 @@ use crate::{HipchatStatusPush, Hooks};
 /// The endpoint's name in the plan.
 pub const ENDPOINT: &str = "server";
 
+/// Bytes of an id or a name; HipChat's have 50 characters.
+const MOST_ID: usize = 1_000;
 const HIPCHAT: &str = "https://api.hipchat.com";
 /// Kinds of event that it reports.
 const EVENTS: [&str; 2] = ["build-started", "build-finished"];
@@ -73,12 +76,17 @@ impl Settings {
         }
         let hooks = Hooks { recipients: self.get_recipient_list.is_some(), message: self.get_message.is_some(), params: self.get_extra_params.is_some() };
         if rooms.is_empty() && users.is_empty() && !hooks.recipients {
-            problems
-                .add("/builder_room_map", "nobody would ever be told: write builder_room_map = { BUILDER = \"ROOM\" }, builder_user_map, or getRecipientList");
+            // As the page's example, which is complete and does nothing.
+            log(Level::Warn, "nobody is ever told: write builder_room_map = { BUILDER = \"ROOM\" }, builder_user_map, or getRecipientList");
         }
         let plan = Plan::events(events).endpoint(ENDPOINT, "http", Value::Object(url.endpoint(None, &self.http))).uses(want.words().iter().copied());
         problems.or((HipchatStatusPush { token: self.auth_token, rooms, users, filter: self.builders.into(), hooks }, plan))
     }
+}
+
+/// Whether this can be a part of a path, also for a server that takes `%2F` for a slash.
+pub fn is_id(text: &str) -> bool {
+    text.len() <= MOST_ID && text.split('/').all(|part| !["", ".", ".."].contains(&part))
 }
 
 fn ids(map: &Table, at: &str) -> Result<BTreeMap<String, String>, Problems> {
@@ -86,7 +94,7 @@ fn ids(map: &Table, at: &str) -> Result<BTreeMap<String, String>, Problems> {
     let mut ids = BTreeMap::new();
     for (builder, id) in map {
         match id {
-            Value::String(id) if !["", ".", ".."].contains(&id.as_str()) => ids.insert(builder.clone(), id.clone()),
+            Value::String(id) if is_id(id) => ids.insert(builder.clone(), id.clone()),
             Value::Number(id) => ids.insert(builder.clone(), id.to_string()),
             _ => {
                 problems.add(pointer(at, builder), "write an id, a number or a name");

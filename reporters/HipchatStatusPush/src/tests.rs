@@ -79,6 +79,22 @@ fn a_method_that_fails_does_not_mean_silence() {
 }
 
 #[test]
+fn a_component_does_not_lead_elsewhere() {
+    let push = configure(json!({"builder_room_map": {"linux": "a"}, "getRecipientList": {"component": "mine.wasm"}}));
+    for id in ["..", ".", "../../admin", "a/./b", "a//b"] {
+        testing::plug("chat-recipients", move |_, _| Ok(Document(json!({"room_id_or_name": id, "id_or_email": 7}))));
+        let report = push.report(event("build-finished", json!(0)));
+        assert_eq!((sent(&report).len(), sent(&report)[0].0.as_str(), report.log.len()), (1, "v2/user/7/message", 1), "{id}");
+    }
+}
+
+#[test]
+fn the_pages_example_is_taken_and_tells_nobody() {
+    let push = configure(json!({"endpoint": "https://chat.yourcompany.com"}));
+    assert_eq!(push.report(event("build-finished", json!(0))).skipped(), "builder linux is neither in builder_room_map nor in builder_user_map");
+}
+
+#[test]
 fn long_messages_are_cut() {
     let push = configure(json!({"builder_room_map": {"linux": "a"}, "getMessage": {"component": "mine.wasm"}}));
     testing::plug("chat-message", |_, _| Ok(Document(json!("ü".repeat(20_000)))));
@@ -89,8 +105,9 @@ fn long_messages_are_cut() {
 fn what_is_wrong_is_named() {
     let at = |settings: Value| testing::configure::<HipchatStatusPush>(settings).unwrap_err().0.remove(0).at;
     assert_eq!(at(json!({"auth_token": "", "builder_room_map": {"a": "b"}})), "/auth_token");
-    assert_eq!(at(json!({"auth_token": "t"})), "/builder_room_map");
     assert_eq!(at(json!({"auth_token": "t", "builder_room_map": {"a": []}})), "/builder_room_map/a");
-    assert_eq!(at(json!({"auth_token": "t", "builder_user_map": {"a": ".."}})), "/builder_user_map/a");
+    for id in ["..", "", "a/../b", "/", "a/"] {
+        assert_eq!(at(json!({"auth_token": "t", "builder_user_map": {"a": id}})), "/builder_user_map/a", "{id}");
+    }
     assert_eq!(at(json!({"auth_token": "t", "builder_room_map": {"a": "b"}, "wantLogs": true})), "/wantLogs");
 }

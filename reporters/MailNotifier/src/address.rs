@@ -1,5 +1,7 @@
 //! Mail addresses, as people are named in version control and settings.
 
+use reporter_sdk::smtp;
+
 /// Whether this can be written in a `To`: `bob@example.org`, or `Bob <bob@example.org>`.
 pub fn is_valid(text: &str) -> bool {
     is_written(text, 2)
@@ -30,10 +32,25 @@ fn is_bare(text: &str, least: usize) -> bool {
     let labels: Vec<&str> = domain.strip_suffix('.').unwrap_or(domain).split('.').collect();
     // What no server takes must not cost the others their mail.
     let is_label = |label: &&str| {
-        (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        (1..=63).contains(&label.chars().count()) && !label.starts_with('-') && !label.ends_with('-') && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     let is_local = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     (1..=62).contains(&local.len()) && domain.len() <= 253 && local.chars().all(is_local) && labels.len() >= least && labels.iter().all(is_label)
+}
+
+/// A valid address with the domain that it has on the wire: an international one is made of A-labels there.
+///
+/// # Errors
+///
+/// Why no server takes it.
+pub fn on_the_wire(text: &str) -> Result<String, String> {
+    let (before, domain) = text.rsplit_once('@').unwrap_or((text, ""));
+    if domain.is_ascii() {
+        return Ok(text.to_owned());
+    }
+    let form = smtp::wire_form(text)?;
+    let name = before.rsplit_once('<').map(|(name, _)| name);
+    Ok(name.map_or(form.clone(), |name| format!("{name}<{form}>")))
 }
 
 /// The address without the name, by which duplicates are found.
@@ -53,7 +70,7 @@ pub fn without_second_at(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, is_sender, is_valid, without_second_at};
+    use super::{bare, is_sender, is_valid, on_the_wire, without_second_at};
 
     #[test]
     fn vectors() {
@@ -68,6 +85,8 @@ mod tests {
             "a@b.c",
             "<my@example.com> ",
             "Jürgen <j@example.com>",
+            "user@bücher.example",
+            "Users <user@例え.テスト>",
         ] {
             assert!(is_valid(valid), "{valid}");
         }
@@ -88,6 +107,8 @@ mod tests {
             "a@-b.c",
             "a@b-.c",
             "\u{1f600}@b.c",
+            "a@\u{1f600}.c",
+            "a@bü cher.example",
         ] {
             assert!(!is_valid(invalid), "{invalid:?}");
         }
@@ -101,6 +122,19 @@ mod tests {
         for invalid in ["buildbot", "buildbot@", "@localhost", "a b@localhost", "a@b@localhost", "a@localhost\r\nBcc: x@y.z"] {
             assert!(!is_sender(invalid), "{invalid:?}");
         }
+    }
+
+    #[test]
+    fn international_domains() {
+        for (text, form) in [
+            ("a@example.org", Ok("a@example.org")),
+            ("jörg@example.org", Ok("jörg@example.org")),
+            ("user@bücher.example", Ok("user@xn--b-cher.example")),
+            ("\"B, C\" <user@Bücher.example>", Ok("\"B, C\" <user@xn--b-cher.example>")),
+        ] {
+            assert_eq!(on_the_wire(text).as_deref().map_err(String::as_str), form, "{text}");
+        }
+        assert!(on_the_wire(&format!("a@{}.example", "ü".repeat(60))).is_err());
     }
 
     #[test]

@@ -1,26 +1,30 @@
 //! Digests: what is reported within a window of time goes out in one mail to each person.
 //!
 //! The letters of a window wait in the entry's state, and a reminder comes when the window is over: both are committed with the call that took
-//! the letter, so a restart loses neither. Each person gets the letters that are for them; people with the same ones share a mail.
+//! the letter, so a restart loses neither. The window is one of the host's clock, whenever the builds were that it has. Each person gets the
+//! letters that are for them; people with the same ones share a mail. What the entry's limits have no room for goes out early, or a little later.
 
 use std::collections::BTreeMap;
 
+use reporter_sdk::delivery;
 use reporter_sdk::prelude::*;
-use reporter_sdk::results;
-use reporter_sdk::services::state;
+use reporter_sdk::services::{Level, log, state};
 use serde::{Deserialize, Serialize};
 
 use crate::address::bare;
-use crate::letter::{Letter, escaped};
+use crate::bound::bound;
+use crate::letter::Letter;
 use crate::recipients::Envelope;
 
-/// Bytes of letters that wait at most: an entry may keep 64 KiB. What is more goes out early.
+/// Bytes of letters that wait at most, also if the entry may keep more: each mail has a copy of those that are in it. What is more goes
+/// out early.
 const ROOM: usize = 48 << 10;
-/// Mails of one call; the others follow in a minute, with a budget of sends of their own.
-const MOST_MAILS: usize = 50;
-const AFTERWARDS: u32 = 60;
-/// Seconds after which a reminder that did not come is asked for once more.
-const OVERDUE: u64 = 300;
+/// Bytes that [`Window`] takes, and a letter beside its own: its key.
+const WINDOW_BYTES: usize = 200;
+const KEY_BYTES: usize = 17;
+/// Sends of one call; the others follow when a reminder has a budget of sends of its own, of which the last minute's count.
+const MOST_SENDS: usize = 50;
+const AFTERWARDS: u32 = 75;
 
 /// The key of [`Window`], and what the keys of letters begin with.
 const WINDOW: &str = "digest";
@@ -32,8 +36,6 @@ const TAG: &str = "digest ";
 struct Window {
     /// Counts windows: a reminder of an earlier one is not to close this one.
     number: u64,
-    /// When it ends, in seconds since 1970.
-    until: u64,
     /// Bytes of the letters that wait; 0: it is closed.
     bytes: usize,
     /// The next letter's number.
@@ -55,38 +57,42 @@ impl Window {
         self.bytes += text.len();
     }
 
-    /// Takes everything out, and closes it.
-    fn take(&mut self) -> Vec<Letter> {
-        let keys = state::keys(LETTER);
-        let letters = keys.iter().filter_map(|key| {
-            let text = state::get(key);
-            state::set(key, None);
-            serde_json::from_str(&text?).ok()
-        });
-        self.bytes = 0;
-        letters.collect()
+    /// The letters that wait, in order.
+    fn letters() -> Vec<Letter> {
+        state::keys(LETTER).iter().filter_map(|key| serde_json::from_str(&state::get(key)?).ok()).collect()
     }
 
-    /// The mails of these letters. Of those that are too many for one call, the letters wait for another, unless they are too much for that.
-    fn close(&mut self, letters: Vec<Letter>) -> Vec<Letter> {
-        let (mut mails, later) = bind(&letters, MOST_MAILS);
+    /// The mails of these letters, with which the window closes; `None`, and nothing has changed, if what is too much for one call is also too
+    /// much to wait for another.
+    fn close(&mut self, letters: &[Letter]) -> Option<Vec<Letter>> {
+        let (mails, later) = bind(letters, Left::now());
         let later: Option<Vec<String>> = later.iter().map(|letter| serde_json::to_string(letter).ok()).collect();
-        match later.filter(|later| later.iter().map(String::len).sum::<usize>() <= ROOM) {
-            Some(later) => later.iter().for_each(|text| self.add(text)),
-            None => mails = bind(&letters, usize::MAX).0,
+        let later = later?;
+        let keys = state::keys(LETTER);
+        let kept: usize = keys.iter().map(|key| key.len() + state::get(key).map_or(0, |text| text.len())).sum();
+        let wanted: usize = later.iter().map(|text| text.len() + KEY_BYTES).sum();
+        if wanted > kept.max(ROOM.min(kept.saturating_add(room()))) {
+            return None;
         }
+        keys.iter().for_each(|key| state::set(key, None));
+        self.bytes = 0;
+        later.iter().for_each(|text| self.add(text));
         if self.bytes > 0 {
             self.number += 1;
-            self.until += u64::from(AFTERWARDS);
             state::remind(&self.tag(), AFTERWARDS);
         }
         self.write();
-        mails
+        Some(mails)
     }
 
     fn tag(&self) -> String {
         format!("{TAG}{}", self.number)
     }
+}
+
+/// Bytes that can be kept for letters, beside those that are.
+fn room() -> usize {
+    usize::try_from(state::room()).unwrap_or(usize::MAX).saturating_sub(WINDOW_BYTES)
 }
 
 /// Keeps a letter until the window is over, which it opens for so many seconds if none is open. Answers with the mails that are to go out at once,
@@ -95,38 +101,67 @@ impl Window {
 /// # Errors
 ///
 /// If the letter cannot be kept.
-pub fn keep(letter: Letter, seconds: u32, now: u64) -> Result<Vec<Letter>, Failure> {
+pub fn keep(letter: Letter, seconds: u32) -> Result<Vec<Letter>, Failure> {
     let text = serde_json::to_string(&letter).map_err(|error| Failure::for_good(error.to_string()))?;
     let mut window = Window::read();
-    let open = window.bytes > 0;
-    if window.bytes + text.len() > ROOM {
-        let mut letters = window.take();
+    if window.bytes + text.len() > ROOM || text.len() + KEY_BYTES > room() {
+        let why = "what waits for the digest is more than there is room for (48 KiB, and limits.state_kib)";
+        let mut letters = Window::letters();
         letters.push(letter);
-        return Ok(window.close(letters));
+        if let Some(mails) = window.close(&letters) {
+            log(Level::Warn, &format!("{why}: it goes out before its time"));
+            return Ok(mails);
+        }
+        log(Level::Warn, &format!("{why}, and for which limits.sends are too few: this mail goes out by itself"));
+        return Ok(letters.pop().into_iter().collect());
     }
+    let open = window.bytes > 0;
     window.add(&text);
     if !open {
         window.number += 1;
-        window.until = now + u64::from(seconds);
         state::remind(&window.tag(), seconds);
-    } else if now > window.until + OVERDUE {
-        // The call for it failed, or an operator's limit was in the way.
-        window.until = now;
-        state::remind(&window.tag(), 1);
+    } else if !state::awaits(&window.tag()) {
+        // It came, and the call for it failed for good.
+        state::remind(&window.tag(), AFTERWARDS);
     }
     window.write();
     Ok(Vec::new())
 }
 
-/// The mails of the window that this reminder is about; none if it went out already.
+/// The mails of the window that this reminder is about, as many as can be sent for now; none if it went out already.
 pub fn due(tag: &str) -> Option<Vec<Letter>> {
     let number: u64 = tag.strip_prefix(TAG)?.parse().ok()?;
     let mut window = Window::read();
     if window.number != number || window.bytes == 0 {
         return None;
     }
-    let letters = window.take();
-    Some(window.close(letters))
+    let mails = window.close(&Window::letters());
+    if mails.is_none() {
+        state::remind(&window.tag(), AFTERWARDS);
+    }
+    Some(mails.unwrap_or_default())
+}
+
+/// What a call may still send.
+#[derive(Clone, Copy)]
+struct Left {
+    sends: usize,
+    bytes: usize,
+}
+
+impl Left {
+    fn now() -> Self {
+        let (sends, bytes) = delivery::left();
+        Self { sends: usize::try_from(sends).unwrap_or(MOST_SENDS).min(MOST_SENDS), bytes: usize::try_from(bytes).unwrap_or(usize::MAX) }
+    }
+
+    fn take(&mut self, mail: &Letter) -> bool {
+        let (sends, bytes) = (self.sends.checked_sub(mail.sends()), self.bytes.checked_sub(mail.bytes()));
+        if let (Some(sends), Some(bytes)) = (sends, bytes) {
+            *self = Self { sends, bytes };
+        }
+        sends.is_some() && bytes.is_some()
+    }
 }
 
 /// How somebody is addressed: the lower the more openly.
@@ -137,8 +172,9 @@ enum Place {
     Bcc,
 }
 
-/// One mail for all who get the same letters, so many at most; and the letters of everybody else, to them alone.
-fn bind(letters: &[Letter], most: usize) -> (Vec<Letter>, Vec<Letter>) {
+/// One mail for all who get the same letters, as many as can be sent; and the letters of everybody else, to them alone. Letters that are too
+/// much for one mail are several.
+fn bind(letters: &[Letter], mut left: Left) -> (Vec<Letter>, Vec<Letter>) {
     let mut people: BTreeMap<String, (Place, String, Vec<usize>)> = BTreeMap::new();
     for (n, Letter { envelope, .. }) in letters.iter().enumerate() {
         for (place, addresses) in [(Place::To, &envelope.to), (Place::Cc, &envelope.cc), (Place::Bcc, &envelope.bcc)] {
@@ -161,75 +197,44 @@ fn bind(letters: &[Letter], most: usize) -> (Vec<Letter>, Vec<Letter>) {
         }
     }
     let mut later: BTreeMap<usize, Envelope> = BTreeMap::new();
-    let mut now = Vec::new();
+    let (mut now, most) = (Vec::new(), left.bytes);
     for (of, mut envelope) in groups {
-        if now.len() < most {
-            if envelope.to.is_empty() {
-                envelope.to = std::mem::take(&mut envelope.cc);
+        if envelope.to.is_empty() {
+            envelope.to = std::mem::take(&mut envelope.cc);
+        }
+        let mut of = &of[..];
+        while !of.is_empty() && left.sends > 0 {
+            let (take, mail) = fitting(letters, of, &envelope, most);
+            if !left.take(&mail) {
+                if !now.is_empty() {
+                    break;
+                }
+                // What does not fit into a call of its own never will: the limit is named where it fails.
+                left.sends = 0;
             }
-            let of: Vec<&Letter> = of.iter().filter_map(|n| letters.get(*n)).collect();
-            now.push(Letter { envelope, ..bound(&of) });
-            continue;
+            now.push(mail);
+            of = of.get(take..).unwrap_or_default();
         }
         for n in of {
-            let left = later.entry(n).or_default();
-            left.to.extend(envelope.to.iter().cloned());
-            left.cc.extend(envelope.cc.iter().cloned());
-            left.bcc.extend(envelope.bcc.iter().cloned());
+            let later = later.entry(*n).or_default();
+            later.to.extend(envelope.to.iter().cloned());
+            later.cc.extend(envelope.cc.iter().cloned());
+            later.bcc.extend(envelope.bcc.iter().cloned());
         }
     }
     let later = later.into_iter().filter_map(|(n, envelope)| Some(Letter { envelope, ..letters.get(n)?.clone() }));
     (now, later.collect())
 }
 
-/// Several letters as one; one is itself.
-fn bound(letters: &[&Letter]) -> Letter {
-    let Some((first, others)) = letters.split_first() else { return Letter::default() };
-    if others.is_empty() {
-        return (*first).clone();
+/// As many of these letters, from the first on, as make a mail of at most `most` bytes, one at least; and that mail.
+fn fitting(letters: &[Letter], of: &[usize], envelope: &Envelope, most: usize) -> (usize, Letter) {
+    let mut take = of.len();
+    loop {
+        let chosen: Vec<&Letter> = of.iter().take(take).filter_map(|n| letters.get(*n)).collect();
+        let mail = Letter { envelope: envelope.clone(), ..bound(&chosen) };
+        if take <= 1 || mail.bytes() <= most {
+            return (take.max(1), mail);
+        }
+        take /= 2;
     }
-    let count = letters.len();
-    let of = if first.master.is_empty() { String::new() } else { format!(" of {}", first.master) };
-    let mut results: BTreeMap<Option<u8>, usize> = BTreeMap::new();
-    letters.iter().for_each(|letter| *results.entry(letter.result).or_default() += 1);
-    let results = results.iter().rev().map(|(result, count)| format!("{count} {}", results::name(*result))).collect::<Vec<_>>().join(", ");
-    let shared = |header: &&(String, String)| others.iter().all(|other| other.headers.contains(header));
-    let lonely = |name: &str| ["in-reply-to", "references"].contains(&name.to_ascii_lowercase().as_str());
-    let has_html = letters.iter().any(|letter| letter.html.is_some());
-    let has_plain = letters.iter().all(|letter| letter.plain.is_some());
-    Letter {
-        about: format!("digest of {count} reports"),
-        master: first.master.clone(),
-        result: None,
-        subject: format!("Buildbot digest{of}: {count} reports ({results})"),
-        headers: first.headers.iter().filter(shared).filter(|(name, _)| !lonely(name)).cloned().collect(),
-        plain: has_plain.then(|| plain(letters)),
-        html: has_html.then(|| html(letters)),
-        envelope: Envelope::default(),
-    }
-}
-
-fn plain(letters: &[&Letter]) -> String {
-    let mut text = String::from("What happened:\n\n");
-    for (n, letter) in letters.iter().enumerate() {
-        text.push_str(&format!("{:3}. {}\n", n + 1, letter.subject));
-    }
-    for (n, letter) in letters.iter().enumerate() {
-        let body = letter.plain.as_deref().unwrap_or_default().trim_matches('\n');
-        text.push_str(&format!("\n\n{}\n{}. {}\n\n{body}\n", "-".repeat(70), n + 1, letter.subject));
-    }
-    text
-}
-
-fn html(letters: &[&Letter]) -> String {
-    let items: String = letters.iter().map(|letter| format!("<li>{}</li>\n", escaped(&letter.subject))).collect();
-    let mut html = format!("<p>What happened:</p>\n<ol>\n{items}</ol>\n");
-    for (n, letter) in letters.iter().enumerate() {
-        let body = match (&letter.html, &letter.plain) {
-            (Some(html), _) => html.clone(),
-            (None, plain) => format!("<pre>{}</pre>", escaped(plain.as_deref().unwrap_or_default())),
-        };
-        html.push_str(&format!("<hr>\n<h3>{}. {}</h3>\n{body}\n", n + 1, escaped(&letter.subject)));
-    }
-    html
 }

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use reporter_sdk::interpolate::Values;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
+use reporter_sdk::smtp;
 use reporter_sdk::subject::one_line;
 
 /// Headers that are made from other settings, or by the host.
 const MADE: [&str; 12] = ["from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "sender", "auto-submitted", "return-path", "received"];
+
+/// Headers of one's own: those of threads and lists come on top.
+const MOST: usize = smtp::MOST_HEADERS - 10;
 
 /// The compiled `extraHeaders`.
 #[derive(Debug, Default)]
@@ -22,6 +26,9 @@ impl Headers {
     /// Names that cannot be headers, or that are made otherwise.
     pub fn compile(headers: BTreeMap<String, Interpolate>) -> Result<Self, Problems> {
         let mut problems = Problems::default();
+        if headers.len() > MOST {
+            problems.add("/extraHeaders", format!("a mail has {} headers at most, {MOST} of them of your own", smtp::MOST_HEADERS));
+        }
         let mut compiled = Vec::new();
         for (name, value) in headers {
             let at = reporter_sdk::settings::pointer("/extraHeaders", &name);

@@ -2,9 +2,10 @@
 
 use reporter_sdk::message::Message;
 use reporter_sdk::prelude::*;
-use reporter_sdk::smtp;
+use reporter_sdk::services::{Level, log};
 use reporter_sdk::subject::one_line;
 use reporter_sdk::template::TemplateType;
+use reporter_sdk::{cut, delivery, smtp};
 use serde::{Deserialize, Serialize};
 
 use crate::recipients::Envelope;
@@ -21,6 +22,9 @@ pub struct Letter {
     pub result: Option<u8>,
     /// One line.
     pub subject: String,
+    /// What a digest has in its list; empty: the subject.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub line: String,
     /// Beside those that every mail has.
     pub headers: Vec<(String, String)>,
     /// The body as plain text.
@@ -69,9 +73,28 @@ impl Letter {
         }
     }
 
-    /// Queues it.
-    pub fn send(self, from: &str, attachments: Vec<smtp::Attachment>) {
-        let terms = Terms::titled(one_line(&format!("{} to {}", self.about, self.envelope.summary())));
+    /// How many sends it takes.
+    pub fn sends(&self) -> usize {
+        self.envelope.people().div_ceil(smtp::MOST_RECIPIENTS)
+    }
+
+    /// About how many bytes its sends take together.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.plain, &self.html].into_iter().flatten().chain([&self.subject]).map(String::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + OVERHEAD);
+        self.envelope.bytes() + self.sends() * (texts.sum::<usize>() + headers.sum::<usize>() + 10 * OVERHEAD)
+    }
+
+    /// Queues it: one mail, or several if it is for more people than one can have. `lane`: what is about one thing arrives in order.
+    pub fn send(mut self, from: &str, attachments: Vec<smtp::Attachment>, lane: Option<&str>) {
+        let about = format!("{} to {}", self.about, self.envelope.summary());
+        let mut parts = std::mem::take(&mut self.envelope).parts(smtp::MOST_RECIPIENTS);
+        let (count, left) = (parts.len(), delivery::left().0 as usize);
+        if count > left.max(1) {
+            let people: usize = parts.drain(left.max(1)..).map(|envelope| envelope.people()).sum();
+            log(Level::Error, &format!("{people} people do not get this mail: it is {count} mails of {} each, more than limits.sends", smtp::MOST_RECIPIENTS));
+        }
+        self.fit_headers();
         let form = |kind: &str, body: Option<String>| {
             body.map(|mut body| {
                 while !body.ends_with("\n\n") {
@@ -80,20 +103,53 @@ impl Letter {
                 (format!("text/{kind}"), body)
             })
         };
-        let mail = smtp::Message {
-            endpoint: RELAY.into(),
-            sender: from.to_owned(),
-            to: self.envelope.to,
-            cc: self.envelope.cc,
-            bcc: self.envelope.bcc,
-            subject: one_line(&self.subject),
-            headers: self.headers,
-            body: [form("plain", self.plain), form("html", self.html)].into_iter().flatten().collect(),
-            attachments,
-        };
-        smtp::send(mail, terms);
+        let body: Vec<_> = [form("plain", self.plain), form("html", self.html)].into_iter().flatten().collect();
+        let mut attachments = Some(attachments);
+        let last = parts.len();
+        for (n, envelope) in (1..).zip(parts) {
+            let part = if count > 1 { format!(" (mail {n} of {count})") } else { String::new() };
+            let attachments = if n == last { attachments.take() } else { attachments.as_ref().map(|all| all.iter().map(smtp::Attachment::again).collect()) };
+            let mail = smtp::Message {
+                endpoint: RELAY.into(),
+                sender: from.to_owned(),
+                to: envelope.to,
+                cc: envelope.cc,
+                bcc: envelope.bcc,
+                subject: self.subject.clone(),
+                headers: self.headers.clone(),
+                body: body.clone(),
+                attachments: attachments.unwrap_or_default(),
+            };
+            let terms = Terms::titled(one_line(&format!("{about}{part}")));
+            smtp::send(mail, lane.map_or(terms.clone(), |lane| terms.lane(lane)));
+        }
+    }
+
+    /// Leaves out headers that no server would take, the longest first, and cuts the subject if that alone is too long.
+    fn fit_headers(&mut self) {
+        self.subject = one_line(&self.subject);
+        let size = |(name, value): &(String, String)| name.len() + value.len();
+        let mut left_out = Vec::new();
+        while self.headers.iter().map(size).sum::<usize>() > ROOM_FOR_HEADERS {
+            let longest = (0..self.headers.len()).rev().max_by_key(|n| self.headers.get(*n).map(size)).unwrap_or_default();
+            left_out.push(self.headers.remove(longest).0);
+        }
+        if !left_out.is_empty() {
+            let left_out = left_out.join(", ");
+            log(Level::Warn, &format!("a mail has {} KiB of headers at most, left out: {}", ROOM_FOR_HEADERS >> 10, cut::to_chars(&left_out, 300)));
+        }
+        if self.subject.len() > MOST_SUBJECT {
+            log(Level::Warn, &format!("the subject is cut to {MOST_SUBJECT} bytes: {}", cut::to_chars(&self.subject, 300)));
+            self.subject = cut::to_bytes(&self.subject, MOST_SUBJECT).into_owned();
+        }
     }
 }
+
+/// Bytes that a text or an address of a mail takes beside its own.
+const OVERHEAD: usize = 100;
+/// Bytes of a subject, and of the other headers together: what a mail can have.
+const MOST_SUBJECT: usize = 4 << 10;
+const ROOM_FOR_HEADERS: usize = smtp::MOST_HEADER_BYTES - MOST_SUBJECT;
 
 /// A text in HTML.
 pub fn escaped(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod address;
 mod attach;
+mod bound;
 mod digest;
 mod headers;
 mod letter;
@@ -39,6 +40,8 @@ pub struct MailNotifier {
     filter: Filter,
     recipients: Recipients,
     subject: SubjectFormat,
+    /// Whether the operator worded it.
+    has_subject: bool,
     headers: Headers,
     list_id: Option<ListId>,
     threads: Option<Threads>,
@@ -94,6 +97,7 @@ impl Reporter for MailNotifier {
         let filter = problems.take(settings.filter.compile(&["failing", "passing", "warnings"]));
         let headers = problems.take(Headers::compile(settings.extra_headers));
         let list_id = problems.take(ListId::compile(settings.list_id));
+        let has_subject = settings.subject.is_some();
         let subject = collect(&mut problems, SubjectFormat::compile(settings.subject));
         let message = collect(&mut problems, MessageFormatter::compile(settings.message_formatter, settings.build_additional_context.is_some()));
         let missing = settings.message_formatter_missing_worker.or(settings.message_formatter_missing_workers);
@@ -111,7 +115,8 @@ impl Reporter for MailNotifier {
         // Who is responsible for a build is not known without looking at it.
         if !extra.is_empty() {
             let body = json!([{"content_type": "text/plain", "text": "{text}"}]);
-            plan = plan.fallback(RELAY, json!({"sender": settings.fromaddr, "to": extra, "subject": "{subject}", "body": body}));
+            let to = extra.get(..smtp::MOST_RECIPIENTS).unwrap_or(&extra);
+            plan = plan.fallback(RELAY, json!({"sender": settings.fromaddr, "to": to, "subject": "{subject}", "body": body}));
         }
         let recipients = Recipients {
             interested: settings.send_to_interested_users,
@@ -123,7 +128,10 @@ impl Reporter for MailNotifier {
         };
         let (add_logs, add_patch, watched) = (settings.add_logs, settings.add_patch, settings.watched_workers);
         let (from, threads, most) = (settings.fromaddr, settings.threads, settings.max_mail_size.0);
-        Ok((Self { from, filter, recipients, subject, headers, list_id, threads, add_logs, add_patch, most, digest, message, watched, missing }, plan))
+        Ok((
+            Self { from, filter, recipients, subject, has_subject, headers, list_id, threads, add_logs, add_patch, most, digest, message, watched, missing },
+            plan,
+        ))
     }
 
     fn report(&self, event: &Event) -> Result<Outcome, Failure> {
@@ -151,8 +159,9 @@ impl Reporter for MailNotifier {
     fn answered(&self, tag: &str, _: &Answer) -> Result<Outcome, Failure> {
         match digest::due(tag) {
             None => skip("what it was about has been sent already"),
+            Some(letters) if letters.is_empty() => skip("there are none left of limits.sends for now; what waits goes out a little later"),
             Some(letters) => {
-                letters.into_iter().for_each(|letter| letter.send(&self.from, Vec::new()));
+                letters.into_iter().for_each(|letter| letter.send(&self.from, Vec::new(), None));
                 Ok(Outcome::Sent)
             }
         }
@@ -180,24 +189,26 @@ impl MailNotifier {
         let message = self.message.or_plain(event, positions, mode, is_buildset)?;
         let about = About::of(event, first, is_buildset);
         let master = event.master().title;
+        // The built-in subject says less than what the mail is about.
+        let line = if message.subject.is_some() || self.has_subject { String::new() } else { bound::line(&about.title, first, is_buildset) };
         let subject = match &message.subject {
             Some(subject) => subject.clone(),
             None => self.subject.about(&about, &master)?,
         };
-        let mut letter = Letter { about: about.title, master, result: about.result, subject, envelope, ..Letter::default() }.words(message);
+        let mut letter = Letter { about: about.title, master, result: about.result, subject, line, envelope, ..Letter::default() }.words(message);
         letter.add_headers(self.headers(*first)?);
         letter.add_headers(self.threads.map(|threads| threads.of_builds(event, &chosen, &self.from)).unwrap_or_default());
         if let Some(seconds) = self.digest {
-            let full = digest::keep(letter, seconds, event.occurred_at())?;
+            let full = digest::keep(letter, seconds)?;
             if full.is_empty() {
                 return skip("it waits for the digest");
             }
             // There is no more room.
-            full.into_iter().for_each(|letter| letter.send(&self.from, Vec::new()));
+            full.into_iter().for_each(|letter| letter.send(&self.from, Vec::new(), None));
             return Ok(Outcome::Sent);
         }
         let attachments = self.attach(&mut letter, &chosen);
-        letter.send(&self.from, attachments);
+        letter.send(&self.from, attachments, None);
         Ok(Outcome::Sent)
     }
 
@@ -207,7 +218,7 @@ impl MailNotifier {
         if !self.watched.includes(&name) {
             return skip(format!("worker {name} is not in watchedWorkers"));
         }
-        let envelope = recipients::of_worker(worker.notify());
+        let envelope = recipients::of_worker(&worker.notify());
         if envelope.is_empty() {
             return skip(format!("nobody is to be told: worker {name} has no address in notify_on_missing"));
         }
@@ -217,7 +228,8 @@ impl MailNotifier {
         let mut letter = Letter { about: format!("{what} worker {name}"), subject, envelope, ..Letter::default() }.words(message);
         letter.add_headers(self.headers(&worker)?);
         letter.add_headers(self.threads.map(|threads| threads.of_worker(event, &name, &self.from)).unwrap_or_default());
-        letter.send(&self.from, Vec::new());
+        // That it is back is not to arrive before that it is missing.
+        letter.send(&self.from, Vec::new(), Some(&format!("worker {name} of {}", event.source())));
         Ok(Outcome::Sent)
     }
 

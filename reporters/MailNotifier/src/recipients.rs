@@ -1,6 +1,6 @@
 //! Who gets a mail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reporter_sdk::message::hook_context;
 use reporter_sdk::prelude::*;
@@ -46,6 +46,33 @@ impl Envelope {
         self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty()
     }
 
+    /// How many people get it.
+    pub fn people(&self) -> usize {
+        self.to.len() + self.cc.len() + self.bcc.len()
+    }
+
+    /// Bytes of all addresses, with what each takes beside them.
+    pub fn bytes(&self) -> usize {
+        self.to.iter().chain(&self.cc).chain(&self.bcc).map(|address| address.len() + 24).sum()
+    }
+
+    /// The same people in envelopes of at most so many.
+    pub fn parts(self, most: usize) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let mut part = Self::default();
+        let to = self.to.into_iter().map(|address| (0, address));
+        let cc = self.cc.into_iter().map(|address| (1, address));
+        let bcc = self.bcc.into_iter().map(|address| (2, address));
+        for (place, address) in to.chain(cc).chain(bcc) {
+            if part.people() == most {
+                parts.push(std::mem::take(&mut part));
+            }
+            [&mut part.to, &mut part.cc, &mut part.bcc][place].push(address);
+        }
+        parts.push(part);
+        parts
+    }
+
     /// For a title: `a@x, b@y and 3 more`.
     pub fn summary(&self) -> String {
         let all: Vec<String> = self.to.iter().chain(&self.cc).chain(&self.bcc).map(|one| address::bare(one)).collect();
@@ -83,14 +110,11 @@ impl Recipients {
     /// If a component that was asked failed, or answered in another shape.
     pub fn of(&self, subject: &Subject<'_>) -> Result<Envelope, Failure> {
         let users = if self.interested { self.addresses(self.users(subject)?, subject)? } else { Vec::new() };
-        let interested = unique(users.iter().map(|user| address::without_second_at(user).to_owned()).filter(|user| keep(user)), &[]);
-        let mut envelope = if interested.is_empty() {
-            Envelope { to: self.extra.clone(), ..Envelope::default() }
-        } else {
-            let cc = unique(self.extra.iter().cloned(), &interested);
-            Envelope { to: interested, cc, bcc: Vec::new() }
-        };
-        envelope.bcc = unique(self.bcc.iter().cloned(), &[&envelope.to[..], &envelope.cc[..]].concat());
+        let interested = unique(users.iter().filter_map(|user| deliverable(address::without_second_at(user))), &[]);
+        let extra = unique(self.extra.iter().filter_map(|address| deliverable(address)), &interested);
+        let mut envelope =
+            if interested.is_empty() { Envelope { to: extra, ..Envelope::default() } } else { Envelope { to: interested, cc: extra, bcc: Vec::new() } };
+        envelope.bcc = unique(self.bcc.iter().filter_map(|address| deliverable(address)), &[&envelope.to[..], &envelope.cc[..]].concat());
         if !self.recipients_hook {
             return Ok(envelope);
         }
@@ -100,9 +124,9 @@ impl Recipients {
             Value::Null => Ok(Vec::new()),
             list => texts(list).ok_or_else(|| wrong_shape("recipients", "{\"to\": […], \"cc\": […], \"bcc\": […]}")),
         };
-        let to = unique(list("to")?.into_iter().filter(|one| keep(one)), &[]);
-        let cc = unique(list("cc")?.into_iter().filter(|one| keep(one)), &to);
-        let bcc = unique(list("bcc")?.into_iter().filter(|one| keep(one)), &[&to[..], &cc[..]].concat());
+        let to = unique(list("to")?.iter().filter_map(|one| deliverable(one)), &[]);
+        let cc = unique(list("cc")?.iter().filter_map(|one| deliverable(one)), &to);
+        let bcc = unique(list("bcc")?.iter().filter_map(|one| deliverable(one)), &[&to[..], &cc[..]].concat());
         Ok(Envelope { to, cc, bcc })
     }
 
@@ -140,31 +164,21 @@ fn drop_user(user: &str) -> Option<String> {
     None
 }
 
-fn keep(address: &str) -> bool {
-    let valid = address::is_valid(address);
-    if !valid {
-        log(Level::Info, &format!("{address} gets no mail: that is no address"));
-    }
-    valid
+/// The address as mail can have it: what no server takes must not cost the others their mail.
+fn deliverable(address: &str) -> Option<String> {
+    let found = if address::is_valid(address) { address::on_the_wire(address) } else { Err("that is no address".into()) };
+    found.map_err(|why| log(Level::Info, &format!("{address} gets no mail: {why}"))).ok()
 }
 
 /// The first of each address that is not among `others`.
 fn unique(addresses: impl Iterator<Item = String>, others: &[String]) -> Vec<String> {
-    let mut seen: Vec<String> = others.iter().map(|other| address::bare(other)).collect();
-    let mut kept = Vec::new();
-    for address in addresses {
-        let bare = address::bare(&address);
-        if !seen.contains(&bare) {
-            seen.push(bare);
-            kept.push(address);
-        }
-    }
-    kept
+    let mut seen: BTreeSet<String> = others.iter().map(|other| address::bare(other)).collect();
+    addresses.filter(|address| seen.insert(address::bare(address))).collect()
 }
 
 /// The valid addresses among those whom a worker wants told.
-pub fn of_worker(notify: Vec<String>) -> Envelope {
-    Envelope { to: unique(notify.into_iter().filter(|one| keep(one)), &[]), ..Envelope::default() }
+pub fn of_worker(notify: &[String]) -> Envelope {
+    Envelope { to: unique(notify.iter().filter_map(|one| deliverable(one)), &[]), ..Envelope::default() }
 }
 
 fn texts(list: &Value) -> Option<Vec<String>> {

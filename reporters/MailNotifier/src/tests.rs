@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::MailNotifier;
 
 mod beyond;
+mod digest;
 
 fn notifier(settings: Value) -> Configured<MailNotifier> {
     let mut all = json!({"fromaddr": "Buildbot <bb@example.org>"});

@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::address::on_the_wire;
+
 /// `threads`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -61,6 +63,7 @@ fn change(build: &Build) -> Vec<String> {
 
 fn headers(kind: &str, parts: impl IntoIterator<Item = String>, from: &str) -> Vec<(String, String)> {
     let parts: Vec<String> = parts.into_iter().collect();
+    let from = on_the_wire(from).unwrap_or_default();
     let domain = from.rsplit_once('@').map_or("localhost", |(_, domain)| domain.trim_end_matches(['>', ' ', '.']));
     let root = format!("<{kind}.{}@{domain}>", digest(&parts));
     ["In-Reply-To", "References"].map(|name| (name.to_owned(), root.clone())).into()
@@ -121,7 +124,8 @@ mod tests {
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         // Threads of mailboxes that exist.
         assert_eq!(of(&[]), "6c62272e07bb014262b821756295c58d");
-        assert_eq!(headers("builder", ["main".to_owned(), "linux".to_owned()], "CI <ci@example.org> ")[0].1.split_once('@').unwrap().1, "example.org>");
+        let domain = |from: &str| headers("builder", ["main".to_owned(), "linux".to_owned()], from)[0].1.split_once('@').unwrap().1.to_owned();
+        assert_eq!([domain("CI <ci@example.org> "), domain("ci@bücher.example")], ["example.org>", "xn--b-cher.example>"]);
     }
 
     #[test]

@@ -49,6 +49,15 @@ fn a_result_without_a_word_is_not_lost() {
 }
 
 #[test]
+fn what_is_empty_is_not_sent() {
+    // Pushjet's server answers "Missing argument message".
+    let push = configure(json!({"messageFormatter": {"template": " {# nothing #} "}}));
+    assert_eq!(push.report(finished(2)).skipped(), "the message is empty");
+    let missing = configure(json!({"watchedWorkers": "all", "messageFormatterMissingWorker": {"template": "\n"}}));
+    assert_eq!(missing.report(json!({"kind": "worker-missing", "worker": {"name": "flaky"}})).skipped(), "the message is empty");
+}
+
+#[test]
 fn workers_only_where_they_are_watched() {
     let missing = json!({"kind": "worker-missing", "worker": {"name": "flaky"}});
     assert_eq!(configure(json!({})).report(missing.clone()).skipped(), "worker flaky is not in watchedWorkers");

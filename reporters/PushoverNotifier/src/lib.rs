@@ -53,9 +53,11 @@ impl Reporter for PushoverNotifier {
         let priority = notice.words.iter().find_map(|word| self.priorities.get(word)).copied();
         let about = notice.about.clone();
         let given = |name: &str| self.other.iter().any(|(key, _)| key == name);
-        let text = text::fit(notice, !given("url"));
+        let switched = |name: &str, to: &str| self.other.iter().any(|(key, value)| key == name && value == to);
+        let text = text::fit(notice, !given("url"), !switched("html", "0") && !switched("monospace", "1"));
         if text.message.is_empty() {
-            return Ok(Outcome::Skipped("the message is empty, which Pushover does not take".into()));
+            // It was nothing but tags.
+            return Ok(Outcome::Skipped("the message is empty".into()));
         }
         let mut form = vec![("message", text.message), ("title", text.title)];
         form.extend(text.html.then(|| ("html", "1".to_owned())));

@@ -15,8 +15,12 @@ pub const API: &str = "api";
 pub const RECEIPTS: &str = "receipts";
 
 const PUSHOVER: &str = "https://api.pushover.net";
-/// `otherParams`, as Buildbot takes them.
-const OTHER: [&str; 9] = ["sound", "callback", "timestamp", "url", "url_title", "device", "retry", "expire", "html"];
+/// `otherParams`: what Buildbot takes, and what Pushover has besides.
+const OTHER: [&str; 12] = ["sound", "callback", "timestamp", "url", "url_title", "device", "retry", "expire", "html", "monospace", "ttl", "tags"];
+/// Characters of a link and of its title.
+const MOST_URL: (usize, usize) = (crate::text::MOST_LINK, 100);
+/// Seconds that a message stays on the telephones, at most: a year.
+const MOST_TTL: u32 = 31_536_000;
 /// Seconds between two repetitions of an emergency, at least.
 const LEAST_RETRY: u32 = 30;
 /// Seconds until an emergency is given up, at most.
@@ -36,7 +40,7 @@ pub struct Settings {
     /// How much a message matters (-2 to 2), by change, failing, passing, warnings, exception, cancelled, worker_missing
     #[serde(default)]
     priorities: Levels,
-    /// Further parameters: sound, callback, timestamp, url, url_title, device, retry, expire, html
+    /// Further parameters: sound, callback, timestamp, url, url_title, device, retry, expire, html, monospace, ttl, tags
     #[serde(default, rename = "otherParams")]
     #[schemars(extend("x-secret" = true))]
     other_params: Table,
@@ -101,7 +105,13 @@ fn other(params: &Table) -> Result<Vec<(String, String)>, Problems> {
         let range = match name.as_str() {
             "retry" => Some(LEAST_RETRY..=MOST_EXPIRE),
             "expire" => Some(1..=MOST_EXPIRE),
+            "ttl" => Some(1..=MOST_TTL),
             _ => None,
+        };
+        let most = match name.as_str() {
+            "url" => MOST_URL.0,
+            "url_title" => MOST_URL.1,
+            _ => usize::MAX,
         };
         if let Some(range) = range
             && !number(value).and_then(|seconds| u32::try_from(seconds).ok()).is_some_and(|seconds| range.contains(&seconds))
@@ -110,11 +120,16 @@ fn other(params: &Table) -> Result<Vec<(String, String)>, Problems> {
             continue;
         }
         match value {
+            Value::String(text) if text.chars().count() > most => problems.add(at, format!("Pushover takes {most} characters of it")),
             Value::String(text) => other.push((name.clone(), text.clone())),
             Value::Number(number) => other.push((name.clone(), number.to_string())),
             Value::Bool(flag) => other.push((name.clone(), u8::from(*flag).to_string())),
             _ => problems.add(at, "write a text or a number"),
         }
+    }
+    let on = |name: &str| other.iter().any(|(key, value)| key == name && value == "1");
+    if on("html") && on("monospace") {
+        problems.add("/otherParams/monospace", "a message is either HTML or monospace: leave one of them out");
     }
     problems.or(other)
 }

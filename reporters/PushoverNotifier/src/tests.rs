@@ -91,6 +91,17 @@ fn other_parameters() {
     }
     assert_eq!(form(&report).iter().filter(|(name, _)| name == "html").count(), 1);
     assert_eq!((field(&report, "retry"), field(&report, "expire")), (None, None), "they belong to an emergency");
+    // What is not to be read as HTML has no tags.
+    assert!(field(&report, "message").unwrap().starts_with("linux #12: failure"), "{:?}", field(&report, "message"));
+    let mono = configure(json!({"otherParams": {"monospace": true, "ttl": "3600", "tags": "ci"}})).report(finished(2));
+    assert_eq!(["monospace", "ttl", "tags", "html"].map(|name| field(&mono, name)), [Some("1".into()), Some("3600".into()), Some("ci".into()), None]);
+}
+
+#[test]
+fn additional_context() {
+    let push = configure(json!({"buildAdditionalContext": {"component": "a.wasm"}, "messageFormatter": {"template": "{{ extra }} of {{ buildername }}"}}));
+    testing::plug("context", |_, _| Ok(Document(json!({"extra": 7}))));
+    assert_eq!(field(&push.report(finished(2)), "message").unwrap(), "7 of linux");
 }
 
 #[test]
@@ -119,7 +130,9 @@ fn an_emergency_is_followed_until_somebody_has_seen_it() {
 #[test]
 fn what_is_empty_is_not_sent() {
     let push = configure(json!({"messageFormatter": {"template": " {# nothing #} "}}));
-    assert_eq!(push.report(finished(2)).skipped(), "the message is empty, which Pushover does not take");
+    assert_eq!(push.report(finished(2)).skipped(), "the message is empty");
+    let tags = configure(json!({"messageFormatter": {"template": "<b> </b>", "template_type": "html"}, "otherParams": {"monospace": 1}}));
+    assert_eq!(tags.report(finished(2)).skipped(), "the message is empty");
 }
 
 #[test]
@@ -141,6 +154,10 @@ fn what_is_wrong_is_named() {
         (json!({"otherParams": {"retry": 10}}), "/otherParams/retry"),
         (json!({"otherParams": {"expire": 20_000}}), "/otherParams/expire"),
         (json!({"otherParams": {"url": []}}), "/otherParams/url"),
+        (json!({"otherParams": {"url": format!("https://x.test/{}", "a".repeat(498))}}), "/otherParams/url"),
+        (json!({"otherParams": {"url_title": "ü".repeat(101)}}), "/otherParams/url_title"),
+        (json!({"otherParams": {"ttl": 0}}), "/otherParams/ttl"),
+        (json!({"otherParams": {"html": 1, "monospace": 1}}), "/otherParams/monospace"),
         (json!({"addLogs": true}), "/addLogs"),
         (json!({"addPatch": true}), "/addPatch"),
     ] {

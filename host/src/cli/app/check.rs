@@ -53,6 +53,9 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
         };
         let events: Vec<_> = entry.plan.events.iter().map(|kind| kind.as_str()).collect();
         line(name, "events".into(), Ok(Reached::well(events.join(", "))));
+        for warning in entry.plan.warnings() {
+            line(name, "settings".into(), Ok(Reached { text: warning.to_owned(), doubt: true }));
+        }
         let vault = service.vault.as_ref();
         let scrubber = vault.scrubber();
         for endpoint in entry.plan.endpoints.values() {

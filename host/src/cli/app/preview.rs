@@ -78,7 +78,7 @@ async fn one(entry: Entry, details: Arc<Details>, state: BTreeMap<String, String
         return preview;
     }
     let unit = details.event.id.clone();
-    let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details, state, unit, patience: Duration::MAX }).await;
+    let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details, state, awaited: Vec::new(), unit, patience: Duration::MAX }).await;
     preview.why = match ran.answer {
         Ok(Outcome::Sent) => None,
         Ok(Outcome::Skipped(why)) => Some(why),

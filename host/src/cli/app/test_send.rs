@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::told::{Came, Told};
 use crate::cli::wiring::Tell;
-use crate::delivery::{Verdict, verdict};
+use crate::delivery::{Options, Verdict, verdict};
 use crate::dispatch::plain;
 use crate::host::{Wires, Workbench, diagnostics};
 use crate::store::now_ms;
@@ -13,8 +13,14 @@ use crate::tenant::Entry;
 use crate::tenant::settings::Settings;
 use crate::transport::{Attempt, Endpoint, EndpointKind, Mail, Part, Payload, Transport};
 
-/// How long the attempt may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often somebody who waits is told for what.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
+
+/// How long the attempt may take: as long as a delivery's. A mail's transport has limits for each step.
+fn limit(payload: &Payload) -> Duration {
+    let options = Options::default();
+    if matches!(payload, Payload::Smtp(_)) { options.mail_timeout } else { options.timeout }
+}
 
 pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names: &[String], to: Option<&str>, tell: Tell<Told>) -> Result<(), String> {
     let wires = Wires::new(settings).map_err(super::words)?;
@@ -43,8 +49,8 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         if let (Payload::Irc(_), false) = (&payload, settings.sink) {
             wires.irc.only_send(&service.name, &endpoint, service.vault.clone()).await;
         }
-        let answer =
-            transport.attempt(Attempt { id: &id, entry: &service.name, title: "", endpoint: &endpoint, payload: &payload, vault, timeout: TIMEOUT }).await;
+        let attempt = Attempt { id: &id, entry: &service.name, title: "", endpoint: &endpoint, payload: &payload, vault, timeout: limit(&payload) };
+        let answer = patiently(transport.attempt(attempt), &service.name, &endpoint).await;
         wires.irc.end().await;
         let took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         let refused = answer.recipients.iter().find(|it| it.status >= 300).map(|it| format!("{}: {} {}", it.address, it.status, it.text));
@@ -56,6 +62,17 @@ pub(super) async fn test_send(workbench: &Workbench, settings: &Settings, names:
         tell(told(endpoint.destination(), came));
     }
     Ok(())
+}
+
+/// Waits, and says so.
+async fn patiently<T>(attempt: impl Future<Output = T>, entry: &str, endpoint: &Endpoint) -> T {
+    let mut attempt = std::pin::pin!(attempt);
+    loop {
+        match tokio::time::timeout(TOLD_EVERY, attempt.as_mut()).await {
+            Ok(answer) => return answer,
+            Err(_) => tracing::warn!(entry, "{} has not answered yet; a server that takes mail may look at it for ten minutes", endpoint.destination()),
+        }
+    }
 }
 
 /// A mail through the entry's relay, from whom its own are.
@@ -88,4 +105,30 @@ fn nothing_to_send(entry: &Entry) -> String {
         "what it sends belongs to a commit or a change of a real build (its component's plan has no `fallback`), so there is no test message. \
          Instead: `check --connect` logs in to its endpoints, and `preview --entry {entry:?} --build BUILDER/NUMBER` (or --event ID) shows what it would send"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Body, HttpRequest};
+
+    #[test]
+    fn it_takes_as_long_as_a_delivery() {
+        let request = HttpRequest { method: "POST".into(), path: vec![], query: vec![], headers: vec![], body: Body::Empty };
+        let mail = Mail {
+            sender: "ci@example.org".into(),
+            to: vec![],
+            cc: vec![],
+            bcc: vec![],
+            subject: String::new(),
+            headers: vec![],
+            body: vec![],
+            attachments: vec![],
+            date: 0,
+            only: None,
+            dump: false,
+        };
+        let seconds = [Payload::Http(request), Payload::Smtp(mail)].map(|payload| limit(&payload).as_secs());
+        assert_eq!(seconds, [30, 1_800], "the steps of a mail have limits of their own");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{Meets, failed, recipients, status};
+use super::wire::{Meets, asked, failed, recipients, status};
 use super::{Rig, in_lane, new, seconds};
 use crate::store::{Job, NewDelivery, Settle, now_ms};
 use crate::transport::{FailedKind, Mail, Part, Payload};
@@ -10,6 +10,7 @@ use crate::transport::{FailedKind, Mail, Part, Payload};
 #[tokio::test(start_paused = true)]
 async fn what_is_of_no_use_any_more_expires() {
     let rig = Rig::new().await;
+    // Tries after 5 and 25 s; the next would be after 105.
     let soon = now_ms() + 60_000;
     rig.wire.tell("one", &vec![status(503); 10]);
     rig.send(vec![NewDelivery { expires_ms: soon, ..in_lane("one", "a") }, NewDelivery { expires_ms: soon - 50_000, ..in_lane("two", "a") }]);
@@ -18,8 +19,29 @@ async fn what_is_of_no_use_any_more_expires() {
     assert_eq!(of_two, ["two: dead: expired: it was not delivered while it was of use"]);
     let (last, before) = of_one.split_last().unwrap();
     assert_eq!(last, "one: dead: expired before another try could be made: the answer was 503");
-    assert_eq!(before, ["one: again: the answer was 503", "one: again: the answer was 503"]);
+    assert_eq!(before, ["one: again: the answer was 503"; 3], "and one shortly before the end");
+    assert!((50..56).contains(&rig.wire.times("one")[3].as_secs()), "{:?}", rig.wire.times("one"));
     assert!(rig.wire.times("two").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_try_is_not_before_the_remote_wants_one() {
+    let rig = Rig::new().await;
+    rig.wire.tell("one", &[asked(500, 3_600)]);
+    rig.send(vec![NewDelivery { expires_ms: now_ms() + 60_000, ..new("one") }]);
+    rig.engine.idle().await;
+    assert_eq!(rig.store.story(), ["one: dead: expired before another try could be made: the answer was 500"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_try_may_be_the_one_that_delivers() {
+    let rig = Rig::new().await;
+    // As a receipt that somebody acknowledges late: the usual pauses come to an hour.
+    rig.wire.tell("one", &vec![status(500); 6]);
+    rig.send(vec![NewDelivery { expires_ms: now_ms() + 4_200_000, ..new("one") }]);
+    rig.engine.idle().await;
+    assert_eq!(rig.store.story().last().unwrap(), "one: delivered");
+    assert!((4_190..4_200).contains(&rig.wire.times("one")[6].as_secs()), "{:?}", rig.wire.times("one"));
 }
 
 #[tokio::test(start_paused = true)]

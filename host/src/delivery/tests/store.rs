@@ -184,7 +184,7 @@ impl Store for Memory {
     async fn state(&self, _: &str) -> Result<Vec<(String, String)>> {
         unreachable!("the engine asks for no state")
     }
-    async fn sent(&self, _: i64, _: &str) -> Result<u32> {
+    async fn sent(&self, _: i64, _: &str, _: i64) -> Result<u32> {
         unreachable!("the engine counts nothing")
     }
     async fn end_unit(&self, _: UnitEnd) -> Result<Follows> {

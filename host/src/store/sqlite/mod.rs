@@ -99,8 +99,8 @@ impl Store for SqliteStore {
         read::state(&self.readers, entry).await
     }
 
-    async fn sent(&self, event: i64, entry: &str) -> Result<u32> {
-        read::sent(&self.readers, event, entry).await
+    async fn sent(&self, event: i64, entry: &str, since_ms: i64) -> Result<u32> {
+        read::sent(&self.readers, event, entry, since_ms).await
     }
 
     async fn end_unit(&self, end: UnitEnd) -> Result<Follows> {

@@ -8,7 +8,7 @@ use sqlx::{Executor as _, QueryBuilder, Row as _, Sqlite, SqlitePool};
 use super::failed;
 use super::rows::{DELIVERY, delivery, delivery_row, get, json, unit};
 use crate::event::{Event, Rows};
-use crate::store::{AttemptRow, Delivery, DeliveryRow, DeliveryStory, Filter, Result, Unit, UnitRow};
+use crate::store::{AttemptRow, Delivery, DeliveryRow, DeliveryStory, Filter, Result, SOON, Unit, UnitRow};
 
 /// Columns of [`DeliveryRow`].
 const ROW: &str = "d.id, d.state, d.entry, d.endpoint, d.destination, d.title, d.uid, d.lane, d.attempts, d.queued_ms, d.due_ms, \
@@ -77,9 +77,11 @@ pub(super) async fn state(pool: &SqlitePool, entry: &str) -> Result<Vec<(String,
     all(pool, &mut query).await?.iter().map(|row| Ok((get(row, "key")?, get(row, "value")?))).collect()
 }
 
-pub(super) async fn sent(pool: &SqlitePool, event: i64, entry: &str) -> Result<u32> {
-    let mut query = QueryBuilder::new("SELECT count(*) AS sent FROM deliveries WHERE part_of IS NULL AND endpoint <> '' AND event = ");
-    query.push_bind(event).push(" AND entry = ").push_bind(entry);
+pub(super) async fn sent(pool: &SqlitePool, event: i64, entry: &str, since_ms: i64) -> Result<u32> {
+    let mut query = QueryBuilder::new("SELECT (SELECT count(*) FROM deliveries WHERE part_of IS NULL AND endpoint <> '' AND event = ");
+    query.push_bind(event).push(" AND entry = ").push_bind(entry).push(" AND queued_ms >= ").push_bind(since_ms);
+    query.push(") + (SELECT count(*) FROM units WHERE event = ").push_bind(event).push(" AND entry = ").push_bind(entry);
+    query.push(" AND made_ms >= ").push_bind(since_ms).push(" AND ordering LIKE ").push_bind(format!("{SOON}%")).push(") AS sent");
     all(pool, &mut query).await?.first().map_or(Ok(0), |row| get(row, "sent"))
 }
 

@@ -61,13 +61,15 @@ pub fn argument(reporter: &str, written: &str) -> Option<Argument> {
 
 /// The URL that is meant, if the page writes this argument without one and so did the operator.
 pub fn with_scheme(reporter: &str, argument: &str, written: &str) -> Option<String> {
-    let listed = WITHOUT_SCHEME.contains(&(reporter, argument));
+    if written.is_empty() || !WITHOUT_SCHEME.contains(&(reporter, argument)) {
+        return None;
+    }
     // The page has an organization's server as if it were a mail address.
-    let address = match written.strip_suffix("@zulipchat.com") {
-        Some(organization) if reporter == "ZulipStatusPush" => format!("{organization}.zulipchat.com"),
-        _ => written.to_owned(),
-    };
-    (listed && !written.is_empty() && !written.contains("://")).then(|| format!("https://{address}"))
+    let (scheme, address) = written.trim().split_once("://").map_or((None, written), |(scheme, address)| (Some(scheme), address));
+    match address.trim_end_matches('/').strip_suffix("@zulipchat.com") {
+        Some(organization) if reporter == "ZulipStatusPush" && !organization.contains([':', '/', '@']) => Some(format!("https://{organization}.zulipchat.com")),
+        _ => scheme.is_none().then(|| format!("https://{written}")),
+    }
 }
 
 /// The candidate that was probably meant.

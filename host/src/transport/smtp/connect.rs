@@ -21,6 +21,7 @@ use super::super::http::failure::{chain, tls_advice};
 use super::super::policy::{Policy, ResolveError, Resolver};
 use super::super::{Answer, FailedKind, SmtpEndpoint, Tls, Verify, install_crypto};
 use super::stream::LineStream;
+use super::warned::Warned;
 use crate::secret::{Encode, Vault, substitute};
 
 /// How long one address may take to answer the connection request.
@@ -46,7 +47,7 @@ pub(super) fn login(name: &str, endpoint: &SmtpEndpoint, vault: &dyn Vault) -> R
 }
 
 /// Connects, encrypts and authenticates as the endpoint says.
-pub(super) async fn connect(endpoint: &SmtpEndpoint, login: Option<&Login>, policy: &Arc<Policy>) -> Result<AsyncSmtpConnection, Answer> {
+pub(super) async fn connect(endpoint: &SmtpEndpoint, login: Option<&Login>, policy: &Arc<Policy>, warned: &Warned) -> Result<AsyncSmtpConnection, Answer> {
     install_crypto();
     let resolver = Resolver::new(Arc::clone(policy));
     let addresses = resolver.addresses(&endpoint.host, endpoint.port).await.map_err(|e| {
@@ -80,9 +81,19 @@ pub(super) async fn connect(endpoint: &SmtpEndpoint, login: Option<&Login>, poli
                 && let Err(answer) = starttls(&mut session, endpoint, peer).await
             {
                 let why = answer.error.map_or_else(|| String::from_utf8_lossy(&answer.body).into_owned(), |e| e.message);
-                tracing::warn!(host = endpoint.host, port = endpoint.port, why, "STARTTLS failed; going on in the clear, as tls = \"opportunistic\" says");
+                if warned.failed(endpoint) {
+                    tracing::warn!(
+                        host = endpoint.host,
+                        port = endpoint.port,
+                        why,
+                        "STARTTLS failed; going on in the clear, as tls = \"opportunistic\" says, for as long as it does"
+                    );
+                }
                 plain(endpoint, &[peer]).await?
             } else {
+                if session.is_encrypted() {
+                    warned.worked(endpoint);
+                }
                 (session, peer)
             }
         }

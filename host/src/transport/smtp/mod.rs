@@ -14,18 +14,18 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod unpanicked;
+mod warned;
 
 pub use address::{AddressError, mailbox};
 pub use message::{MailError, check_mail};
 
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
 
 use super::policy::Policy;
 use super::{Answer, Attempt, Endpoint, EndpointKind, FailedKind, Mail, Payload, SmtpEndpoint, Transport};
@@ -35,6 +35,8 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use patience::Patience;
 use pool::{Key, Pool};
 use transaction::{Envelope, NEEDS_SMTPUTF8, takes_international, with_refused};
+use unpanicked::unpanicked;
+use warned::Warned;
 
 /// Sends mail under one address policy.
 pub struct SmtpTransport {
@@ -42,12 +44,13 @@ pub struct SmtpTransport {
     spool: PathBuf,
     pool: Pool,
     patience: Patience,
+    warned: Warned,
 }
 
 impl SmtpTransport {
     /// Reaches what the policy permits, and finds spooled logs in the folder `spool`.
     pub fn new(policy: Arc<Policy>, spool: PathBuf) -> Self {
-        Self { policy, spool, pool: Pool::default(), patience: Patience::default() }
+        Self { policy, spool, pool: Pool::default(), patience: Patience::default(), warned: Warned::default() }
     }
 
     async fn deliver(&self, attempt: &Attempt<'_>, endpoint: &SmtpEndpoint, mail: &Mail, scrubber: &Scrubber, sent: &AtomicBool) -> Answer {
@@ -108,7 +111,7 @@ impl SmtpTransport {
     async fn session(&self, key: &Key, endpoint: &SmtpEndpoint, login: Option<&connect::Login>) -> Result<AsyncSmtpConnection, Answer> {
         match self.pool.take(key).await {
             Some(session) => Ok(session),
-            None => connect::connect(endpoint, login, &self.policy).await,
+            None => connect::connect(endpoint, login, &self.policy, &self.warned).await,
         }
     }
 
@@ -136,7 +139,7 @@ impl SmtpTransport {
 
     async fn checked(&self, endpoint: &Endpoint, smtp: &SmtpEndpoint, vault: &dyn Vault) -> Result<String, Answer> {
         let login = connect::login(&endpoint.name, smtp, vault)?;
-        let mut session = connect::connect(smtp, login.as_ref(), &self.policy).await?;
+        let mut session = connect::connect(smtp, login.as_ref(), &self.policy, &self.warned).await?;
         let encrypted = if session.is_encrypted() { "encrypted" } else { "in the clear" };
         let who = if login.is_some() { "logged in" } else { "without login" };
         if !session.test_connected().await {
@@ -163,12 +166,6 @@ impl Transport for SmtpTransport {
         });
         answer.scrubbed(&scrubber)
     }
-}
-
-/// Lettre 0.11.23 panics on an EHLO reply with a line of blanks (`ServerInfo::from_response`); no server may end a task of ours.
-async fn unpanicked<T>(future: impl Future<Output = T>) -> Result<T, String> {
-    let caught = AssertUnwindSafe(future).catch_unwind().await;
-    caught.map_err(|_| "the server's replies are not SMTP".to_owned())
 }
 
 fn timed_out(timeout: Duration) -> String {

@@ -152,6 +152,7 @@ async fn refusals_and_breaks_at_each_step() {
         ("", &[("", "")], Err(NotSent)),
         ("220 hi\r\n", &[("EHLO", "")], Err(NotSent)),
         ("220 hi\r\n", &[("EHLO", "250- \r\n250   \r\n")], Err(NotSent)),
+        ("220 hi\r\n", &[("EHLO", "250-hi\r\n250- \r\n250 SIZE\r\n")], Err(NotSent)),
         ("220 hi\r\n", &[("MAIL", "451 4.7.1 slowly\r\n")], Ok(451)),
         ("220 hi\r\n", &[("MAIL", "")], Err(NotSent)),
         ("220 hi\r\n", &[("RCPT", "421 4.7.0 bye\r\n")], Ok(421)),

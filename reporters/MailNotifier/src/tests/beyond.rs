@@ -1,6 +1,6 @@
-//! What the page does not have: threads, lists, both forms, excerpts, limits, digests.
+//! What the page does not have: threads, lists, both forms, excerpts, limits.
 
-use reporter_sdk::testing::{Report, state};
+use reporter_sdk::testing::{Report, limit};
 use serde_json::{Value, json};
 
 use super::{event, notifier};
@@ -9,7 +9,7 @@ fn header(report: &Report, name: &str) -> Option<String> {
     report.only().mail().headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
 }
 
-fn of(source: &str, builder: &str, changes: Value) -> Value {
+pub fn of(source: &str, builder: &str, changes: Value) -> Value {
     let mut event = event(json!({"builder": {"name": builder}}));
     event["source"] = json!(source);
     event["builds"][0].as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -157,98 +157,6 @@ fn a_worker_that_is_back() {
     assert_eq!(back.only().terms().title.as_deref(), Some("return of worker w1 to ops@x.org"));
 }
 
-const HOUR: u32 = 3_600;
-
-fn at(time: u64, users: Value, changes: Value) -> Value {
-    let mut event = of("main", "linux", changes);
-    event["occurred_at"] = json!(time);
-    event["builds"][0]["users"] = users;
-    event
-}
-
-#[test]
-fn a_digest_is_one_mail_to_each_when_the_window_is_over() {
-    let digest = notifier(
-        json!({"digest": HOUR, "extraRecipients": "list@x.org", "bcc": "audit@x.org", "listId": "ci.example.org", "threads": "builder", "messageFormatter": {"template": "{{ build.number }} & more"}}),
-    );
-    assert!(digest.plan.uses.contains(&"state".to_owned()));
-    let first = digest.report(at(1_000, json!(["ann@x.org", "bob@x.org"]), json!({"number": 1})));
-    assert_eq!((first.skipped(), first.sent.len(), &first.reminders[..]), ("it waits for the digest", 0, &[("digest 1".to_owned(), HOUR)][..]));
-    let second = digest.report(at(2_000, json!(["ann@x.org"]), json!({"number": 2, "results": 0})));
-    assert!(second.reminders.is_empty() && second.sent.is_empty());
-
-    let sent = digest.remind("digest 1").sent;
-    let mails: Vec<_> = sent.iter().map(|it| (&it.mail().to[..], &it.mail().bcc[..], it.mail().subject.as_str())).collect();
-    let text = |addresses: &[&str]| addresses.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
-    let (all, one) = (text(&["ann@x.org", "list@x.org"]), text(&["bob@x.org"]));
-    // ann and the list have both, and audit unseen; bob has the first as it would have been.
-    assert_eq!(mails.len(), 2, "{mails:?}");
-    assert_eq!(mails[0], (&one[..], &[][..], "Buildbot failure in CI on linux"));
-    assert_eq!((mails[1].1, mails[1].2), (&text(&["audit@x.org"])[..], "Buildbot digest of CI: 2 reports (1 failure, 1 success)"));
-    assert_eq!(sent[1].mail().to.iter().chain(&sent[1].mail().cc).cloned().collect::<Vec<_>>(), all);
-    assert!(sent[0].mail().headers.iter().any(|(name, _)| name == "References"));
-    assert_eq!(sent[1].mail().headers, [("List-Id".to_owned(), "<ci.example.org>".to_owned())]);
-    let body = &sent[1].mail().body[0].1;
-    assert!(body.contains("  1. Buildbot failure in CI on linux\n  2. Buildbot success in CI on linux\n") && body.contains("2 & more"), "{body}");
-    assert_eq!(sent[1].terms().title.as_deref(), Some("digest of 2 reports to ann@x.org, list@x.org, audit@x.org"));
-    assert_eq!(state().keys().collect::<Vec<_>>(), ["digest"], "nothing is left");
-
-    // What comes afterwards opens a window of its own, which the old reminder does not close.
-    let third = digest.report(at(9_000, json!(["ann@x.org"]), json!({"number": 3})));
-    assert_eq!(third.reminders, [("digest 2".to_owned(), HOUR)]);
-    assert_eq!(digest.remind("digest 1").skipped(), "what it was about has been sent already");
-    assert_eq!(digest.remind("digest 2").sent.len(), 1);
-    assert_eq!(digest.remind("digest 2").skipped(), "what it was about has been sent already");
-}
-
-#[test]
-fn a_digest_goes_out_early_rather_than_losing_anything() {
-    let digest = notifier(json!({"digest": HOUR, "extraRecipients": "l@x.org", "messageFormatter": {"template": "{{ 'x' * 20000 }}"}}));
-    let mut sent = Vec::new();
-    for number in 0..4 {
-        let report = digest.report(at(1_000, json!([]), json!({"number": number})));
-        sent.extend(report.sent.into_iter().map(|it| it.mail().body[0].1.matches(&"x".repeat(20_000)).count()));
-    }
-    assert_eq!(sent, [3]);
-    assert_eq!(digest.remind("digest 2").sent.len(), 1);
-    // A lost reminder is asked for again when the next letter comes.
-    digest.report(at(1_000, json!([]), json!({})));
-    assert_eq!(digest.report(at(1_000 + 3_600 + 301, json!([]), json!({}))).reminders, [("digest 3".to_owned(), 1)]);
-}
-
-#[test]
-fn a_digest_for_many_people_goes_out_in_parts() {
-    let digest = notifier(json!({"digest": HOUR, "messageFormatter": {"template": "T"}}));
-    for number in 0..120 {
-        let report = digest.report(at(1_000, json!([format!("p{number}@x.org")]), json!({"number": number})));
-        assert!(report.sent.is_empty(), "{number}");
-    }
-    let mut told = std::collections::BTreeSet::new();
-    let mut tag = "digest 1".to_owned();
-    for mails in [50, 50, 20] {
-        let report = digest.remind(&tag);
-        assert_eq!(report.sent.len(), mails);
-        told.extend(report.sent.iter().map(|it| it.mail().to.concat()));
-        match &report.reminders[..] {
-            [(next, 60)] => tag = next.clone(),
-            other => assert!(other.is_empty() && mails == 20, "{other:?}"),
-        }
-    }
-    assert_eq!(told.len(), 120);
-}
-
-#[test]
-fn html_in_a_digest() {
-    let digest =
-        notifier(json!({"digest": HOUR, "extraRecipients": "l@x.org", "messageFormatter": {"template": "<b>{{ build.number }}</b>", "template_type": "html"}}));
-    digest.report(at(1, json!([]), json!({"number": 1})));
-    digest.report(at(2, json!([]), json!({"number": 2, "builder": {"name": "<mac>"}})));
-    let report = digest.remind("digest 1");
-    let body = &report.only().mail().body;
-    assert_eq!(body.len(), 1);
-    assert!(body[0].0 == "text/html" && body[0].1.contains("<h3>2. Buildbot failure in CI on &lt;mac&gt;</h3>\n<b>2</b>"), "{}", body[0].1);
-}
-
 #[test]
 fn a_master_without_a_title() {
     let mut nightly = event(json!({"builder": {"name": "nightly"}}));
@@ -257,4 +165,72 @@ fn a_master_without_a_title() {
     assert_eq!(report.only().mail().subject, "Buildbot failure on nightly");
     let text = &report.only().mail().body[0].1;
     assert!(!text.contains("Project: \n") && !text.contains("\n: "), "{text}");
+}
+
+#[test]
+fn more_people_than_a_mail_can_have_get_several() {
+    let people: Vec<String> = (0..2_500).map(|n| format!("p{n}@x.org")).collect();
+    let many = notifier(json!({"extraRecipients": people, "bcc": "audit@x.org", "addLogs": true}));
+    // The host checks the plain message as every mail.
+    assert_eq!(many.plan.endpoints[0].fallback.as_ref().unwrap()["to"].as_array().unwrap().len(), 1_000);
+    let report = many.report(event(json!({"users": ["ann@x.org"]})));
+    let people: Vec<usize> = report.sent.iter().map(|it| it.mail().to.len() + it.mail().cc.len() + it.mail().bcc.len()).collect();
+    assert_eq!(people, [1_000, 1_000, 502]);
+    assert_eq!((&report.sent[0].mail().to[..], &report.sent[2].mail().bcc[..]), (&["ann@x.org".to_owned()][..], &["audit@x.org".to_owned()][..]));
+    for (n, mail) in report.sent.iter().enumerate() {
+        assert_eq!(mail.mail().attachments.len(), 3, "{n}");
+        let title = mail.terms().title.clone().unwrap();
+        assert!(title.ends_with(&format!("and 2500 more (mail {} of 3)", n + 1)), "{title}");
+    }
+    // Those for whom there is no send are named.
+    limit(2, 0);
+    let report = many.report(event(json!({"users": []})));
+    assert_eq!(report.sent.len(), 2);
+    assert!(report.log.iter().any(|(_, line)| line.starts_with("501 people do not get this mail")), "{:?}", report.log);
+}
+
+#[test]
+fn headers_that_no_server_takes_are_left_out() {
+    let many: serde_json::Map<String, Value> = (0..9).map(|n| (format!("X-{n}"), json!("l".repeat(7_000 + n)))).collect();
+    let report = notifier(json!({"extraRecipients": "l@x.org", "extraHeaders": many, "listId": "ci.example.org"})).report(event(json!({})));
+    let headers = &report.only().mail().headers;
+    assert!(headers.len() == 9 && header(&report, "X-8").is_none() && header(&report, "List-Id").is_some(), "{}", headers.len());
+    assert!(report.log.iter().any(|(_, line)| line.ends_with("left out: X-8")), "{:?}", report.log);
+    let many: serde_json::Map<String, Value> = (0..91).map(|n| (format!("X-{n}"), json!("v"))).collect();
+    let problems = reporter_sdk::testing::configure::<crate::MailNotifier>(json!({"fromaddr": "a@x.org", "extraHeaders": many})).unwrap_err();
+    assert_eq!(problems.0[0].at, "/extraHeaders");
+    let report =
+        notifier(json!({"extraRecipients": "l@x.org", "messageFormatter": {"template": "T", "subject": "{{ 'ü' * 40000 }}"}})).report(event(json!({})));
+    let subject = &report.only().mail().subject;
+    assert!(subject.len() <= 4_096 && subject.ends_with('…'), "{}", subject.len());
+}
+
+#[test]
+fn international_domains_are_made_what_the_wire_has() {
+    let mail = |settings: Value, users: Value| {
+        let report = notifier(settings).report(event(json!({"users": users})));
+        let mail = report.only().mail();
+        (mail.to.clone(), mail.cc.clone(), mail.bcc.clone())
+    };
+    let text = |addresses: &[&str]| addresses.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    let got =
+        mail(json!({"extraRecipients": "Liste <l@bücher.example>", "bcc": "b@bücher.example"}), json!(["Jan <jan@bücher.example>", "jan@Bücher.example"]));
+    assert_eq!(got, (text(&["Jan <jan@xn--b-cher.example>"]), text(&["Liste <l@xn--b-cher.example>"]), text(&["b@xn--b-cher.example"])));
+    let got = mail(json!({"lookup": "bücher.example"}), json!(["jan"]));
+    assert_eq!(got.0, ["jan@xn--b-cher.example"]);
+    // One that is none does not cost the others their mail.
+    let got = mail(json!({}), json!([format!("a@{}.example", "ü".repeat(60)), "bob@x.org"]));
+    assert_eq!(got.0, ["bob@x.org"]);
+}
+
+#[test]
+fn what_is_about_a_worker_arrives_in_order() {
+    let both = notifier(json!({"workerBack": true}));
+    let lane = |kind: &str, source: &str, name: &str| {
+        let worker = json!({"name": name, "notify": ["ann@x.org"]});
+        both.report(json!({"kind": kind, "source": source, "worker": worker})).only().terms().lane.clone().unwrap()
+    };
+    assert_eq!(lane("worker-missing", "main", "w1"), lane("worker-connected", "main", "w1"));
+    assert_ne!(lane("worker-missing", "main", "w1"), lane("worker-missing", "main", "w2"));
+    assert_ne!(lane("worker-missing", "main", "w1"), lane("worker-missing", "other", "w1"));
 }

@@ -13,7 +13,7 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
     let endless = 0..settings.count;
     match settings.what.as_str() {
         // Nothing wrong: what the others are compared with.
-        "send" => wire::post("well done"),
+        "send" | "configure-log" => wire::post("well done"),
         "skip" => return Ok(Outcome::Skipped("it was asked to".into())),
         "fail" => return Err(Failure::for_good("it was asked to fail")),
         "fail-for-now" => return Err(Failure::for_now("it was asked to fail for now")),
@@ -42,6 +42,9 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
         }
         "state-flood" => endless.for_each(|n| state::set(&format!("key {n}"), Some("value"))),
         "reminder-flood" => endless.for_each(|n| state::remind(&format!("reminder {n}"), 0)),
+        "reminders" => (0..settings.count.min(100)).for_each(|n| state::remind(&format!("reminder {n}"), 3_600)),
+        "reminder-again" => state::remind("again", 0),
+        "reminders-again" => (0..2).for_each(|n| state::remind(&format!("again {n}"), 0)),
         "huge-reminder" => state::remind(&"x".repeat(8 << 10), 1),
         "huge-state" => state::set("key", Some(&"x".repeat(8 << 20))),
         "state-count" => {
@@ -134,6 +137,9 @@ pub fn answered(settings: &Settings, tag: &str, answer: &Answer) -> Result<Outco
         "tagged-loop" => exhaust::spin(),
         // A ping-pong that never ends by itself.
         "tagged-again" => wire::post_tagged("once more"),
+        // As well, and without a remote; one becomes two each time.
+        "reminder-again" => state::remind(tag, 0),
+        "reminders-again" => (0..2).for_each(|_| state::remind(tag, 0)),
         other => return Err(Failure::for_good(format!("no answer was expected by {other}"))),
     }
     Ok(Outcome::Sent)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{Place, event, new_delivery, new_event, send, sent, settled};
-use crate::store::{Cause, DUE, End, Filter, Job, Mode, NewEvent, Reminder, Settle, SqliteStore, Store as _, StoreError, UnitEnd};
+use crate::store::{Cause, DUE, End, Filter, Job, Mode, NewEvent, Reminder, Settle, SqliteStore, Store as _, StoreError, UnitEnd, now_ms};
 
 #[tokio::test]
 async fn writes_that_come_together_are_one_transaction() {
@@ -146,7 +146,7 @@ async fn a_reminder_waits_with_its_unit_over_a_restart() {
     let store = place.open().await;
     let journalled = store.journal("main", None, vec![new_event("main/1", &["mail"])]).await.unwrap();
     let unit = &journalled[0].units[0];
-    let reminders = vec![Reminder { tag: "digest 1".into(), due_ms: 5_000_000_000_000 }];
+    let reminders = vec![Reminder { tag: "digest 1".into(), due_ms: 5_000_000_000_000, soon: false }];
     let made = store.end_unit(UnitEnd { reminders, ..sent(unit, vec![]) }).await.unwrap();
     assert!(made.deliveries.is_empty() && made.units.len() == 1);
     store.close().await;
@@ -160,4 +160,21 @@ async fn a_reminder_waits_with_its_unit_over_a_restart() {
     // It goes when it has been, and comes once.
     assert!(store.end_unit(sent(reminder, vec![])).await.unwrap().units.is_empty());
     assert!(store.units(0, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_sent_of_an_event_is_counted_with_reminders_that_come_soon() {
+    let place = Place::new();
+    let store = place.open().await;
+    let journalled = store.journal("main", None, vec![new_event("main/1", &["mail", "other"]), new_event("main/2", &["mail"])]).await.unwrap();
+    let reminder = |soon| Reminder { tag: "t".into(), due_ms: now_ms() + 1_000, soon };
+    let reminders = vec![reminder(true), reminder(false), reminder(true)];
+    let made = store.end_unit(UnitEnd { reminders, ..sent(&journalled[0].units[0], vec![new_delivery("one")]) }).await.unwrap();
+    assert_eq!(made.units.iter().map(|unit| unit.has_own_budget()).collect::<Vec<_>>(), [false, true, false]);
+    let count = async |event: usize, entry, since_ms| store.sent(journalled[event].seq, entry, since_ms).await.unwrap();
+    assert_eq!(count(0, "mail", 0).await, 3);
+    assert_eq!([count(0, "other", 0).await, count(1, "mail", 0).await, count(0, "mail", now_ms() + 60_000).await], [0, 0, 0]);
+    // Those that have come count as well.
+    store.end_unit(sent(&made.units[0], vec![])).await.unwrap();
+    assert_eq!(count(0, "mail", now_ms() - 60_000).await, 3);
 }

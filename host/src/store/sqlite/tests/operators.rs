@@ -150,7 +150,7 @@ async fn a_call_that_failed_for_good_is_a_dead_letter_and_can_be_made_again() {
     }
     let id = store.deliveries(dead("")).await.unwrap()[0].id;
     assert!(store.delivery(id).await.unwrap().unwrap().payload.is_none());
-    assert_eq!(store.sent(unit.event, "status").await.unwrap(), 0);
+    assert_eq!(store.sent(unit.event, "status", 0).await.unwrap(), 0);
     assert_eq!(store.explain("main/1", None, 10).await.unwrap()[0].deliveries, [id]);
 
     let operator = place.operator().await;

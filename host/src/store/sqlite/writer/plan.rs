@@ -8,7 +8,7 @@ use super::standing::Standing;
 use super::{Next, Write};
 use crate::event::Event;
 use crate::store::{
-    AttemptLine, Cause, DUE, Delivery, End, Follows, Job, Journalled, NewDelivery, NewEvent, Result, Settle, Settled, TaggedAnswer, Unit, UnitEnd, now_ms,
+    AttemptLine, Cause, DUE, Delivery, End, Follows, Job, Journalled, NewDelivery, NewEvent, Result, SOON, Settle, Settled, TaggedAnswer, Unit, UnitEnd, now_ms,
 };
 use crate::transport::{Body, HttpRequest, Payload};
 
@@ -175,7 +175,7 @@ impl<'a> Plan<'a> {
                 let id = take(&mut next.unit);
                 let answer = TaggedAnswer { status: 0, headers: Vec::new(), body: String::new(), ended: DUE.to_owned() };
                 let job = Job::Answered { tag: reminder.tag.clone(), answer };
-                let (entry, order) = (unit.entry.clone(), format!("reminder/{id}"));
+                let (entry, order) = (unit.entry.clone(), format!("{}{id}", if reminder.soon { SOON } else { "reminder/" }));
                 let (made_ms, due_ms) = (self.now, reminder.due_ms);
                 Unit { id, event: unit.event, entry, order, job, made_ms, attempts: 0, failed: 0, waited: 0, due_ms }
             })
