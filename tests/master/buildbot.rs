@@ -67,20 +67,6 @@ impl Buildbot {
         self.www
     }
 
-    /// The settings of a host that follows it, and that would end it by making this file.
-    pub fn source(&self, stopped: &Path) -> String {
-        format!(
-            "[[masters]]\nurl = 'http://127.0.0.1:{}/'\nuser = 'admin'\npassword = 'secret'\npoll_every = '1 s'\nstop_command = ['touch', '{}']\n",
-            self.www,
-            stopped.display()
-        )
-    }
-
-    /// The property of a build, without its source.
-    pub async fn property(&self, build: i64, name: &str) -> Value {
-        self.rows(&format!("builds/{build}/properties")).await[0][name][0].clone()
-    }
-
     /// A file that builds wait for until it is there.
     pub fn gate(&self, name: &str) -> PathBuf {
         self.path(&format!("gate-{name}"))
