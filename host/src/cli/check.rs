@@ -33,7 +33,7 @@ pub enum Checked {
 pub struct Line {
     /// The service entry.
     pub entry: String,
-    /// What was checked: `component`, `grants`, `endpoint api` …
+    /// What was checked: `events`, `endpoint api` …; or `warning`.
     pub part: String,
     /// Whether it is all right.
     pub ok: bool,
@@ -73,12 +73,19 @@ pub(super) async fn check(args: Args, context: &Context<'_>) -> Result<(), Failu
 }
 
 impl Line {
+    /// The part of what is no mistake, and hardly meant.
+    pub const WARNING: &str = "warning";
+
     /// `ok  entry  part: text`
     pub fn print(&self, output: &Output) {
         if output.json() {
             return output.object(self);
         }
-        let mark = if self.ok { output.paint(Paint::Good, "ok  ") } else { output.paint(Paint::Bad, "fail") };
+        let mark = match (self.ok, self.part.as_str()) {
+            (false, _) => output.paint(Paint::Bad, "fail"),
+            (true, Self::WARNING) => output.paint(Paint::Doubtful, "warn"),
+            (true, _) => output.paint(Paint::Good, "ok  "),
+        };
         output.line(&format!("{mark}  {}  {}: {}", plain(&self.entry), plain(&self.part), plain(&self.text)));
     }
 }

@@ -31,6 +31,15 @@ pub struct Plan {
     pub events: BTreeSet<Kind>,
     /// Whether its events are handled one after another.
     pub state: bool,
+    /// What the component said beside it: level and line.
+    pub log: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// What the operator is to know of settings that work.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.log.iter().filter(|(level, _)| matches!(level.as_str(), "warn" | "error")).map(|(_, line)| line.as_str())
+    }
 }
 
 /// Something wrong in the settings, as the component said it.

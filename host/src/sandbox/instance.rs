@@ -250,7 +250,7 @@ impl Loaded {
         .await
     }
 
-    /// The plan for these settings, and the component's lines of log.
+    /// The plan for these settings, with the component's lines of log.
     ///
     /// # Errors
     /// [`ConfigureError`].
@@ -277,9 +277,10 @@ impl Loaded {
             }
         })
         .await?;
+        let log = store.into_data().log;
         match answer {
-            Ok(Some(plan)) => Ok(Plan::check(plan)?),
-            Ok(None) => Ok(Plan::default()),
+            Ok(Some(plan)) => Ok(Plan { log, ..Plan::check(plan)? }),
+            Ok(None) => Ok(Plan { log, ..Plan::default() }),
             Err(problems) => Err(ConfigureError::Problems(problems)),
         }
     }

@@ -47,6 +47,7 @@ pub(super) async fn check(workbench: &Workbench, settings: &Settings, connect: b
         };
         let events: Vec<_> = entry.plan.events.iter().map(|kind| kind.as_str()).collect();
         line(name, "events".into(), true, events.join(", "));
+        entry.plan.warnings().for_each(|warning| line(name, Line::WARNING.into(), true, warning.to_owned()));
         for endpoint in entry.plan.endpoints.values() {
             let part = format!("endpoint {}", endpoint.name);
             let mut destination = endpoint.destination();
