@@ -94,7 +94,7 @@ impl Host {
         let directory = Arc::new(EntryDirectory { entries: entries.clone(), out: out.clone() });
         let sources = sources::made(settings, &[]).await?;
         wires.updates.listen(settings.webhooks).await?;
-        // The engine takes up what waits at once, and a control call needs its master.
+        // The engine takes up what waits at once, and a control call waits for its master.
         wires.sources.set(sources.iter().map(|(name, made)| (name.clone(), made.fetcher())).collect());
         let options = delivery::Options::default();
         let engine = Engine::start(store.clone(), wires.transports(), directory.clone(), observer.clone(), options).await?;
