@@ -59,6 +59,11 @@ pub fn decoded(part: &str) -> String {
 
 /// Decodes %20 and the like; what is no escape stays. None if the bytes are no text.
 pub fn unescaped(text: &str) -> Option<String> {
+    String::from_utf8(bytes(text)).ok()
+}
+
+/// The same as bytes.
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -74,7 +79,7 @@ pub fn unescaped(text: &str) -> Option<String> {
             }
         }
     }
-    String::from_utf8(out).ok()
+    out
 }
 
 #[cfg(test)]

@@ -138,6 +138,8 @@ pub struct Configured<R> {
     pub reporter: R,
     /// Its plan.
     pub plan: Plan,
+    /// What it logged beside it.
+    pub log: Vec<(Level, String)>,
 }
 
 /// What a call did.
@@ -185,8 +187,10 @@ impl Report {
 ///
 /// Its problems.
 pub fn configure<R: Reporter>(settings: Value) -> Result<Configured<R>, Problems> {
+    WORLD.with_borrow_mut(|world| world.log.clear());
     let (reporter, plan) = crate::settings::read(settings).and_then(R::configure)?;
-    Ok(Configured { reporter, plan })
+    let log = WORLD.with_borrow_mut(|world| std::mem::take(&mut world.log));
+    Ok(Configured { reporter, plan, log })
 }
 
 impl<R: Reporter> Configured<R> {

@@ -114,3 +114,18 @@ fn a_test_mail_goes_to_whom_the_operator_says() {
     place.run(&["test-send", "--entry", "mail"]).ended(1).says("--to you@example.org");
     place.run(&["test-send", "--entry", "mail", "--to", "ada@example.org"]).ended(0).says("250");
 }
+
+#[test]
+fn what_works_and_is_hardly_meant_is_a_warning() {
+    let bot = "\n[[services]]\nreporter = 'IRC'\nname = 'bot'\nhost = 'irc.example.org'\nnick = 'bot'\n";
+    let place = Place::new(&format!("{RECORDED}{bot}channels = ['#ci']\nallowForce = true\n"));
+    place.run(&["check"]).ended(0).says("warn  bot  settings: allowForce and allowShutdown are deprecated").says("ok    bot  endpoint server");
+    let json = place.run(&["check", "--json"]).ended(0).json();
+    assert!(json.iter().any(|line| line["part"] == "warning" && line["ok"] == true && line["entry"] == "bot"), "{json:?}");
+    place.write(&format!("{RECORDED}{bot}channels = []\n"));
+    place.run(&["check"]).ended(0).says("warn  bot  settings: channels is empty");
+    place.write(&format!("{RECORDED}{}channels = ['#ci']\n", bot.replace("example.org'", "example.org:6697'")));
+    place.run(&["check"]).ended(2).says("write host = \"irc.example.org\" and port = 6697");
+    place.write(&format!("{RECORDED}{bot}port = 0\nchannels = ['#ci']\n"));
+    place.run(&["check"]).ended(2).says("6697 with useSSL = true");
+}

@@ -144,7 +144,7 @@ fn check_says_what_is_wrong_and_where() {
     place.run(&["check"]).ended(2).says("HttpStatusPush");
     // The page's example of HipChat is taken, and does nothing.
     place.write("[[recordings]]\nname = 'main'\nfile = 'RECORDING'\n[[services]]\nreporter = 'HipChatStatusPush'\nname = 'chat'\nauth_token = 'private-token'\nendpoint = 'https://chat.yourcompany.com'\n");
-    place.run(&["check"]).ended(0).says("warning: nobody is ever told: write builder_room_map");
+    place.run(&["check"]).ended(0).says("settings: nobody is ever told: write builder_room_map");
     assert!(!place.path("reporter-host.state").exists(), "check writes nothing");
     place.run(&["check", "no-such-file.toml"]).ended(2).says("no-such-file.toml");
 }

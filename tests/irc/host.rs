@@ -11,10 +11,23 @@ pub async fn start(port: u16, more: &str) -> Bot {
 
 /// Not started yet.
 pub fn new(port: u16, more: &str) -> Bot {
-    Bot::new(env!("CARGO_BIN_EXE_host-under-test"), "", &service(port, more))
+    bot(&service(port, more))
+}
+
+/// One that speaks as slowly as it does by itself; not started yet.
+pub fn slow(port: u16, more: &str) -> Bot {
+    bot(&by_itself(port, more))
+}
+
+fn bot(service: &str) -> Bot {
+    Bot::new(env!("CARGO_BIN_EXE_host-under-test"), "", service)
 }
 
 /// The settings of the entry.
 pub fn service(port: u16, more: &str) -> String {
-    format!("reporter = 'IRC'\nname = 'bot'\nhost = 'localhost'\nport = {port}\nnick = 'bbot'\nlostDelay = 1\nfailedDelay = 1\nlineRate = 0.02\n{more}")
+    by_itself(port, &format!("lineRate = 0.02\n{more}"))
+}
+
+fn by_itself(port: u16, more: &str) -> String {
+    format!("reporter = 'IRC'\nname = 'bot'\nhost = 'localhost'\nport = {port}\nnick = 'bbot'\nlostDelay = 1\nfailedDelay = 1\n{more}")
 }

@@ -15,7 +15,9 @@ const INSTALL: &str = "run `tests/run irc`, which installs it, or `apt-get insta
 /// How long a server may take to come up on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Modules of every server; IRCv3's only where the test wants them.
-const MODULES: [&str; 2] = ["ssl_gnutls", "md5"];
+const MODULES: [&str; 3] = ["ssl_gnutls", "md5", "sajoin"];
+/// What one may send: as much as a test wants, or as much as a server allows that is set up by InspIRCd's example. Whoever sends more is thrown out.
+const LIMITS: [&str; 2] = ["recvq=\"65536\" commandrate=\"1000000\" threshold=\"1000\"", "recvq=\"8192\" commandrate=\"1000\" threshold=\"10\""];
 const IRCV3: [&str; 8] = ["cap", "ircv3", "ircv3_batch", "ircv3_labeledresponse", "ircv3_echomessage", "ircv3_msgid", "ircv3_ctctags", "namesx"];
 const SERVICES: [&str; 7] = ["services_account", "ircv3_accounttag", "sasl", "sslinfo", "spanningtree", "servprotect", "hidechans"];
 
@@ -29,6 +31,8 @@ pub struct Inspircd {
     link: u16,
     /// Its name and number in the network.
     name: (&'static str, &'static str),
+    /// Whether people are held to what a public network allows.
+    limited: bool,
     /// The other server's name and port, and whether this one looks for it.
     peer: Option<(&'static str, u16, bool)>,
     server: Option<Child>,
@@ -44,6 +48,15 @@ impl Inspircd {
     /// Starts one with labeled-response and echo-message.
     pub async fn new() -> Self {
         Self::start(&IRCV3, false).await
+    }
+
+    /// The same, and whoever sends more than public networks allow is thrown out.
+    pub async fn limited() -> Self {
+        let mut server = Self::made();
+        server.limited = true;
+        server.configure(&IRCV3, false);
+        server.run().await;
+        server
     }
 
     /// Starts one with Anope beside it: accounts, SASL, NickServ.
@@ -80,7 +93,7 @@ impl Inspircd {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         certificates(folder.path());
         let [plain, tls, link] = ports();
-        Self { folder, plain, tls, link, name: ("irc.test", "001"), peer: None, server: None, services: None }
+        Self { folder, plain, tls, link, name: ("irc.test", "001"), limited: false, peer: None, server: None, services: None }
     }
 
     /// The files of a certificate for a client, and of its key.
@@ -106,6 +119,7 @@ impl Inspircd {
         let mut text = String::from("<config format=\"xml\">\n");
         let (name, id) = self.name;
         let (plain, tls, link, folder) = (self.plain, self.tls, self.link, self.folder.path().display());
+        let limits = LIMITS[usize::from(self.limited)];
         for module in MODULES.iter().chain(modules) {
             let _ = writeln!(text, "<module name=\"{module}\">");
         }
@@ -116,9 +130,9 @@ impl Inspircd {
              <pid file=\"{folder}/inspircd.pid\">\n<bind address=\"127.0.0.1\" port=\"{plain}\" type=\"clients\">\n\
              <sslprofile name=\"tls\" provider=\"gnutls\" certfile=\"{}\" keyfile=\"{}\">\n\
              <bind address=\"127.0.0.1\" port=\"{tls}\" type=\"clients\" sslprofile=\"tls\">\n\
-             <connect allow=\"*\" timeout=\"30\" pingfreq=\"60\" recvq=\"65536\" hardsendq=\"10485760\" softsendq=\"1048576\" commandrate=\"1000000\" threshold=\"1000\" \
+             <connect allow=\"*\" timeout=\"30\" pingfreq=\"60\" {limits} hardsendq=\"10485760\" softsendq=\"1048576\" \
              fakelag=\"no\" localmax=\"100\" globalmax=\"100\" resolvehostnames=\"no\" useident=\"no\" limit=\"1000\">\n\
-             <class name=\"killer\" commands=\"KILL\">\n<type name=\"op\" classes=\"killer\">\n<oper name=\"root\" password=\"root\" host=\"*@*\" type=\"op\">\n\
+             <class name=\"killer\" commands=\"KILL SAJOIN\" privs=\"users/sajoin-others\">\n<type name=\"op\" classes=\"killer\">\n<oper name=\"root\" password=\"root\" host=\"*@*\" type=\"op\">\n\
              <log method=\"file\" type=\"* -USERINPUT -USEROUTPUT\" level=\"default\" target=\"{folder}/ircd.log\">\n\
              <options casemapping=\"ascii\" prefixquit=\"Quit: \" syntaxhints=\"no\" allowhalfop=\"yes\">\n<security hidesplits=\"no\" maxtargets=\"20\">\n<performance nouserdns=\"yes\" clonesonconnect=\"no\">\n",
             at("server.pem"),

@@ -42,6 +42,9 @@ async fn the_bot_logs_in_and_rights_go_by_accounts() {
 
     // Alice may, because she is logged in; a thief of her nick may not.
     assert!(alice.asks("bbot", "bbot", "join #more").await.contains("joining #more"));
+    let joined = |line: &str| line.contains("reporter_host::audit") && line.contains("joining #more, asked for by alice!");
+    let process = bot.process();
+    process.until("the audit log says who had it join", || process.said().lines().any(|line| joined(line) && line.contains("account alice"))).await;
     alice.write("NICK alice_away").await;
     alice.until("NICK").await;
     alice.say("bbot", "leave #more").await;
@@ -53,7 +56,7 @@ async fn the_bot_logs_in_and_rights_go_by_accounts() {
     alice.until("QUIT").await;
 
     // NickServ, where SASL is not to be used.
-    let mut bot = host::start(server.plain, &format!("{more}useSASL = false\n")).await;
+    let mut bot = host::start(server.plain, &format!("{more}useSASL = false\nnickserv = 'NickServ@services.test'\n")).await;
     alice.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
     alice.write("WHOIS bbot").await;
     alice.so("that the bot is logged in", |line| line.contains(" 330 ") && line.contains("bbot")).await;
@@ -64,6 +67,24 @@ async fn the_bot_logs_in_and_rights_go_by_accounts() {
     let mut bot = host::start(server.plain, "channels = ['#ci']\npassword = 'wrong'\nuseSASL = true\n").await;
     let process = bot.process();
     process.until("it says that SASL failed", || process.said().contains("SASL failed")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_calls_himself_nickserv_gets_no_password() {
+    // While services are away, or where there are none.
+    let server = Inspircd::new().await;
+    let mut thief = Person::new(server.plain, "NickServ").await;
+    thief.join("#ci").await;
+    let more = "channels = ['#ci']\npassword = 'pw-of-bot'\nuseSASL = false\n";
+    let mut bot = host::start(server.plain, &format!("{more}nickserv = 'NickServ@services.test'\n")).await;
+    thief.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
+    assert!(thief.asks("bbot", "bbot", "source").await.contains("buildbot.net"));
+    assert!(!thief.all().contains("pw-of-bot"), "{}", thief.all());
+    bot.end().await;
+    thief.until("QUIT").await;
+    // Otherwise it is whoever has the nick.
+    let _bot = host::start(server.plain, more).await;
+    thief.until("IDENTIFY pw-of-bot").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -103,7 +103,7 @@ async fn rights_and_notifications() {
 }
 
 /// The bot has read what the server said before: it has answered to something later.
-async fn settled(person: &mut Person) {
+pub async fn settled(person: &mut Person) {
     // It asks for the names when modes change; by the second answer it has them.
     for _ in 0..2 {
         person.say("bbot", "source").await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::host;
 use crate::inspircd::Inspircd;
 use crate::person::Person;
+use crate::talk::settled;
 
 /// Somebody in the channel who sees the bot come.
 async fn witness(server: &Inspircd) -> Person {
@@ -66,6 +67,37 @@ async fn a_kill_by_an_operator_and_a_kick_are_survived() {
     bot.ended(0).await;
     comes(&mut ann).await;
     assert_eq!(announced(&mut ann, 1).await, [1]);
+    ann.write("KICK #ci bbot :out").await;
+    ann.until("KICK #ci bbot").await;
+    bot.ended(0).await;
+    ann.write("SAJOIN bbot #ci").await;
+    comes(&mut ann).await;
+    assert_eq!(announced(&mut ann, 2).await, [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_public_networks_allow_is_enough_for_many_channels_and_long_answers() {
+    let server = Inspircd::limited().await;
+    let mut ann = witness(&server).await;
+    let channels: Vec<String> = (0..12).map(|n| format!("'#c{n:02}'")).collect();
+    let mut bot = host::slow(server.plain, &format!("channels = ['#ci', {}]\nnotify_events = ['finished']\n", channels.join(", ")));
+    bot.run().await;
+    comes(&mut ann).await;
+    let mut bo = Person::new(server.plain, "bo").await;
+    bo.join("#c00,#c03,#c07,#c11").await;
+    bot.ended(0).await;
+    assert_eq!(announced(&mut ann, 1).await, [1]);
+    let mut places = std::collections::BTreeSet::new();
+    while places.len() < 4 {
+        places.insert(bo.hears("bbot").await.1);
+    }
+    assert_eq!(places.into_iter().collect::<Vec<_>>(), ["#c00", "#c03", "#c07", "#c11"]);
+    let help = ann.asks("bbot", "bbot", "help").await;
+    assert!(help.starts_with("commands - "), "{help}");
+    ann.so("the last line of the help", |line| line.starts_with(":bbot!") && line.contains(":watch - ")).await;
+    for person in [&ann, &bo] {
+        assert!(!person.lines_of("bbot").iter().any(|line| String::from_utf8_lossy(line).contains(" QUIT ")), "the bot was thrown out:\n{}", person.all());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,6 +170,7 @@ async fn a_netsplit_divides_people_and_not_what_is_said() {
     ann.so("Bo from the other server", |line| line.starts_with(":bo!") && line.contains("JOIN")).await;
     ann.write("MODE #ci +o bo").await;
     bo.until("MODE #ci +o").await;
+    settled(&mut bo).await;
     assert!(bo.asks("bbot", "#ci", "bbot: notify on worker").await.contains("finished, worker"), "he is an operator");
     bot.ended(0).await;
     assert_eq!(announced(&mut bo, 1).await, [1]);

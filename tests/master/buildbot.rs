@@ -67,20 +67,6 @@ impl Buildbot {
         self.www
     }
 
-    /// The settings of a host that follows it, and that would end it by making this file.
-    pub fn source(&self, stopped: &Path) -> String {
-        format!(
-            "[[masters]]\nurl = 'http://127.0.0.1:{}/'\nuser = 'admin'\npassword = 'secret'\npoll_every = '1 s'\nstop_command = ['touch', '{}']\n",
-            self.www,
-            stopped.display()
-        )
-    }
-
-    /// The property of a build, without its source.
-    pub async fn property(&self, build: i64, name: &str) -> Value {
-        self.rows(&format!("builds/{build}/properties")).await[0][name][0].clone()
-    }
-
     /// A file that builds wait for until it is there.
     pub fn gate(&self, name: &str) -> PathBuf {
         self.path(&format!("gate-{name}"))
@@ -173,18 +159,21 @@ impl Buildbot {
     /// The rows of a path.
     pub async fn rows(&self, path: &str) -> Vec<Value> {
         let url = format!("http://127.0.0.1:{}/api/v2/{path}", self.www);
+        let ask = async || {
+            let answer = self.client.get(&url).header(COOKIE, self.cookie.as_ref().unwrap()).send().await?;
+            assert!(answer.status().is_success(), "{path}: {answer:?}");
+            answer.json().await
+        };
         let mut tries = 0;
-        let answer = loop {
-            match self.client.get(&url).header(COOKIE, self.cookie.as_ref().unwrap()).send().await {
+        let answer: Value = loop {
+            match ask().await {
                 Ok(answer) => break answer,
-                // A master that has just started, or is busy, lets go of a connection.
+                // A master that has just started, or is busy, lets go of a connection, also in the middle of an answer.
                 Err(_) if tries < 20 => tries += 1,
                 Err(error) => panic!("{path}: {error}\n{}", self.log()),
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         };
-        assert!(answer.status().is_success(), "{path}: {answer:?}");
-        let answer: Value = answer.json().await.unwrap();
         let (_, rows) = answer.as_object().unwrap().iter().find(|(key, _)| *key != "meta").unwrap();
         rows.as_array().unwrap().clone()
     }

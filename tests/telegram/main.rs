@@ -4,6 +4,8 @@
 #[allow(dead_code)]
 #[path = "../master/buildbot.rs"]
 mod buildbot;
+#[path = "../master/chat.rs"]
+mod chat;
 mod fake;
 mod host;
 mod markdown;

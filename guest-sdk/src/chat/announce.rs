@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bot::{Bot, Presenter};
 use super::channel::Channel;
-use super::commands::waiting::{Build as WaitingBuild, Request};
+use super::commands::waiting::{Build as WaitingBuild, Early, Request};
 use super::events::{Occasion, before};
 use super::read;
 use super::text::Line;
@@ -62,6 +62,7 @@ impl<P: Presenter> Bot<P> {
             }
         } else {
             places.extend(WaitingBuild::take(&source, id));
+            places.extend(asked.iter().map(|asked| asked.place.clone()));
             if asked.is_some() && build.results() != Some(RETRY) {
                 Request::forget(&source, request);
             }
@@ -79,6 +80,11 @@ impl<P: Presenter> Bot<P> {
             if let Some(occasion) = occasion(compare) {
                 places.extend(all.into_iter().filter(|(_, channel)| channel.notify.iter().any(|word| word.is(&occasion))).map(|(place, _)| place));
             }
+        }
+        if asked.is_none() {
+            let ended = if started { None } else { build.results().map(|results| (results, build.state_string())) };
+            let url = build.url();
+            Early { build: id, number: build.number().unwrap_or_default(), url, ended, told: places.clone() }.keep(&source, request);
         }
         if places.is_empty() {
             let why = if speaks { "nobody asked for this event" } else { "the builder has none of the tags" };
@@ -130,13 +136,14 @@ fn listening(to: impl Fn(&Channel) -> bool) -> BTreeSet<String> {
     Channel::all().into_iter().filter(|(_, channel)| !channel.muted && to(channel)).map(|(place, _)| place).collect()
 }
 
-/// The authors of the changes, each once.
+/// The authors of the changes, each once; of many, some.
 fn blamed(build: &Build) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for author in build.changes().iter().filter_map(|change| change["author"].as_str()) {
-        if !names.iter().any(|known| known == author) {
-            names.push(author.to_owned());
+        let author = crate::cut::to_chars(author, read::WORD);
+        if !names.iter().any(|known| *known == author) {
+            names.push(author.into_owned());
         }
     }
-    names
+    read::some_of(names)
 }

@@ -3,13 +3,12 @@
 use serde_json::Value;
 
 use super::bot::{Bot, Presenter, readable};
-use super::commands::waiting::{self, Request};
+use super::commands::waiting::{self, Early, Forcing, Request};
 use super::commands::{Act, What};
 use super::read;
 use super::text::{Line, Message};
 use crate::component::{Failure, Outcome};
 use crate::delivery::{Answer, Terms};
-use crate::results::RETRY;
 
 /// Characters of a master's reason that are shown.
 const REASON: usize = 300;
@@ -23,8 +22,11 @@ impl<P: Presenter> Bot<P> {
         let message = match (answer.ended.as_str(), answer.status) {
             ("delivered", _) => self.done(&act, answer),
             ("unknown", _) => self.unknown(&act),
-            _ => Message::from(format!("{}, {}: {}", refused(act.what), act.who, reason(answer))),
+            _ => Message::from(format!("{}, {}: {}", refused(&act), act.who, reason(answer))),
         };
+        if act.what == What::Force {
+            Forcing::end();
+        }
         self.presenter.send(&act.place, &message, Terms::titled(format!("answer to {}", act.who)));
         Ok(Outcome::Sent)
     }
@@ -56,20 +58,18 @@ impl<P: Presenter> Bot<P> {
         }
     }
 
-    /// Whether there is something to wait for. What its build did before the answer came goes to `news`: nobody was known then who waits for it.
+    /// Whether there is something to wait for. What its build did before the answer came goes to `news`, unless it was told there: nobody was
+    /// known then who waits for it. What it does later comes with its events, whatever the master's own tables say by now.
     fn wait_for(&self, act: &Act, request: u64, news: &mut Vec<Line>) -> bool {
-        let builds = read::rows(&act.master, &["buildrequests", &request.to_string(), "builds"], &[]).unwrap_or_default();
-        if let Some(build) = builds.iter().max_by_key(|build| read::number(build, "buildid")) {
-            let number = read::number(build, "number");
-            let named = read::by_number(number, read::build_url(&read::url(&act.master), act.builder_id, number), &act.builder);
-            let results = read::results(build);
-            if build["complete"].as_bool() != Some(true) {
-                waiting::Build::add(&act.master, read::number(build, "buildid"), &act.place);
-                news.push(self.words().build_started(named));
-            } else if results != Some(RETRY) {
-                news.push(self.words().build_finished(named, results, build["state_string"].as_str().unwrap_or_default(), &[]));
+        if let Some(early) = Early::take(&act.master, request) {
+            let named = read::by_number(early.number, early.url, &act.builder);
+            let is_told = early.told.contains(&act.place);
+            if let Some((results, state)) = early.ended {
+                news.extend(Some(self.words().build_finished(named, Some(results), &state, &[])).filter(|_| !is_told));
                 return false;
             }
+            waiting::Build::add(&act.master, early.build, &act.place);
+            news.extend(Some(self.words().build_started(named)).filter(|_| !is_told));
         }
         Request { place: act.place.clone() }.keep(&act.master, request);
         true
@@ -81,13 +81,14 @@ impl<P: Presenter> Bot<P> {
             "{}: the answer of the master {} was lost, so I do not know whether it was done. I do not try it again.",
             act.who, act.master
         ))];
+        let mut news = Vec::new();
         lines.push(match act.what {
             What::Force => {
                 match read::rows(&act.master, &["builders", &act.builder_id.to_string(), "buildrequests"], &[("order", "-buildrequestid"), ("limit", "5")]) {
                     Ok(rows) => match rows.iter().find(|row| read::number(row, "submitted_at") >= act.at) {
                         Some(row) => {
                             let request = read::number(row, "buildrequestid");
-                            Request { place: act.place.clone() }.keep(&act.master, request);
+                            self.wait_for(act, request, &mut news);
                             Line::text("The newest request for ").name(&act.builder).and(format!(" is {request}, made after you asked: it may be yours."))
                         }
                         None => Line::text("There is no request for ").name(&act.builder).and(" that was made after you asked."),
@@ -106,22 +107,23 @@ impl<P: Presenter> Bot<P> {
                 }
                 Err(_) => Line::text("The master cannot be asked about it now."),
             },
-            What::Start | What::Cancel | What::Now => match read::rows(&act.master, &["shutdown"], &[]) {
-                Ok(rows) => Line::text(format!("It is {} now.", rows.first().and_then(|row| row["state"].as_str()).unwrap_or("in a state that I do not know"))),
+            What::Start | What::Cancel | What::Now => match read::shutdown(&act.master) {
+                Ok(state) => Line::text(format!("It is {state} now.")),
                 Err(_) => Line::text("The master cannot be asked about it now."),
             },
         });
+        lines.extend(news);
         Message::from(lines)
     }
 }
 
-fn refused(what: What) -> &'static str {
-    match what {
-        What::Force => "The build could not be forced",
-        What::Stop => "The build could not be stopped",
-        What::Start => "The shutdown could not be started",
-        What::Cancel => "The shutdown could not be stopped",
-        What::Now => "The master could not be ended",
+fn refused(act: &Act) -> String {
+    match act.what {
+        What::Force => "The build could not be forced".into(),
+        What::Stop => "The build could not be stopped".into(),
+        What::Start => format!("The shutdown of the master {} could not be started", act.master),
+        What::Cancel => format!("The shutdown of the master {} could not be stopped", act.master),
+        What::Now => format!("The master {} could not be ended", act.master),
     }
 }
 

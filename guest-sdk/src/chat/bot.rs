@@ -28,6 +28,12 @@ pub trait Presenter: Sized + 'static {
     /// Sends a message to a channel or a private conversation.
     fn send(&self, place: &str, message: &Message, terms: Terms);
 
+    /// Lines of one message at most, where each holds up what comes after it; none: lines cost nothing. What is more is for
+    /// [`Presenter::send`] to leave out, and to tell.
+    fn most_lines(&self) -> Option<usize> {
+        None
+    }
+
     /// Commands beside the core's, or in their place.
     fn commands(&self) -> Vec<Command<Self>> {
         Vec::new()

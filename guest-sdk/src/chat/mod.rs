@@ -28,7 +28,7 @@ pub use authz::{Authz, Identity, User};
 pub use bot::{Ask, Bot, Command, Person, Presenter, Refusal, Said, readable};
 pub use channel::Channel;
 pub use events::{EventWord, Occasion};
-pub use read::{Builder, Last, Running, rows};
+pub use read::{Builder, Last, Running, rows, shutdown as shutdown_state};
 pub use shell::{quote, split};
 pub use text::{Button, Line, Message, Span};
 pub use update::Update;
@@ -49,5 +49,4 @@ pub trait ChatReporter: Reporter {
 }
 
 #[cfg(test)]
-#[path = "../chat_tests.rs"]
 mod tests;

@@ -1,5 +1,8 @@
 //! What a bot reads from masters.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::bot::{Bot, Presenter, Refusal, readable};
@@ -22,6 +25,8 @@ pub struct Builder {
     pub id: u64,
     /// Its name.
     pub name: String,
+    /// As it is called here: by its name, or as `MASTER/NAME` where another master has one of the same name.
+    pub called: String,
     /// Whether a worker that it is configured on is connected.
     pub online: bool,
 }
@@ -65,6 +70,16 @@ pub fn rows(name: &str, path: &[&str], query: &[(&str, &str)]) -> Result<Vec<Val
             Err(Refusal::new(format!("The master {name} cannot be asked now: {}", readable_line(&why))))
         }
     }
+}
+
+/// Whether a master is running or shutting down, in a word.
+///
+/// # Errors
+///
+/// It cannot be asked.
+pub fn shutdown(master: &str) -> Result<String, Refusal> {
+    let state = rows(master, &["shutdown"], &[])?;
+    Ok(state.first().and_then(|state| state["state"].as_str()).unwrap_or("in a state that is not known").to_owned())
 }
 
 fn readable_line(text: &str) -> String {
@@ -125,20 +140,33 @@ impl<P: Presenter> Bot<P> {
                 }
                 let id = number(row, "builderid");
                 let name = row["name"].as_str().unwrap_or_default().to_owned();
-                found.push(Builder { master: master.clone(), id, name, online: online.contains(&id) });
+                found.push(Builder { master: master.clone(), id, called: name.clone(), name, online: online.contains(&id) });
             }
+        }
+        let mut masters: BTreeMap<String, usize> = BTreeMap::new();
+        found.iter().for_each(|builder| *masters.entry(builder.name.clone()).or_default() += 1);
+        for builder in found.iter_mut().filter(|builder| masters.get(&builder.name).is_some_and(|masters| *masters > 1)) {
+            builder.called = format!("{}/{}", builder.master, builder.name);
         }
         Ok(found)
     }
 
-    /// One builder.
+    /// One builder, by its name or as it is called.
     ///
     /// # Errors
     ///
-    /// There is none of this name, or a master cannot be asked.
+    /// There is none of this name, or several masters have one; or a master cannot be asked.
     pub fn builder(&self, name: &str) -> Result<Builder, Refusal> {
-        let found = self.builders()?.into_iter().find(|builder| builder.name == name);
-        found.ok_or_else(|| Line::text("There is no builder ").name(readable(name)).and(". Say list builders for those there are.").into())
+        let all = self.builders()?;
+        if let Some(one) = all.iter().find(|builder| builder.called == name) {
+            return Ok(one.clone());
+        }
+        let found: Vec<&str> = all.iter().filter(|builder| builder.name == name).map(|builder| builder.called.as_str()).collect();
+        Err(match found[..] {
+            [] => Line::text("There is no builder ").name(readable(name)).and(". Say list all builders for those there are."),
+            _ => Line::text("More than one master has a builder ").name(readable(name)).and(". Say which, as one of:").items(found),
+        }
+        .into())
     }
 
     /// Whether the bot speaks of builders with these tags.
@@ -206,10 +234,10 @@ impl<P: Presenter> Bot<P> {
         if self.use_revisions {
             let revisions = revisions(&rows(&builder.master, &["builds", &id.to_string(), "changes"], &[]).unwrap_or_default());
             if !revisions.is_empty() {
-                return by_revisions(&revisions, &builder.name);
+                return by_revisions(&revisions, &builder.called);
             }
         }
-        by_number(build, build_url(base, builder.id, build), &builder.name)
+        by_number(build, build_url(base, builder.id, build), &builder.called)
     }
 }
 
@@ -223,25 +251,32 @@ pub fn by_revisions(revisions: &[String], builder: &str) -> Line {
     Line::text(format!("Build containing revisions [{}] of ", revisions.join(", "))).name(builder)
 }
 
-/// Revisions that are named at most.
-const REVISIONS: usize = 10;
+/// Revisions or people that are named at most, and one more if it is the last.
+const WORDS: usize = 10;
+/// Characters of one of them.
+pub const WORD: usize = 60;
 
 /// The revisions of changes or source stamps, each once. Hashes are cut to 7 characters.
 pub fn revisions(rows: &[Value]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for revision in rows.iter().filter_map(|row| row["revision"].as_str()).filter(|revision| !revision.is_empty()) {
         let is_hash = revision.len() >= 12 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let short = if is_hash { &revision[..7] } else { revision };
-        if !found.iter().any(|known| known == short) {
-            found.push(short.to_owned());
+        let short = if is_hash { Cow::Borrowed(&revision[..7]) } else { crate::cut::to_chars(revision, WORD) };
+        if !found.iter().any(|known| *known == short) {
+            found.push(short.into_owned());
         }
     }
-    let more = found.len().saturating_sub(REVISIONS);
-    if more > 0 {
-        found.truncate(REVISIONS);
-        found.push(format!("and {more} more"));
+    some_of(found)
+}
+
+/// The first of a list of words, and how many others there are.
+pub fn some_of(mut words: Vec<String>) -> Vec<String> {
+    let more = words.len().saturating_sub(WORDS);
+    if more > 1 {
+        words.truncate(WORDS);
+        words.push(format!("and {more} others"));
     }
-    found
+    words
 }
 
 /// The step that a build is at.

@@ -1,5 +1,8 @@
 //! What is said, before a protocol gives it a form.
 
+/// Items of one list.
+pub const ITEMS: usize = 200;
+
 /// A message of one or more lines.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Message {
@@ -68,6 +71,16 @@ impl Line {
     pub fn item(mut self, name: impl Into<String>) -> Self {
         self.0.push(Span::Gap);
         self.name(name)
+    }
+
+    /// Adds the items of a list, and how many were too many.
+    pub fn items<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+        let mut names = names.into_iter();
+        let line = names.by_ref().take(ITEMS).fold(self, Self::item);
+        match names.count() {
+            0 => line,
+            more => line.and(format!(" and {more} more")),
+        }
     }
 
     /// Adds a link.

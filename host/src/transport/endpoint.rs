@@ -185,12 +185,18 @@ pub struct IrcEndpoint {
     pub key: Option<PathBuf>,
     /// The nick; the account's name too.
     pub nick: String,
-    /// The account's password, or a placeholder: for SASL or NickServ, and as the server's password.
+    /// The account's password, or a placeholder: for SASL or NickServ, and as the server's password where that has none of its own and SASL is not used.
     #[serde(default)]
     pub password: Option<String>,
+    /// The server's own password, or a placeholder.
+    #[serde(default)]
+    pub server_password: Option<String>,
     /// Whether SASL is used.
     #[serde(default)]
     pub sasl: Sasl,
+    /// How NickServ is addressed, as `NickServ@services.example.org`; none: `NickServ`, whoever has that nick.
+    #[serde(default)]
+    pub nickserv: Option<String>,
     /// Channels that are joined after each connection.
     #[serde(default)]
     pub channels: Vec<IrcChannel>,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::{Answer, Attempt, FailedKind, Payload, Transport};
 use crate::event::{Acted, Fetch};
@@ -17,12 +18,23 @@ const SHOWN: usize = 500;
 
 /// The sources that run, by name, in the order of the settings.
 #[derive(Default)]
-pub struct Sources(Mutex<Vec<(String, Arc<dyn Fetch>)>>);
+pub struct Sources {
+    running: Mutex<Vec<(String, Arc<dyn Fetch>)>>,
+    /// Whether they were set.
+    known: watch::Sender<bool>,
+}
 
 impl Sources {
     /// These run now, and no others.
     pub fn set(&self, sources: Vec<(String, Arc<dyn Fetch>)>) {
         *self.lock() = sources;
+        self.known.send_replace(true);
+    }
+
+    /// Waits until it is known which run: when a host begins, what waits is taken up at once.
+    async fn known(&self) {
+        // Its sender is this.
+        self.known.subscribe().wait_for(|known| *known).await.ok();
     }
 
     /// Their names.
@@ -36,7 +48,7 @@ impl Sources {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(String, Arc<dyn Fetch>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,6 +86,9 @@ impl Transport for MasterTransport {
         let Payload::Master(call) = attempt.payload else {
             return Answer::failed(FailedKind::Never, "what goes to a master is a control call");
         };
+        if tokio::time::timeout(attempt.timeout, self.sources.known()).await.is_err() {
+            return Answer::failed(FailedKind::NotTried, "the host has not begun yet");
+        }
         let Some(source) = self.sources.find(&call.master) else {
             return Answer::failed(FailedKind::Never, format!("the host does not run with the master {:?}", call.master));
         };
@@ -162,7 +177,28 @@ mod tests {
         assert_eq!(again.error.unwrap().kind, FailedKind::Unknown);
         assert_eq!(counts.0.load(Ordering::Relaxed), 1);
         assert_eq!(attempt(&running(), "two").await.status, 200, "another call is its own");
-        let gone = MasterTransport::new(Arc::default(), folder.path().join("begun"));
+        let none = Arc::new(Sources::default());
+        none.set(Vec::new());
+        let gone = MasterTransport::new(none, folder.path().join("begun"));
         assert_eq!(attempt(&gone, "three").await.error.unwrap().kind, FailedKind::Never);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_taken_up_before_the_masters_are_known_waits_for_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sources, counts) = (Arc::new(Sources::default()), Arc::new(Counts::default()));
+        let transport = MasterTransport::new(sources.clone(), folder.path().join("begun"));
+        let set = async { sources.set(vec![("main".into(), counts.clone() as Arc<dyn Fetch>)]) };
+        // The first is asked first.
+        let (answer, ()) = tokio::join!(biased; attempt(&transport, "one"), set);
+        assert_eq!((answer.status, answer.error), (200, None));
+        assert_eq!(counts.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_does_not_begin_has_not_tried_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let transport = MasterTransport::new(Arc::default(), folder.path().join("begun"));
+        assert_eq!(attempt(&transport, "one").await.error.unwrap().kind, FailedKind::NotTried);
     }
 }

@@ -10,7 +10,6 @@ mod settings;
 use reporter_sdk::chat::{ChatReporter, Identity, Person, Said, Update};
 use reporter_sdk::event::Event;
 use reporter_sdk::prelude::*;
-use reporter_sdk::services::{Level, log};
 use serde_json::Value;
 
 pub use present::Irc;
@@ -27,8 +26,6 @@ pub struct IrcBot {
     bot: reporter_sdk::chat::Bot<Irc>,
     /// Whether rights go by services accounts where the server tells them.
     use_accounts: bool,
-    /// Whether the settings give rights as they were given before `authz`.
-    before_authz: bool,
 }
 
 impl Reporter for IrcBot {
@@ -52,13 +49,7 @@ impl Reporter for IrcBot {
 impl ChatReporter for IrcBot {
     fn heard(&self, update: &Update) -> Result<Outcome, Failure> {
         match update.kind() {
-            "started" => {
-                if self.before_authz {
-                    let instead = "write `\"force, stop\" = true` and `shutdown = true` in authz instead";
-                    log(Level::Warn, &format!("allowForce and allowShutdown are deprecated: {instead}"));
-                }
-                self.bot.begin()
-            }
+            "started" => self.bot.begin(),
             "message" => match command(update) {
                 Some(text) => self.bot.hear(&self.said(update, text)),
                 None => Ok(Outcome::Skipped("it is not said to the bot".into())),

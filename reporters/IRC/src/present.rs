@@ -1,6 +1,7 @@
 //! How messages look on IRC.
 
 use reporter_sdk::chat::{Command, Line, Message, Presenter, Span};
+use reporter_sdk::cut::to_bytes;
 use reporter_sdk::delivery::Terms;
 use reporter_sdk::irc::{self, Verb};
 use reporter_sdk::results::{CANCELLED, EXCEPTION, FAILURE, RETRY, SKIPPED, SUCCESS, WARNINGS};
@@ -9,6 +10,11 @@ use crate::commands;
 
 /// The endpoint's name in the plan.
 pub const ENDPOINT: &str = "server";
+
+/// Lines of one message: at a line in a second, what goes to the same place waits a minute for it.
+const LINES: usize = 60;
+/// Bytes that fit into a line beside a channel's and the bot's own name.
+const BYTES: usize = 380;
 
 /// IRC.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,7 +27,8 @@ pub struct Irc {
 
 impl Presenter for Irc {
     fn send(&self, place: &str, message: &Message, terms: Terms) {
-        let text = message.lines.iter().map(|line| self.line(line)).filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n");
+        let lines = message.lines.iter().map(|line| self.line(line)).filter(|line| !line.trim().is_empty()).collect();
+        let text = few(lines).join("\n");
         let text = if text.is_empty() { "(There is nothing to say.)".to_owned() } else { text };
         let verb = match (message.action, self.notice && is_channel(place)) {
             (true, _) => Verb::Action,
@@ -29,6 +36,10 @@ impl Presenter for Irc {
             (false, false) => Verb::Message,
         };
         irc::send(ENDPOINT, place, verb, &text, terms);
+    }
+
+    fn most_lines(&self) -> Option<usize> {
+        Some(LINES)
     }
 
     fn commands(&self) -> Vec<Command<Self>> {
@@ -54,6 +65,30 @@ impl Irc {
         }
         text
     }
+}
+
+/// As many of the lines as one message has, and how many are left out.
+fn few(lines: Vec<String>) -> Vec<String> {
+    let size = |line: &String| line.len().div_ceil(BYTES).max(1);
+    let all: usize = lines.iter().map(size).sum();
+    if all <= LINES {
+        return lines;
+    }
+    let mut room = LINES - 1;
+    let mut few = Vec::new();
+    for line in lines {
+        if size(&line) <= room {
+            room -= size(&line);
+            few.push(line);
+            continue;
+        }
+        if room > 0 {
+            few.push(to_bytes(&line, room * BYTES).into_owned());
+        }
+        break;
+    }
+    few.push(format!("({} more lines are left out.)", all - (LINES - 1)));
+    few
 }
 
 /// A channel's name begins with one of these (RFC 2812, 1.3).

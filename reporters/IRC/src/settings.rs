@@ -3,6 +3,7 @@
 use reporter_sdk::chat::{Authz, Bot, EventWord, User};
 use reporter_sdk::endpoint::Verify;
 use reporter_sdk::prelude::*;
+use reporter_sdk::services::{Level, log};
 use reporter_sdk::settings::{OneOrMany, Table};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -29,9 +30,15 @@ pub struct Settings {
     /// Tags: only builders that have one of them are spoken of
     #[serde(default)]
     tags: Option<OneOrMany<String>>,
-    /// The account's password: goes to SASL or NickServ, and to the server as its own
+    /// The account's password: goes to SASL or NickServ; where SASL is not used and serverPassword not given, to the server as well
     #[serde(default)]
     password: Option<String>,
+    /// The server's own password, where it has one that is not the account's
+    #[serde(default)]
+    server_password: Option<String>,
+    /// How NickServ is addressed (default "NickServ", whoever has that nick): "NickServ@services.example.org" is nobody else
+    #[serde(default)]
+    nickserv: Option<String>,
     /// Events that are announced in the channels: started, finished, success, warnings, failure, exception, cancelled, problem, recovery, worse, better, worker, or a change as failureToSuccess
     #[serde(default, rename = "notify_events")]
     notify_events: Option<OneOrMany<String>>,
@@ -140,6 +147,11 @@ impl JsonSchema for ChannelSetting {
     }
 }
 
+/// Whether something can stand as one word in a line of IRC.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with(':') && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',')
+}
+
 /// Nicks in `authz`: capitals do not matter.
 struct Nick;
 
@@ -158,21 +170,13 @@ impl Settings {
     /// What is wrong in the settings.
     pub fn compile(self, bot: Bot<Irc>) -> Result<(IrcBot, Plan), Problems> {
         let mut problems = Problems::default();
-        let word = |text: &str| !text.is_empty() && !text.starts_with(':') && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
-        if !word(&self.host) {
-            problems.add("/host", "write the server's name, as host = \"irc.example.org\"; the port is a setting of its own");
-        }
-        if !word(&self.nick) || is_channel(&self.nick) || self.nick.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+        if !is_word(&self.nick) || is_channel(&self.nick) || self.nick.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
             problems.add("/nick", "a nick has no blanks, and does not begin with a number, a hyphen or a sign of channels");
         }
-        for (n, channel) in self.channels.iter().enumerate() {
-            if !word(&channel.channel) || !is_channel(&channel.channel) {
-                problems.add(format!("/channels/{n}"), format!("a channel begins with #, &, + or ! and has no blanks: write \"#{}\"", channel.channel.trim()));
-            }
-        }
         let people = self.pm_to_nicks.as_ref().map(|nicks| nicks.items.clone()).unwrap_or_default();
-        for (n, nick) in people.iter().enumerate().filter(|(_, nick)| !word(nick) || is_channel(nick)) {
-            problems.add(format!("/pm_to_nicks/{n}"), format!("{nick:?} is no nick; channels go to `channels`"));
+        self.places(&people, &mut problems);
+        if self.nickserv.as_ref().is_some_and(|name| !is_word(name) || is_channel(name)) {
+            problems.add("/nickserv", "write how NickServ is addressed on this network: nickserv = \"NickServ@services.example.org\"");
         }
         if self.client_certificate.is_some() != self.client_key.is_some() {
             problems.add("/clientCertificate", "clientCertificate and clientKey go together");
@@ -219,8 +223,47 @@ impl Settings {
         if let Some(first) = self.channels.first() {
             plan = plan.fallback(ENDPOINT, json!({"target": first.channel, "verb": "notice", "text": "{subject}"}));
         }
-        let before_authz = self.allow_force.is_some() || self.allow_shutdown.is_some();
-        problems.or((IrcBot { bot, use_accounts: self.use_accounts.unwrap_or(true), before_authz }, plan))
+        if self.allow_force.is_some() || self.allow_shutdown.is_some() {
+            let instead = "write `\"force, stop\" = true` and `shutdown = true` in authz instead";
+            log(Level::Warn, &format!("allowForce and allowShutdown are deprecated: {instead}"));
+        }
+        problems.or((IrcBot { bot, use_accounts: self.use_accounts.unwrap_or(true) }, plan))
+    }
+
+    /// Whether it can be reached, and has somebody to talk to.
+    fn places(&self, people: &[String], problems: &mut Problems) {
+        match self.host.rsplit_once(':') {
+            // An IPv6 address has more colons, or brackets.
+            Some((host, port)) if port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']')) => {
+                problems.add("/host", format!("the port is a setting of its own: write host = {host:?} and port = {port}"));
+            }
+            _ if !is_word(self.host.trim_start_matches("::")) || self.host.contains('/') => {
+                problems.add("/host", "write the server's name, as host = \"irc.example.org\"; the port is a setting of its own")
+            }
+            _ => {}
+        }
+        if self.port == Some(0) {
+            problems.add("/port", "write the server's port: often 6667, or 6697 with useSSL = true; without it, it is 6667");
+        }
+        for (n, channel) in self.channels.iter().enumerate() {
+            if !is_word(&channel.channel) || !is_channel(&channel.channel) {
+                problems.add(format!("/channels/{n}"), format!("a channel begins with #, &, + or ! and has no blanks: write \"#{}\"", channel.channel.trim()));
+            }
+        }
+        for (n, nick) in people.iter().enumerate().filter(|(_, nick)| !is_word(nick) || is_channel(nick)) {
+            problems.add(format!("/pm_to_nicks/{n}"), format!("{nick:?} is no nick; channels go to `channels`"));
+        }
+        if !self.channels.is_empty() || !people.is_empty() {
+            return;
+        }
+        if self.notify_events.as_ref().is_some_and(|events| events.iter().next().is_some()) {
+            problems.add("/channels", "notify_events are announced in channels and to pm_to_nicks, and there are none: write channels = [\"#name\"]");
+        } else {
+            log(
+                Level::Warn,
+                "channels is empty, and there are no pm_to_nicks: the bot says nothing until somebody talks to it in private; write channels = [\"#name\"]",
+            );
+        }
     }
 
     fn endpoint(&self) -> Map<String, Value> {
@@ -241,6 +284,8 @@ impl Settings {
         };
         set("channels", self.channels.iter().map(channel).collect());
         set("password", json!(self.password));
+        set("server_password", json!(self.server_password));
+        set("nickserv", json!(self.nickserv));
         set("sasl", self.use_sasl.map_or(Value::Null, |sasl| json!(if sasl { "only" } else { "never" })));
         set("certificate", json!(self.client_certificate));
         set("key", json!(self.client_key));

@@ -57,7 +57,7 @@ fn the_plan_of_the_pages_example() {
     assert_eq!(page.plan.uses, ["state"]);
     let all =
         bot(json!({"port": 6697, "useSSL": true, "useSASL": true, "password": "p", "verify": "ca.pem", "clientCertificate": "c.pem", "clientKey": "k.pem",
-                         "lostDelay": 2, "failedDelay": 50, "lineRate": 0.5}));
+                         "lostDelay": 2, "failedDelay": 50, "lineRate": 0.5, "serverPassword": "s", "nickserv": "NickServ@services.example.org"}));
     let settings = &all.plan.endpoints[0].settings;
     for (key, value) in [
         ("port", json!(6697)),
@@ -69,6 +69,8 @@ fn the_plan_of_the_pages_example() {
         ("lost_delay", json!(2)),
         ("failed_delay", json!(50)),
         ("line_rate", json!(0.5)),
+        ("server_password", json!("s")),
+        ("nickserv", json!("NickServ@services.example.org")),
     ] {
         assert_eq!(settings[key], value, "{key}");
     }
@@ -79,6 +81,11 @@ fn the_plan_of_the_pages_example() {
 fn mistakes_are_found_where_they_are() {
     for (more, at, part) in [
         (json!({"host": "irc://x y"}), "/host", "server's name"),
+        (json!({"host": "h:6697"}), "/host", "write host = \"h\" and port = 6697"),
+        (json!({"host": "[::1]:6697"}), "/host", "write host = \"[::1]\" and port = 6697"),
+        (json!({"port": 0}), "/port", "6697 with useSSL"),
+        (json!({"channels": [], "notify_events": "finished"}), "/channels", "channels = [\"#name\"]"),
+        (json!({"nickserv": "Nick Serv"}), "/nickserv", "NickServ@services.example.org"),
         (json!({"nick": "#bot"}), "/nick", "nick"),
         (json!({"nick": "1bot"}), "/nick", "nick"),
         (json!({"channels": ["ci"]}), "/channels/0", "\"#ci\""),
@@ -98,6 +105,11 @@ fn mistakes_are_found_where_they_are() {
         let found = problems(more.clone());
         assert!(found.iter().any(|(place, message)| place == at && message.contains(part)), "{more}: {found:?}");
     }
+    for host in ["::1", "[::1]", "2001:db8::7"] {
+        assert!(bot(json!({"host": host})).log.is_empty(), "{host}");
+    }
+    assert!(bot(json!({"channels": []})).log[0].1.contains("says nothing until"));
+    assert!(bot(json!({"channels": [], "pm_to_nicks": "bob"})).log.is_empty());
     for missing in ["host", "nick", "channels"] {
         let mut settings = settings(json!({}));
         settings.as_object_mut().unwrap().remove(missing);
@@ -149,6 +161,38 @@ fn colours_by_result_or_none() {
     assert!(!only_in("#ci", &plain.report(finished(2))).contains('\u{3}'));
 }
 
+#[test]
+fn no_answer_holds_a_channel_up_for_long() {
+    let change = |n: u64| json!({"changeid": n, "comments": "x".repeat(900), "author": "a".repeat(300), "when_timestamp": n, "repository": "r", "revision": n.to_string()});
+    testing::masters(&["main"], move |_, path, query| {
+        let limit = query.iter().find(|(name, _)| name == "limit").map_or(10_000, |(_, limit)| limit.parse().unwrap());
+        let rows: Vec<Value> = match path[0].as_str() {
+            "changes" => (0..limit).map(|n| change(1_000 - n)).collect(),
+            "builders" => (0..5_000).map(|n| json!({"builderid": n, "name": format!("builder-{n}"), "masterids": [1]})).collect(),
+            _ => Vec::new(),
+        };
+        Answer { status: 200, headers: vec![], body: json!(rows).to_string().into_bytes(), ended: "answered".into() }
+    });
+    let it = bot(json!({"lineRate": 1.0}));
+    let wire = |text: &str| text.lines().map(|line| line.len().div_ceil(380)).sum::<usize>();
+    for (ask, left_out) in [
+        ("list 500 changes", "480 that you asked for are left out"),
+        ("list all changes", "These are the last 20."),
+        ("list all builders", "and 4800 more"),
+        ("status all", "and 4800 more"),
+        ("last all", "and 4780 more"),
+    ] {
+        let said = only(&it.heard(update("message", "a", "#ci", &format!("bbot: {ask}")))).2;
+        assert!(said.contains(left_out) && wire(&said) <= 60, "{ask}: {} lines: {said}", wire(&said));
+    }
+    assert!(only(&it.heard(update("message", "a", "#ci", "bbot: list 500 changes"))).2.contains("revision: 1000"), "the newest are there");
+    let mut long = finished(2);
+    long["builds"][0]["state_string"] = json!("word ".repeat(20_000));
+    it.heard(update("message", "a", "a", "notify on finished"));
+    let said = only(&it.report(long)).2;
+    assert!(wire(&said) <= 61 && said.ends_with("(205 more lines are left out.)"), "{} lines, {}", wire(&said), &said[said.len() - 60..]);
+}
+
 fn only_in(place: &str, report: &Report) -> String {
     said(report).into_iter().find(|(_, target, _)| target == place).map(|(.., text)| text).unwrap()
 }
@@ -173,8 +217,7 @@ fn rights_go_by_accounts_where_the_server_tells_them() {
     assert!(ask(&by_nick, "alice", Some(Value::Null)).contains("cannot be asked now"));
     let open = bot(json!({"allowForce": true, "allowShutdown": true}));
     assert!(ask(&open, "anybody", None).contains("cannot be asked now"));
-    let warned =
-        |it: &Configured<IrcBot>| it.heard(json!({"kind": "started"})).log.iter().any(|(_, line)| line.contains("allowForce and allowShutdown are deprecated"));
+    let warned = |it: &Configured<IrcBot>| it.log.iter().any(|(_, line)| line.contains("allowForce and allowShutdown are deprecated"));
     assert!(warned(&open) && !warned(&by_nick));
 }
 

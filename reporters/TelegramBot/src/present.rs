@@ -53,7 +53,12 @@ impl Words for Signs {
 pub fn send(place: &str, message: &Message, markup: Option<Value>, terms: Terms) {
     // In private it is clear who is answered.
     let answers = message.answers.parse().ok().filter(|_| is_group(place));
-    let parts = markup::parts(message);
+    let mut parts = markup::parts(message);
+    if parts.len() > PARTS {
+        let left_out = parts.len() - (PARTS - 1);
+        parts.truncate(PARTS - 1);
+        parts.push(markup::escaped(&format!("({left_out} more messages are left out.)")));
+    }
     let last = parts.len() - 1;
     let plain = Terms { tag: None, ..terms.clone() };
     for (n, text) in parts.iter().enumerate() {
@@ -79,5 +84,7 @@ pub fn raw_keyboard(rows: impl Iterator<Item = Vec<(String, String)>>) -> Value 
     json!({"inline_keyboard": rows})
 }
 
+/// Messages that one answer takes: in a group there are twenty in a minute.
+const PARTS: usize = 40;
 /// Characters of what is on a button.
 const CAPTION: usize = 60;

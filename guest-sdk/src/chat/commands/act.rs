@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::chat::bot::{Ask, Bot, Command, Presenter, Refusal};
+use crate::chat::commands::waiting;
 use crate::chat::read;
+use crate::chat::text::Line;
 use crate::delivery::Terms;
 use crate::master;
 
@@ -87,6 +89,9 @@ impl Act {
         };
         let place = if ask.said.private { "in private".to_owned() } else { format!("on {}", ask.said.at_place()) };
         let title = format!("{of}, asked for by {} {place}", ask.said.person.full);
+        if self.what == What::Force {
+            waiting::Forcing::begin();
+        }
         master::act(&self.master, path, method, parameters, Terms::titled(title).tag(tag));
         Ok(())
     }
@@ -110,7 +115,7 @@ fn stop<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
             place: ask.said.place.clone(),
             who: ask.said.person.name.clone(),
             master: builder.master.clone(),
-            builder: builder.name.clone(),
+            builder: builder.called.clone(),
             builder_id: builder.id,
             build: build.id,
             number: build.number,
@@ -142,11 +147,15 @@ fn shutdown<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     }
     let what = match action {
         "check" => {
+            let mut lines = Vec::new();
             for master in chosen {
-                let state = read::rows(master, &["shutdown"], &[])?;
-                let word = state.first().and_then(|state| state["state"].as_str()).unwrap_or("unknown");
-                bot.reply(ask.said, format!("The master {master} is {word}."));
+                match read::shutdown(master) {
+                    Ok(state) => lines.push(Line::text(format!("The master {master} is {state}."))),
+                    // Of the others something can be said all the same.
+                    Err(refusal) => lines.extend(refusal.0.lines),
+                }
             }
+            bot.reply(ask.said, lines);
             return Ok(());
         }
         "start" => What::Start,

@@ -50,7 +50,7 @@ pub fn send(ask: &Ask<'_>, builder: &Builder, scheduler: &Scheduler, mut paramet
         place: ask.said.place.clone(),
         who: ask.said.person.name.clone(),
         master: builder.master.clone(),
-        builder: builder.name.clone(),
+        builder: builder.called.clone(),
         builder_id: builder.id,
         build: 0,
         number: 0,
@@ -82,7 +82,7 @@ fn choose(builder: &Builder, options: &Options) -> Result<Scheduler, Refusal> {
     let mut rows = read::rows(&builder.master, &["builders", &id, "forceschedulers"], &[])?;
     rows.retain(|row| row["enabled"].as_bool() != Some(false));
     if rows.is_empty() {
-        let line = Line::text("No ForceScheduler of the master lists ").name(&builder.name);
+        let line = Line::text("No ForceScheduler of the master lists ").name(&builder.called);
         return Err(line.and(", so it cannot be forced from here. Whoever runs the master can add it to the builderNames of one.").into());
     }
     let mut refusals = Vec::new();

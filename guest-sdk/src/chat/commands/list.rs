@@ -2,7 +2,7 @@
 
 use crate::chat::bot::{Ask, Bot, Command, Presenter, Refusal};
 use crate::chat::read;
-use crate::chat::text::{Line, Message};
+use crate::chat::text::{ITEMS, Line, Message};
 use crate::chat::words::date;
 use crate::cut;
 
@@ -10,6 +10,10 @@ use crate::cut;
 const CHANGES: (usize, usize, usize) = (10, 100, 500);
 /// Characters of a comment that are shown.
 const COMMENT: usize = 200;
+/// Characters of an author, a repository and the like that are shown.
+const AUTHOR: usize = 100;
+/// Lines that a change takes: its comment, which may be a long one, and the rest.
+const OF_CHANGE: usize = 3;
 
 pub fn commands<P: Presenter>() -> [Command<P>; 1] {
     [Command {
@@ -50,19 +54,24 @@ fn builders<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), 
     if found.is_empty() {
         return Err(Refusal::new(if all { "There are no builders." } else { "No builder has a connected worker. Say list all builders for the others." }));
     }
-    for builder in found {
-        line = line.item(builder.name);
+    for builder in found.iter().take(ITEMS) {
+        line = line.item(&builder.called);
         if !builder.online {
             line = line.and(" [offline]");
         }
     }
-    bot.reply(ask.said, line);
+    bot.reply(ask.said, and_more(line, found.len()));
     Ok(())
+}
+
+/// How many of a list are not shown.
+fn and_more(line: Line, all: usize) -> Line {
+    if all > ITEMS { line.and(format!(" and {} more", all - ITEMS)) } else { line }
 }
 
 fn workers<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), Refusal> {
     let mut line = Line::text("I found these workers:");
-    let mut any = false;
+    let mut found = 0;
     let builders = bot.builders()?;
     for master in bot.masters()? {
         for worker in read::rows(&master, &["workers"], &[])? {
@@ -72,7 +81,10 @@ fn workers<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), R
             if !ours && !(all && (bot.tags.is_empty() || !configured)) {
                 continue;
             }
-            any = true;
+            found += 1;
+            if found > ITEMS {
+                continue;
+            }
             line = line.item(worker["name"].as_str().unwrap_or_default());
             if !configured {
                 line = line.and(" [offline]");
@@ -83,18 +95,23 @@ fn workers<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), R
             }
         }
     }
-    if !any {
+    if found == 0 {
         return Err(Refusal::new("There are no workers."));
     }
-    bot.reply(ask.said, line);
+    bot.reply(ask.said, and_more(line, found));
     Ok(())
 }
 
 fn changes<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool, number: Option<usize>) -> Result<(), Refusal> {
-    let limit = if all { CHANGES.1 } else { number.unwrap_or(CHANGES.0).min(CHANGES.2) };
+    let most = bot.presenter.most_lines().map_or(CHANGES.2, |lines| (lines / OF_CHANGE).clamp(1, CHANGES.2));
+    let wanted = if all { CHANGES.1 } else { number.unwrap_or(CHANGES.0) };
+    let limit = wanted.min(most);
     let mut lines = Vec::new();
     if all {
-        lines.push(Line::text(format!("There may be thousands of changes. These are the last {limit}; say how many if you want more, {} at most.", CHANGES.2)));
+        let more = if limit < most { format!("; say how many if you want more, {most} at most") } else { String::new() };
+        lines.push(Line::text(format!("There may be thousands of changes. These are the last {limit}{more}.")));
+    } else if limit < wanted {
+        lines.push(Line::text(format!("I list {limit} changes at most, so these are the last {limit}; {} that you asked for are left out.", wanted - limit)));
     }
     let mut found = Vec::new();
     for master in bot.masters()? {
@@ -110,13 +127,13 @@ fn changes<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool, number: Option<
         let text = |key: &str| change[key].as_str().unwrap_or_default();
         let comment = text("comments").lines().next().unwrap_or_default();
         lines.push(Line::default().link(cut::to_chars(comment, COMMENT), text("revlink")));
-        lines.push(Line::text(format!("Author: {}", text("author"))));
-        lines.push(Line::text(format!("Date: {}", date(read::number(change, "when_timestamp")))));
-        for (title, key) in [("Repository", "repository"), ("Branch", "branch"), ("Revision", "revision")] {
+        let mut about = format!("    Author: {}, date: {}", cut::to_chars(text("author"), AUTHOR), date(read::number(change, "when_timestamp")));
+        for (title, key) in [("repository", "repository"), ("branch", "branch"), ("revision", "revision")] {
             if !text(key).is_empty() {
-                lines.push(Line::text(format!("{title}: {}", text(key))));
+                about.push_str(&format!(", {title}: {}", cut::to_chars(text(key), AUTHOR)));
             }
         }
+        lines.push(Line::text(about));
     }
     bot.reply(ask.said, Message::from(lines));
     Ok(())

@@ -9,6 +9,11 @@ use crate::chat::text::{Line, Message};
 use crate::chat::words::ago;
 use crate::results::{SUCCESS, name};
 
+/// Builders that have a line each. Of more, those on which nothing runs are told together.
+const EACH: usize = 20;
+/// Builders with running builds that have a line.
+const RUNNING: usize = 50;
+
 pub fn commands<P: Presenter>() -> [Command<P>; 3] {
     [
         Command {
@@ -56,10 +61,15 @@ fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     let words = bot.words();
     let mut bases: BTreeMap<&str, String> = BTreeMap::new();
     let mut lines = Vec::new();
+    let (mut busy, mut together) = (0, Together::default());
     for (builder, last) in builders.iter().zip(last) {
-        let mut line = Line::default().name(&builder.name).and(": ");
+        let mut line = Line::default().name(&builder.called).and(": ");
         let active: Vec<&Running> = running.iter().filter(|it| it.builder == *builder).collect();
         if !active.is_empty() {
+            busy += 1;
+            if busy > RUNNING {
+                continue;
+            }
             line = line.and("running:");
             let base = bases.entry(&builder.master).or_insert_with(|| read::url(&builder.master));
             for (n, build) in active.iter().enumerate() {
@@ -67,6 +77,9 @@ fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
                 line = line.and(if n == 0 { " build " } else { ", build " });
                 line = line.link(format!("#{}", build.number), read::build_url(base, builder.id, build.number)).and(format!(" ({step})"));
             }
+        } else if builders.len() > EACH {
+            together.add(builder, &last);
+            continue;
         } else {
             line = line.and(if builder.online { "idle" } else { "offline" });
             if let Last::Build(last) = last {
@@ -77,8 +90,38 @@ fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         }
         lines.push(line);
     }
+    if busy > RUNNING {
+        lines.push(Line::text(format!("Builds run on {} more builders.", busy - RUNNING)));
+    }
+    lines.extend(together.lines());
     bot.reply(ask.said, Message::from(lines));
     Ok(())
+}
+
+/// Builders on which nothing runs, by whether they have workers and how their last build ended.
+#[derive(Default)]
+struct Together<'a>(Vec<((bool, Option<Option<u8>>), Vec<&'a str>)>);
+
+impl<'a> Together<'a> {
+    fn add(&mut self, builder: &'a Builder, last: &Last) {
+        let results = if let Last::Build(last) = last { Some(read::results(last)) } else { None };
+        let key = (builder.online, results);
+        match self.0.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, names)) => names.push(&builder.called),
+            None => self.0.push((key, vec![&builder.called])),
+        }
+    }
+
+    fn lines(self) -> impl Iterator<Item = Line> {
+        self.0.into_iter().map(|((online, results), names)| {
+            let line = Line::text(format!("{} {}", names.len(), if online { "idle" } else { "offline" }));
+            let line = match results {
+                Some(results) => line.and(", last build ").result(results, name(results)),
+                None => line,
+            };
+            line.and(":").items(names)
+        })
+    }
 }
 
 fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
@@ -89,9 +132,18 @@ fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     let last = bot.last(&builders)?;
     let words = bot.words();
     let mut lines = Vec::new();
+    let (mut never, mut not_asked) = (Vec::new(), Vec::new());
     for (builder, last) in builders.iter().zip(last) {
-        let line = Line::default().name(&builder.name).and(": ");
+        let line = Line::default().name(&builder.called).and(": ");
         lines.push(match last {
+            Last::Never if builders.len() > EACH => {
+                never.push(&builder.called);
+                continue;
+            }
+            Last::NotAsked if builders.len() > EACH => {
+                not_asked.push(&builder.called);
+                continue;
+            }
             Last::Never => line.and("no build has ended yet"),
             Last::NotAsked => line.and("no build has ended lately; say last and its name for the last one"),
             Last::Build(last) => {
@@ -106,6 +158,12 @@ fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
                 }
             }
         });
+    }
+    if !never.is_empty() {
+        lines.push(Line::text("No build has ended yet:").items(never));
+    }
+    if !not_asked.is_empty() {
+        lines.push(Line::text("No build has ended lately (say last and its name for the last one):").items(not_asked));
     }
     bot.reply(ask.said, Message::from(lines));
     Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::results::RETRY;
 use crate::services::state;
 
 /// Builds and requests that are waited for. What is over goes, the oldest first: a build that ended unheard would stay for ever.
@@ -73,6 +74,79 @@ impl Request {
     /// It has its result.
     pub fn forget(master: &str, id: u64) {
         state::set(&Self::key(master, id), None);
+    }
+}
+
+/// Forced builds whose answer is not there yet. What builds do meanwhile is kept ([`Early`]): one of them may be theirs.
+pub struct Forcing;
+
+impl Forcing {
+    const KEY: &'static str = "forcing";
+
+    /// One more.
+    pub fn begin() {
+        Self::set(Self::count() + 1);
+    }
+
+    /// One has its answer. After the last, what nobody asked for is forgotten.
+    pub fn end() {
+        Self::set(Self::count().saturating_sub(1));
+        if Self::count() == 0 {
+            state::keys(Early::PREFIX).iter().for_each(|key| state::set(key, None));
+        }
+    }
+
+    fn count() -> u64 {
+        state::get(Self::KEY).and_then(|count| count.parse().ok()).unwrap_or_default()
+    }
+
+    fn set(count: u64) {
+        state::set(Self::KEY, (count > 0).then(|| count.to_string()).as_deref());
+    }
+}
+
+/// What the build of a request did of which nobody knows yet who made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Early {
+    /// The build's id.
+    pub build: u64,
+    /// Its number in the builder.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+    /// How it ended, if it has, and the master's words for that.
+    pub ended: Option<(u8, String)>,
+    /// Where that, or that it began, was told already.
+    pub told: BTreeSet<String>,
+}
+
+impl Early {
+    const PREFIX: &'static str = "early/";
+
+    fn key(master: &str, request: u64) -> String {
+        format!("{}{request:020}/{master}", Self::PREFIX)
+    }
+
+    /// Keeps it, if somebody may come who waits for it. A build that is to be tried again has not begun.
+    pub fn keep(&self, master: &str, request: u64) {
+        if Forcing::count() == 0 || request == 0 {
+            return;
+        }
+        let key = Self::key(master, request);
+        if self.ended.as_ref().is_some_and(|(results, _)| *results == RETRY) {
+            state::set(&key, None);
+            return;
+        }
+        make_room(Self::PREFIX, &key);
+        state::set(&key, serde_json::to_string(self).ok().as_deref());
+    }
+
+    /// What is known of a request's build, which is forgotten.
+    pub fn take(master: &str, request: u64) -> Option<Self> {
+        let key = Self::key(master, request);
+        let early = serde_json::from_str(&state::get(&key)?).ok();
+        state::set(&key, None);
+        early
     }
 }
 

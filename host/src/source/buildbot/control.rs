@@ -48,45 +48,51 @@ impl Master {
 
     /// No worker takes new builds: those that run end.
     async fn pause(&self, reason: &str) -> Acted {
-        let workers = match self.rest.rows("workers").await {
-            Ok(workers) => workers,
-            Err(error) => return refused(&error),
-        };
         let reason = format!("{PAUSED}, {reason}");
-        let all = workers.iter().filter(|worker| worker["paused"] != true && worker["configured_on"].as_array().is_some_and(|on| !on.is_empty()));
-        let mut paused = 0;
-        for worker in all {
-            match call(&self.rest, &format!("workers/{}", worker["workerid"]), "pause", json!({"reason": reason})).await {
-                Acted::Done(_) => paused += 1,
-                failed => return failed,
-            }
-        }
-        match paused {
-            0 => Acted::Refused(409, "all of its workers are paused already".into()),
-            _ => Acted::Done(json!(format!(
+        let is_wanted = |worker: &Value| worker["paused"] != true && worker["configured_on"].as_array().is_some_and(|on| !on.is_empty());
+        match self.each_worker("pause", "paused", is_wanted, &json!({"reason": reason})).await {
+            Ok(0) => Acted::Refused(409, "all of its workers are paused already".into()),
+            Ok(paused) => Acted::Done(json!(format!(
                 "takes no new builds: {paused} workers are paused; end it when its builds have ended, or take it back with shutdown stop"
             ))),
+            Err(failed) => failed,
         }
     }
 
     async fn unpause(&self) -> Acted {
-        let workers = match self.rest.rows("workers").await {
-            Ok(workers) => workers,
-            Err(error) => return refused(&error),
-        };
-        let mut unpaused = 0;
-        for worker in workers.iter().filter(|worker| is_ours(worker)) {
-            match call(&self.rest, &format!("workers/{}", worker["workerid"]), "unpause", json!({})).await {
-                Acted::Done(_) => unpaused += 1,
-                failed => return failed,
-            }
-        }
-        match unpaused {
-            0 if self.settings.shutdown_command.is_some() => {
+        match self.each_worker("unpause", "unpaused", is_ours, &json!({})).await {
+            Ok(0) if self.settings.shutdown_command.is_some() => {
                 Acted::Refused(409, "a shutdown that the master's own command began cannot be taken back from outside".into())
             }
-            0 => Acted::Refused(409, "there is no shutdown that could be taken back".into()),
-            _ => Acted::Done(json!(format!("takes builds again: {unpaused} workers are unpaused"))),
+            Ok(0) => Acted::Refused(409, "there is no shutdown that could be taken back".into()),
+            Ok(unpaused) => Acted::Done(json!(format!("takes builds again: {unpaused} workers are unpaused"))),
+            Err(failed) => failed,
+        }
+    }
+
+    /// Calls `method` on each of the workers that are `wanted`. How many there were; or what failed, with what was done all the same. One that
+    /// refuses does not keep the others from it; a master that is gone does.
+    async fn each_worker(&self, method: &str, done: &str, wanted: impl Fn(&Value) -> bool, parameters: &Value) -> Result<usize, Acted> {
+        let mut workers = self.rest.rows("workers").await.map_err(|error| refused(&error))?;
+        workers.retain(wanted);
+        let (mut changed, mut refusals, mut status) = (0, Vec::new(), 0);
+        for worker in &workers {
+            let of = |count: usize| format!("{count} of {} workers are {done}", workers.len());
+            let named = |why: String| format!("{}: {why}", worker["name"].as_str().unwrap_or_default());
+            match call(&self.rest, &format!("workers/{}", worker["workerid"]), method, parameters.clone()).await {
+                Acted::Done(_) => changed += 1,
+                Acted::Refused(of_this, why) => {
+                    status = of_this;
+                    refusals.push(named(why));
+                }
+                Acted::NotAsked(why) if changed == 0 => return Err(Acted::NotAsked(why)),
+                Acted::NotAsked(why) | Acted::Lost(why) => return Err(Acted::Lost(format!("{}, then {}", of(changed), named(why)))),
+            }
+        }
+        match (refusals.len(), changed) {
+            (0, _) => Ok(changed),
+            (_, 0) => Err(Acted::Refused(status, format!("no worker is {done}; {}", refusals.join("; ")))),
+            _ => Err(Acted::Refused(status, format!("only {changed} of {} workers are {done}, and stay so; {}", workers.len(), refusals.join("; ")))),
         }
     }
 }

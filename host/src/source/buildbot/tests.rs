@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
-use crate::event::{Fetch, FetchError};
+use crate::event::{Acted, Fetch, FetchError};
 use crate::secret::Plain;
 use crate::source::memory::Memory;
 use crate::source::now;
@@ -34,6 +34,10 @@ struct Made {
     /// The path whose answer has no end, and how many bytes of it went out.
     endless: Option<&'static str>,
     went_out: usize,
+    /// Workers that the account may not pause.
+    kept: Vec<i64>,
+    /// After so many control calls the master is gone.
+    ends_after: Option<usize>,
 }
 
 type Shared = Arc<Mutex<Made>>;
@@ -41,7 +45,7 @@ type Shared = Arc<Mutex<Made>>;
 async fn serve(made: Shared) -> url::Url {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-    let routes = Router::new().route("/auth/login", get(login)).route("/api/v2/{*path}", get(api)).with_state(made);
+    let routes = Router::new().route("/auth/login", get(login)).route("/api/v2/{*path}", get(api).post(control)).with_state(made);
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
     url
 }
@@ -53,6 +57,26 @@ fn endless(made: Shared) -> Response {
         Ok::<_, std::io::Error>(vec![b' '; 64 << 10])
     });
     Response::new(axum::body::Body::from_stream(more))
+}
+
+/// `pause` and `unpause` of a worker.
+async fn control(State(made): State<Shared>, uri: Uri, body: axum::body::Bytes) -> Response {
+    let mut made = made.lock().unwrap();
+    if let Some(left) = &mut made.ends_after {
+        if *left == 0 {
+            return (StatusCode::GATEWAY_TIMEOUT, "nobody answers").into_response();
+        }
+        *left -= 1;
+    }
+    let id: i64 = uri.path().rsplit('/').next().unwrap().parse().unwrap();
+    if made.kept.contains(&id) {
+        return (StatusCode::FORBIDDEN, json!({"error": {"code": 403, "message": "you need to have role 'boss'"}}).to_string()).into_response();
+    }
+    let call: Value = serde_json::from_slice(&body).unwrap();
+    let worker = made.workers.iter_mut().find(|worker| worker["workerid"] == id).unwrap();
+    worker["paused"] = json!(call["method"] == "pause");
+    worker["pause_reason"] = call["params"]["reason"].clone();
+    json!({"jsonrpc": "2.0", "id": 1, "result": null}).to_string().into_response()
 }
 
 async fn login(State(made): State<Shared>, headers: HeaderMap) -> Response {
@@ -212,6 +236,35 @@ async fn the_last_cookie_of_a_login_wins_and_a_lost_session_is_opened_again() {
     assert!(both.0.is_ok() && both.1.is_ok());
     assert_eq!(made.lock().unwrap().logins, 2);
     assert!(matches!(master.fetch("nosuch").await, Err(FetchError::Missing(_))));
+}
+
+#[tokio::test]
+async fn half_a_shutdown_is_told_as_such() {
+    let made = Shared::default();
+    let url = serve(made.clone()).await;
+    let master = master(&url, true);
+    let worker = |id: i64| json!({"workerid": id, "name": format!("w{id}"), "configured_on": [{"builderid": 1}], "connected_to": [1], "paused": false});
+    let begin = |kept: &[i64], ends_after| {
+        let mut made = made.lock().unwrap();
+        made.workers = (1..=3).map(worker).collect();
+        (made.kept, made.ends_after) = (kept.to_vec(), ends_after);
+    };
+    let paused = || made.lock().unwrap().workers.iter().filter(|worker| worker["paused"] == true).count();
+    let act = async |method: &str| master.act("shutdown", method, json!({"reason": "asked for by ann"})).await;
+
+    begin(&[2], None);
+    let refused = "you need to have role 'boss'";
+    assert_eq!(act("start").await, Acted::Refused(403, format!("only 2 of 3 workers are paused, and stay so; w2: {refused}")));
+    assert_eq!(paused(), 2, "one that refuses does not keep the others from it");
+    made.lock().unwrap().kept = vec![1];
+    assert_eq!(act("stop").await, Acted::Refused(403, format!("only 1 of 2 workers are unpaused, and stay so; w1: {refused}")));
+    begin(&[1, 2, 3], None);
+    assert_eq!(act("start").await, Acted::Refused(403, format!("no worker is paused; w1: {refused}; w2: {refused}; w3: {refused}")));
+    begin(&[], Some(1));
+    let Acted::Lost(why) = act("start").await else { panic!("it is not known whether the second is paused") };
+    assert!(why.starts_with("1 of 3 workers are paused, then w2: it answers 504"), "{why}");
+    begin(&[], None);
+    assert!(matches!(act("start").await, Acted::Done(done) if done.as_str().unwrap().contains("3 workers are paused")));
 }
 
 #[tokio::test]

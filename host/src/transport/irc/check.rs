@@ -17,7 +17,14 @@ pub fn check_endpoint(endpoint: &IrcEndpoint) -> Result<(), String> {
     if endpoint.host.is_empty() || endpoint.host.contains(|c: char| c.is_control() || c.is_whitespace() || c == '/') {
         return Err(format!("its host {:?} is no host name", endpoint.host));
     }
+    if let Some((host, port)) = with_port(&endpoint.host) {
+        return Err(format!("its host has a port in it: write host = {host:?} and port = {port}"));
+    }
+    if endpoint.port == 0 {
+        return Err("its port is 0: write the server's, often 6667, or 6697 with encryption".into());
+    }
     word(&endpoint.nick, "nick")?;
+    endpoint.nickserv.iter().try_for_each(|nickserv| word(nickserv, "nickserv"))?;
     endpoint.channels.iter().try_for_each(|channel| word(&channel.name, "channel"))?;
     if endpoint.certificate.is_some() != endpoint.key.is_some() {
         return Err("certificate and key go together".into());
@@ -54,6 +61,13 @@ pub fn check_message(message: &IrcMessage) -> Result<(), String> {
     }
 }
 
+/// Host and port, if a host's name has both. An IPv6 address has more colons, or brackets.
+fn with_port(host: &str) -> Option<(&str, u16)> {
+    let (name, port) = host.rsplit_once(':')?;
+    let is_name = !name.contains(':') || name.ends_with(']');
+    port.parse().ok().filter(|_| is_name).map(|port| (name, port))
+}
+
 fn word(text: &str, what: &str) -> Result<(), String> {
     let fits = !text.is_empty() && text.len() <= TARGET && !text.starts_with(':') && !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',');
     if fits { Ok(()) } else { Err(format!("its {what} {text:?} is none: 1 to {TARGET} bytes, no blank, comma or control character, and no colon in front")) }
@@ -63,6 +77,24 @@ fn word(text: &str, what: &str) -> Result<(), String> {
 mod tests {
     use super::super::super::IrcVerb;
     use super::*;
+
+    #[test]
+    fn hosts_and_ports() {
+        for (host, found) in [("irc.example.org:6697", Some(("irc.example.org", 6_697))), ("[::1]:6697", Some(("[::1]", 6_697)))] {
+            assert_eq!(with_port(host), found);
+        }
+        for host in ["irc.example.org", "::1", "[::1]", "2001:db8::7", "a:b"] {
+            assert_eq!(with_port(host), None, "{host}");
+        }
+        let check = |host: &str, port: u16, nickserv: &str| {
+            let settings = serde_json::json!({"host": host, "port": port, "nick": "b", "nickserv": nickserv});
+            check_endpoint(&serde_json::from_value(settings).unwrap())
+        };
+        assert_eq!(check("h", 1, "NickServ@services.example.org"), Ok(()));
+        assert!(check("h:6697", 6_667, "N").unwrap_err().contains("host = \"h\" and port = 6697"));
+        assert!(check("h", 0, "N").unwrap_err().contains("6697 with encryption"));
+        assert!(check("h", 1, "a b").unwrap_err().contains("nickserv"));
+    }
 
     #[test]
     fn what_could_smuggle_a_command_is_refused() {

@@ -73,6 +73,36 @@ pub(super) fn said(verb: IrcVerb, target: &str, text: &str) -> Message {
     }
 }
 
+/// Channels in one JOIN: servers take more or fewer, and leave out what is too much for them.
+const JOINED: usize = 10;
+
+/// The JOINs of channels with their keys, in as few lines as they fit into.
+pub(super) fn joins<'a>(channels: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Vec<Message> {
+    let (with_key, without): (Vec<_>, Vec<_>) = channels.into_iter().partition(|(_, key)| key.is_some());
+    let mut lines: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    // A channel's key is known by its place, so those that have one come first.
+    for (name, key) in with_key.into_iter().chain(without) {
+        let size = |parts: &[&str]| parts.iter().map(|part| part.len() + 1).sum::<usize>();
+        let key_size = key.map_or(0, |key| key.len() + 1);
+        let fits = |(names, keys): &&mut (Vec<&str>, Vec<&str>)| {
+            // A key with a comma would be two.
+            let alone = keys.iter().chain(&key).any(|key| key.contains(','));
+            names.len() < JOINED && !alone && "JOIN \r\n".len() + size(names) + name.len() + 1 + size(keys) + key_size <= LINE
+        };
+        match lines.last_mut().filter(fits) {
+            Some((names, keys)) => {
+                names.push(name);
+                keys.extend(key);
+            }
+            None => lines.push((vec![name], key.into_iter().collect())),
+        }
+    }
+    let line = |(names, keys): (Vec<&str>, Vec<&str>)| {
+        if keys.is_empty() { command("JOIN", &[&names.join(",")]) } else { command("JOIN", &[&names.join(","), &keys.join(",")]) }
+    };
+    lines.into_iter().map(line).collect()
+}
+
 /// The pieces of a text that each fit into a line. `own` is how many bytes the server puts in front for others: `nick!user@host`.
 pub(super) fn pieces(verb: IrcVerb, target: &str, text: &str, own: usize) -> Vec<String> {
     let frame = match verb {
@@ -141,6 +171,25 @@ mod tests {
         }
         assert_eq!(said(IrcVerb::Message, "#c", ":)").to_string(), "PRIVMSG #c ::)\r\n");
         assert_eq!(said(IrcVerb::Action, "#c", "waves").to_string(), "PRIVMSG #c :\u{1}ACTION waves\u{1}\r\n");
+    }
+
+    #[test]
+    fn channels_are_joined_in_few_lines() {
+        let joined =
+            |channels: &[(&str, Option<&str>)]| joins(channels.iter().copied()).iter().map(|line| line.to_string().trim_end().to_owned()).collect::<Vec<_>>();
+        assert_eq!(joined(&[("#a", None), ("#b", Some("k1")), ("#c", None), ("#d", Some("k2"))]), ["JOIN #b,#d,#a,#c k1,k2"]);
+        assert_eq!(joined(&[("#a", Some("x,y")), ("#b", Some("z")), ("#c", None)]), ["JOIN #a x,y", "JOIN #b,#c z"]);
+        assert_eq!(joined(&[]), [""; 0]);
+        let many: Vec<String> = (0..25).map(|n| format!("#c{n:02}")).collect();
+        let lines = joins(many.iter().map(|name| (name.as_str(), None)));
+        assert_eq!(lines.iter().map(|line| line.to_string().matches('#').count()).collect::<Vec<_>>(), [10, 10, 5]);
+        let long: Vec<(String, String)> = (0..8).map(|n| (format!("#{n}{}", "c".repeat(97)), "k".repeat(70))).collect();
+        let lines = joins(long.iter().map(|(name, key)| (name.as_str(), Some(key.as_str()))));
+        assert_eq!(lines.len(), 4);
+        for line in lines.iter().map(ToString::to_string) {
+            let words: Vec<&str> = line.trim_end().split(' ').collect();
+            assert!(line.len() <= LINE && words[1].split(',').count() == words[2].split(',').count(), "{line}");
+        }
     }
 
     proptest! {

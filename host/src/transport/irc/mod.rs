@@ -6,6 +6,7 @@
 mod check;
 mod clean;
 mod connect;
+mod hearing;
 mod line;
 mod register;
 mod rooms;
@@ -27,6 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::master::AUDIT;
 use super::policy::{Level, Policy};
 use super::{Answer, Attempt, Ears, Endpoint, EndpointKind, FailedKind, IrcEndpoint, IrcMessage, Kept, Payload, Sasl, Transport, Wanted, Whereto};
 use crate::secret::{Encode, Vault, substitute};
@@ -128,7 +130,8 @@ impl IrcTransport {
 fn login(name: &str, endpoint: &IrcEndpoint, vault: &dyn Vault) -> Result<Login, String> {
     let reveal = |text: &String| substitute(text, name, vault, Encode::Credential).map_err(|error| error.to_string());
     let password = endpoint.password.as_ref().map(reveal).transpose()?;
-    Ok(Login { nick: endpoint.nick.clone(), password, sasl: endpoint.sasl, certificate: endpoint.certificate.is_some() })
+    let server_password = endpoint.server_password.as_ref().map(reveal).transpose()?;
+    Ok(Login { nick: endpoint.nick.clone(), password, server_password, sasl: endpoint.sasl, certificate: endpoint.certificate.is_some() })
 }
 
 impl Connection {
@@ -205,9 +208,12 @@ impl Keeper {
                     let authenticated = registered.authenticated.clone();
                     tracing::info!(entry, destination, nick = registered.me, "connected ({})", authenticated.as_deref().unwrap_or("without SASL"));
                     let identify = login.password.filter(|_| authenticated.is_none() && endpoint.sasl != Sasl::Only);
+                    let identify = identify.map(|password| (endpoint.nickserv.as_deref().unwrap_or("NickServ"), password));
                     let rate = endpoint.line_rate.unwrap_or(1.0);
-                    let wishes = Wishes { nick: &endpoint.nick, identify, channels, jobs: &mut self.jobs, heard: heard.clone(), stop: self.stop.clone() };
                     let (up, wake) = (&self.up, &self.whereto.wake);
+                    let rejoined = || wake(&destination);
+                    let (heard, stop) = (heard.clone(), self.stop.clone());
+                    let wishes = Wishes { nick: &endpoint.nick, identify, channels, jobs: &mut self.jobs, heard, rejoined: &rejoined, stop };
                     let session = Session::new(registered, rate).run(wishes, |_| {
                         up.send_replace(State::Up);
                         wake(&destination);
@@ -317,10 +323,16 @@ impl Transport for IrcTransport {
         if tokio::time::timeout(attempt.timeout / 3, jobs.send(Job { message, until, answer })).await.is_err() {
             return Answer::failed(FailedKind::NotTried, "the connection is busy");
         }
-        match answered.await {
+        let answer = match answered.await {
             Ok(answer) => answer.scrubbed(&scrubber),
             Err(_) => Answer::failed(FailedKind::NotTried, "the connection ended before it was its turn"),
+        };
+        if let Payload::Irc(IrcMessage::Membership { channel, joined, .. }) = attempt.payload {
+            let came =
+                answer.error.as_ref().map_or_else(|| format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)), |failed| failed.message.clone());
+            tracing::info!(target: AUDIT, entry = attempt.entry, title = attempt.title, channel, joined, "{came}");
         }
+        answer
     }
 }
 

@@ -18,6 +18,8 @@ use super::sasl::{self, Exchange, Mechanism};
 
 /// How long a registration may take; servers look up names meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to say what it can do, before it is taken for one that does not know the question.
+const CAPABILITIES: Duration = Duration::from_secs(10);
 /// How often a nick is lengthened that is taken.
 const NICKS: usize = 6;
 /// What is asked for where it is offered.
@@ -32,6 +34,8 @@ pub(super) type Lines = std::pin::Pin<Box<Transport<Clean<Box<dyn Wire>>>>>;
 pub(super) struct Login {
     pub nick: String,
     pub password: Option<String>,
+    /// The server's, where it is another one.
+    pub server_password: Option<String>,
     pub sasl: Sasl,
     pub certificate: bool,
 }
@@ -62,6 +66,7 @@ pub(super) async fn register(stream: Box<dyn Wire>, login: &Login) -> Result<Reg
         own,
         nick: login.nick.clone(),
         offered: BTreeMap::new(),
+        introduced: false,
         capabilities: BTreeSet::new(),
         exchange: None,
         challenge: String::new(),
@@ -84,6 +89,8 @@ struct Registering<'a> {
     own: mpsc::UnboundedReceiver<Message>,
     nick: String,
     offered: BTreeMap<String, String>,
+    /// Whether the nick was told.
+    introduced: bool,
     capabilities: BTreeSet<String>,
     exchange: Option<(Mechanism, Exchange)>,
     challenge: String,
@@ -94,15 +101,20 @@ struct Registering<'a> {
 impl Registering<'_> {
     async fn run(&mut self) -> Result<String, String> {
         self.send("CAP", &["LS", "302"]).await?;
-        if let Some(password) = self.login.password.as_deref().filter(|_| self.login.sasl != Sasl::Only) {
-            self.send("PASS", &[password]).await?;
+        // What SASL proves without telling it is not told beside it; but PASS comes before the nick, if it comes.
+        let waits = self.login.password.is_some() && self.login.server_password.is_none() && self.login.sasl == Sasl::Auto;
+        if !waits {
+            self.introduce().await?;
         }
-        let nick = self.nick.clone();
-        self.send("NICK", &[&nick]).await?;
-        self.send("USER", &[&nick, "0", "*", "reporter-host"]).await?;
+        let patience = tokio::time::sleep(CAPABILITIES);
+        tokio::pin!(patience);
         loop {
             let came = tokio::select! {
                 came = self.lines.next() => came,
+                () = &mut patience, if !self.introduced => {
+                    self.introduce().await?;
+                    continue;
+                }
                 own = self.own.recv() => {
                     if let Some(message) = own {
                         self.lines.send(message).await.map_err(|error| error.to_string())?;
@@ -119,6 +131,20 @@ impl Registering<'_> {
                 return Ok(me);
             }
         }
+    }
+
+    /// Says who it is: with the server's password, or the account's where SASL is not to be used.
+    async fn introduce(&mut self) -> Result<(), String> {
+        if std::mem::replace(&mut self.introduced, true) {
+            return Ok(());
+        }
+        let of_account = self.login.password.as_ref().filter(|_| self.login.sasl != Sasl::Only && self.mechanism().is_none());
+        if let Some(password) = self.login.server_password.as_ref().or(of_account) {
+            self.send("PASS", &[password]).await?;
+        }
+        let nick = self.nick.clone();
+        self.send("NICK", &[&nick]).await?;
+        self.send("USER", &[&nick, "0", "*", "reporter-host"]).await
     }
 
     async fn send(&mut self, name: &str, params: &[&str]) -> Result<(), String> {
@@ -155,7 +181,12 @@ impl Registering<'_> {
                 let nick = self.nick.clone();
                 self.send("NICK", &[&nick]).await?;
             }
-            (_, Some(463..=466)) => return Err(format!("the server refuses: {}", came.last())),
+            // It does not know CAP, or not before it knows who asks.
+            (_, Some(421 | 451)) => self.introduce().await?,
+            (_, Some(464)) => {
+                return Err(format!("the server refuses: {}; look at the server's password (serverPassword, or password without it)", came.last()));
+            }
+            (_, Some(463 | 465 | 466)) => return Err(format!("the server refuses: {}", came.last())),
             _ => {}
         }
         Ok(None)
@@ -172,6 +203,7 @@ impl Registering<'_> {
                 if came.params.len() > 3 && came.param(2) == "*" {
                     return Ok(());
                 }
+                self.introduce().await?;
                 let mut wanted: Vec<&str> = WANTED.into_iter().filter(|name| self.offered.contains_key(*name)).collect();
                 let mechanism = self.mechanism();
                 if mechanism.is_some() {

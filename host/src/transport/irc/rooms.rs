@@ -3,9 +3,16 @@
 use std::collections::HashMap;
 
 /// The channels that the host is in.
-#[derive(Default)]
 pub(super) struct Rooms {
     rooms: HashMap<String, Room>,
+    /// The letters of modes that give people signs.
+    ranks: String,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { rooms: HashMap::new(), ranks: "qaohv".into() }
+    }
 }
 
 #[derive(Default)]
@@ -24,6 +31,18 @@ pub(super) fn fold(name: &str) -> String {
 }
 
 impl Rooms {
+    /// What the server says of itself (005): `PREFIX=(ov)@+`.
+    pub fn supports(&mut self, word: &str) {
+        if let Some((letters, _)) = word.strip_prefix("PREFIX=(").and_then(|rest| rest.split_once(')')) {
+            letters.clone_into(&mut self.ranks);
+        }
+    }
+
+    /// Whether a change of modes (`+o-nt`) gives somebody a sign or takes it.
+    pub fn is_of_rank(&self, modes: &str) -> bool {
+        modes.contains(|letter: char| self.ranks.contains(letter))
+    }
+
     pub fn enter(&mut self, channel: &str) {
         self.rooms.entry(fold(channel)).or_default();
     }
@@ -105,6 +124,9 @@ mod tests {
         assert_eq!(["AL", "bo", "eve", "dan", "nobody"].map(|nick| rooms.signs("#c", nick)), ["@", "+", "~@", "", ""]);
         rooms.renamed("al", "alf");
         assert_eq!((rooms.signs("#c", "al"), rooms.signs("#c", "alf")), ("", "@"));
+        assert!(rooms.is_of_rank("-nt+h") && !rooms.is_of_rank("+nt") && !rooms.is_of_rank(""));
+        rooms.supports("PREFIX=(Yov)!@+");
+        assert!(rooms.is_of_rank("+Y") && !rooms.is_of_rank("+h"));
         rooms.joined("#c", "bo");
         assert_eq!(rooms.signs("#c", "bo"), "", "whoever comes back has none");
         rooms.quit("alf");

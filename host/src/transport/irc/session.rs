@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::super::IrcMessage;
+use super::hearing::Hearing;
 use super::line::{self, Came, command};
 use super::register::{Lines, Registered};
 use super::rooms::{Rooms, fold};
@@ -24,11 +25,6 @@ const AGAIN: Duration = Duration::from_secs(60);
 const NICKSERV: Duration = Duration::from_secs(4);
 /// How long a line may take to be written.
 const WRITE: Duration = Duration::from_secs(30);
-/// Things that somebody may say at once, and then one in each second.
-const PATIENCE: f64 = 20.0;
-/// People whose talk is counted.
-const PEOPLE: usize = 1_000;
-
 /// Why a connection is over.
 pub(super) enum Ended {
     /// The host wants it.
@@ -40,12 +36,14 @@ pub(super) enum Ended {
 /// What a connection is to do.
 pub(super) struct Wishes<'a> {
     pub nick: &'a str,
-    /// For NickServ; none: it is not to be asked.
-    pub identify: Option<String>,
+    /// NickServ as it is addressed, and the password for it; none: it is not to be asked.
+    pub identify: Option<(&'a str, String)>,
     /// Channels by folded name: name and key. What is joined and left by deliveries changes it.
     pub channels: &'a mut BTreeMap<String, (String, Option<String>)>,
     pub jobs: &'a mut mpsc::Receiver<Job>,
     pub heard: mpsc::Sender<Value>,
+    /// Called when a channel is joined later than the others: what waited for it can be sent.
+    pub rejoined: &'a (dyn Fn() + Send + Sync),
     pub stop: watch::Receiver<bool>,
 }
 
@@ -57,6 +55,8 @@ pub(super) struct Session {
     /// `user@host` as the server shows it to others, once it is known.
     mask: Option<String>,
     rooms: Rooms,
+    /// Channels in which people's signs have changed: their names are to be asked for.
+    changed: BTreeSet<String>,
     tokens: f64,
     filled: Instant,
     rate: f64,
@@ -64,12 +64,13 @@ pub(super) struct Session {
     sending: Option<Sending>,
     /// Batches that answer a label.
     batches: HashMap<String, String>,
-    talk: HashMap<String, (f64, Instant)>,
+    hearing: Hearing,
 }
 
 impl Session {
     pub fn new(registered: Registered, line_rate: f64) -> Self {
         let Registered { lines, own, me, capabilities, .. } = registered;
+        let accounts = capabilities.contains("account-tag");
         Self {
             lines,
             own,
@@ -77,13 +78,14 @@ impl Session {
             capabilities,
             mask: None,
             rooms: Rooms::default(),
+            changed: BTreeSet::new(),
             tokens: BURST,
             filled: Instant::now(),
             rate: line_rate,
             number: 0,
             sending: None,
             batches: HashMap::new(),
-            talk: HashMap::new(),
+            hearing: Hearing::new(accounts),
         }
     }
 
@@ -111,12 +113,14 @@ impl Session {
     }
 
     async fn work(&mut self, wishes: Wishes<'_>, up: impl FnOnce(&str)) -> Result<(), String> {
-        let Wishes { nick, identify, channels, jobs, heard, mut stop, .. } = wishes;
+        let Wishes { nick, identify, channels, jobs, heard, rejoined, mut stop } = wishes;
         let mut up = Some(up);
         // Channels are joined when NickServ has answered, or does not.
         let mut join_at = Some(Instant::now() + if identify.is_some() { NICKSERV } else { Duration::ZERO });
-        if let Some(password) = identify {
-            self.write(command("PRIVMSG", &["NickServ", &format!("IDENTIFY {password}")])).await?;
+        if let Some((nickserv, password)) = &identify {
+            // Under another nick it has to be said whose password it is.
+            let of = if fold(&self.me) == fold(nick) { String::new() } else { format!("{nick} ") };
+            self.write(command("PRIVMSG", &[nickserv, &format!("IDENTIFY {of}{password}")])).await?;
         }
         let mut joined = None;
         let mut again = tokio::time::interval_at(Instant::now() + AGAIN, AGAIN);
@@ -132,7 +136,11 @@ impl Session {
                         Some(Err(error)) => return Err(format!("the connection is lost: {error}")),
                         None => return Err("the server closed the connection".into()),
                     };
-                    let answered = came.command == "NOTICE" && came.from.0.eq_ignore_ascii_case("NickServ");
+                    if came.command == "ERROR" {
+                        return Err(format!("the server says: {}", came.last()));
+                    }
+                    let of_services = |(name, _): &(&str, String)| name.split('@').next().is_some_and(|name| name.eq_ignore_ascii_case(&came.from.0));
+                    let answered = came.command == "NOTICE" && identify.as_ref().is_some_and(of_services);
                     if join_at.is_some() && (answered || came.numeric() == Some(900)) {
                         join_at = Some(Instant::now());
                     }
@@ -141,14 +149,20 @@ impl Session {
                         let update = json!({"kind": "connected", "me": self.me});
                         heard.send(update).await.ok();
                     }
-                    self.take(&came, &heard).await?;
+                    let had_nick = self.me == nick;
+                    self.take(&came, &heard);
+                    if let Some((nickserv, password)) = identify.as_ref().filter(|_| !had_nick && self.me == nick) {
+                        // Services know people by their nick: whoever takes another one is a stranger.
+                        self.write(command("PRIVMSG", &[nickserv, &format!("IDENTIFY {password}")])).await?;
+                    }
+                    if up.is_none() && came.command == "JOIN" && fold(&came.from.0) == fold(&self.me) {
+                        rejoined();
+                    }
                 }
                 Some(message) = self.own.recv() => self.write(message).await?,
                 () = sleep_until(join_at) => {
                     join_at = None;
-                    for (name, key) in channels.values().cloned().collect::<Vec<_>>() {
-                        self.join(&name, key.as_deref()).await?;
-                    }
+                    self.join(channels.values()).await?;
                     let token = self.token();
                     self.write(command("PING", &[&token])).await?;
                     joined = Some(token);
@@ -159,28 +173,25 @@ impl Session {
                         self.begin(job, channels);
                     }
                 }
-                () = tokio::time::sleep_until(pause.unwrap_or_else(Instant::now)), if self.sending.is_some() && pause.is_some() => {}
+                () = tokio::time::sleep_until(pause.unwrap_or_else(Instant::now)), if (self.sending.is_some() || !self.changed.is_empty()) && pause.is_some() => {}
                 () = sleep_until(deadline) => return Err("the server does not answer any more".into()),
                 _ = again.tick() => {
                     if self.me != nick {
                         self.write(command("NICK", &[nick])).await?;
                     }
-                    for (name, key) in channels.values().cloned().collect::<Vec<_>>() {
-                        if joined.is_some() && !self.rooms.is_in(&name) {
-                            self.join(&name, key.as_deref()).await?;
-                        }
-                    }
+                    let missing: Vec<_> = channels.values().filter(|(name, _)| joined.is_some() && !self.rooms.is_in(name)).cloned().collect();
+                    self.join(&missing).await?;
                 }
             }
             self.advance().await?;
         }
     }
 
-    async fn join(&mut self, name: &str, key: Option<&str>) -> Result<(), String> {
-        match key {
-            Some(key) => self.write(command("JOIN", &[name, key])).await,
-            None => self.write(command("JOIN", &[name])).await,
+    async fn join(&mut self, channels: impl IntoIterator<Item = &(String, Option<String>)>) -> Result<(), String> {
+        for line in line::joins(channels.into_iter().map(|(name, key)| (name.as_str(), key.as_deref()))) {
+            self.write(line).await?;
         }
+        Ok(())
     }
 
     async fn write(&mut self, message: Message) -> Result<(), String> {
@@ -244,6 +255,10 @@ impl Session {
             if self.pause().is_some() {
                 return Ok(());
             }
+            if let Some(channel) = self.changed.pop_first() {
+                self.write(command("NAMES", &[&channel])).await?;
+                continue;
+            }
             let number = &mut self.number;
             let mut token = || {
                 *number += 1;
@@ -257,19 +272,20 @@ impl Session {
                     message.tags = label.map(|label| vec![Tag("label".into(), Some(label))]);
                     self.write(message).await?;
                 }
-                Next::Member(channel, key, true) => self.join(&channel, key.as_deref()).await?,
+                Next::Member(channel, key, true) => self.join(&[(channel, key)]).await?,
                 Next::Member(channel, _, false) => self.write(command("PART", &[&channel])).await?,
                 Next::Fence(token) => self.write(command("PING", &[&token])).await?,
             }
         }
     }
 
-    async fn take(&mut self, came: &Came, heard: &mpsc::Sender<Value>) -> Result<(), String> {
+    /// Takes a line, which is no ERROR.
+    fn take(&mut self, came: &Came, heard: &mpsc::Sender<Value>) {
         self.answered(came);
         let mine = fold(&came.from.0) == fold(&self.me);
         match (came.command.as_str(), came.numeric()) {
             ("PRIVMSG" | "NOTICE", _) if !mine => {
-                if let Some(update) = self.said(came) {
+                if let Some(update) = self.hearing.said(came, &self.me, &self.rooms) {
                     // A full queue is somebody's flood: what does not fit is not heard.
                     if heard.try_send(update).is_err() {
                         tracing::warn!(me = self.me, "too much is said at once; some of it is not heard");
@@ -296,19 +312,17 @@ impl Session {
                     came.param(0).clone_into(&mut self.me);
                 }
             }
-            // Which of its letters give signs to whom differs by server: the list of names says it.
-            ("MODE", _) if self.rooms.is_in(came.param(0)) => {
-                let channel = came.param(0).to_owned();
-                self.write(command("NAMES", &[&channel])).await?;
+            // Whose sign it is, and which others they keep, differs by server: the list of names says it.
+            ("MODE", _) if self.rooms.is_in(came.param(0)) && self.rooms.is_of_rank(came.param(1)) => {
+                self.changed.insert(came.param(0).to_owned());
             }
-            ("ERROR", _) => return Err(format!("the server says: {}", came.last())),
+            (_, Some(5)) => came.params.iter().for_each(|word| self.rooms.supports(word)),
             (_, Some(353)) => self.rooms.names(came.param(2), came.last()),
             (_, Some(366)) => self.rooms.named(came.param(1)),
             (_, Some(396)) => self.mask = None,
             (_, Some(471 | 473..=477)) => tracing::warn!(channel = came.param(1), "cannot be joined: {}", came.last()),
             _ => {}
         }
-        Ok(())
     }
 
     /// Looks whether a line answers what is being sent.
@@ -340,50 +354,6 @@ impl Session {
         if came.command == "PONG" {
             sending.fenced(came.last());
         }
-    }
-
-    /// The update of what somebody said, if it is said to us.
-    fn said(&mut self, came: &Came) -> Option<Value> {
-        let (target, text) = (came.param(0), came.param(1));
-        let (nick, user, host) = &came.from;
-        let private = fold(target) == fold(&self.me);
-        let (kind, text) = match (came.command.as_str(), text.strip_prefix('\u{1}')) {
-            ("PRIVMSG", Some(ctcp)) => ("action", ctcp.strip_prefix("ACTION ")?.trim_end_matches('\u{1}')),
-            ("PRIVMSG", None) => ("message", text),
-            (_, Some(_)) => return None,
-            (_, None) => ("notice", text),
-        };
-        let me = fold(&self.me);
-        let addressed = match kind {
-            "action" => fold(text).contains(&me),
-            _ => private || fold(text).strip_prefix(&me).is_some_and(|rest| rest.starts_with([':', ','])),
-        };
-        if !addressed || text.trim().is_empty() || user.is_empty() || !self.patience(&format!("{user}@{host}")) {
-            return None;
-        }
-        let mut from = json!({"nick": nick, "user": user, "host": host, "prefixes": if private { "" } else { self.rooms.signs(target, nick) }});
-        if self.capabilities.contains("account-tag") {
-            from["account"] = came.tag("account").map_or(Value::Null, |account| json!(account));
-        }
-        let answer_to = if private { nick.as_str() } else { target };
-        Some(json!({"kind": kind, "from": from, "target": answer_to, "private": private, "me": self.me, "text": text}))
-    }
-
-    /// Whether somebody with this user and host may say something more.
-    fn patience(&mut self, who: &str) -> bool {
-        let now = Instant::now();
-        if self.talk.len() >= PEOPLE {
-            self.talk.retain(|_, (_, last)| now.duration_since(*last) < Duration::from_secs(60));
-        }
-        let (tokens, last) = self.talk.entry(who.to_owned()).or_insert((PATIENCE, now));
-        *tokens = (*tokens + now.duration_since(*last).as_secs_f64()).min(PATIENCE);
-        *last = now;
-        if *tokens < 1.0 {
-            tracing::info!(who, "says more than is listened to");
-            return false;
-        }
-        *tokens -= 1.0;
-        true
     }
 }
 

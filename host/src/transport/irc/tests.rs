@@ -205,3 +205,108 @@ async fn where_there_are_no_labels_a_ping_asks() {
     assert!(place("one") < place("two") && told[place("two") + 1].starts_with("PING "), "{told:?}");
     transport.end().await;
 }
+
+/// What a client tells a server that does this, until a text has been taken.
+async fn told_by(more: Value, does: impl FnMut(usize, &str) -> Does + Send + 'static) -> Vec<String> {
+    let (port, told) = server(does).await;
+    let (transport, endpoint) = (transport(), endpoint(port, more));
+    transport.only_send("bot", &endpoint, Arc::new(NoSecrets)).await;
+    assert_eq!(attempt(&transport, &endpoint, &text("one")).await.status, 200);
+    // What was told before the first was taken has been read by the second.
+    assert_eq!(attempt(&transport, &endpoint, &text("two")).await.status, 200);
+    transport.end().await;
+    let told = told.lock().unwrap().clone();
+    told
+}
+
+#[tokio::test]
+async fn the_password_goes_to_whom_it_is_for() {
+    // Nothing is joined before NickServ has said something.
+    let services = |line: &str| if line.contains("IDENTIFY") { say(&[":NickServ!s@services.test NOTICE bbot :Password accepted"]) } else { say(&[]) };
+    let without_sasl = move |_: usize, line: &str| registers(line, "").unwrap_or_else(|| services(line));
+    let silent = move |_: usize, line: &str| match line.starts_with("CAP") {
+        true => say(&[":s 451 * :Register first"]),
+        false => registers(line, "").unwrap_or_else(|| services(line)),
+    };
+    let with_sasl = move |_: usize, line: &str| match line {
+        "AUTHENTICATE PLAIN" => say(&["AUTHENTICATE +"]),
+        line if line.starts_with("AUTHENTICATE ") => say(&[":s 903 bbot :done"]),
+        line => registers(line, "sasl=PLAIN").unwrap_or_else(|| services(line)),
+    };
+    let password = json!({"password": "pw"});
+    let passed = |told: &[String]| told.iter().filter(|line| line.contains("pw") || line.contains("server")).cloned().collect::<Vec<_>>();
+    for told in [told_by(password.clone(), without_sasl).await, told_by(password.clone(), silent).await] {
+        assert_eq!(passed(&told), ["PASS pw", "PRIVMSG NickServ :IDENTIFY pw"]);
+        let place = |start: &str| told.iter().position(|line| line.starts_with(start)).unwrap();
+        assert!(place("PASS") < place("NICK") && place("NICK") < place("USER"), "{told:?}");
+    }
+    let told = told_by(password.clone(), with_sasl).await;
+    assert_eq!(passed(&told), [""; 0], "SASL alone gets it: {told:?}");
+    assert!(told.iter().any(|line| *line == format!("AUTHENTICATE {}", STANDARD.encode("bbot\0bbot\0pw"))), "{told:?}");
+    let told = told_by(json!({"password": "pw", "server_password": "server"}), with_sasl).await;
+    assert_eq!(passed(&told), ["PASS server"]);
+    let told = told_by(json!({"password": "pw", "server_password": "server", "nickserv": "NickServ@services.test"}), without_sasl).await;
+    assert_eq!(passed(&told), ["PASS server", "PRIVMSG NickServ@services.test :IDENTIFY pw"]);
+    let told = told_by(json!({"password": "pw", "sasl": "never"}), with_sasl).await;
+    assert_eq!(passed(&told), ["PASS pw", "PRIVMSG NickServ :IDENTIFY pw"]);
+}
+
+#[tokio::test]
+async fn whoever_gets_the_nick_back_logs_in_again() {
+    let told = told_by(json!({"password": "pw", "nickserv": "NickServ@services.test"}), |_, line| match line {
+        line if line.starts_with("CAP") => say(&[":s 421 * CAP :Unknown command"]),
+        "NICK bbot" => say(&[":s 433 * bbot :Nickname is already in use"]),
+        "NICK bbot_" => say(&[":s 001 bbot_ :Welcome"]),
+        line if line.starts_with("USER") => say(&[]),
+        // Services give it back.
+        "PRIVMSG #c one" => say(&[":bbot_!u@h NICK bbot"]),
+        line if line.ends_with(":IDENTIFY bbot pw") => say(&[":NickServ!s@services.test NOTICE bbot_ :accepted"]),
+        line => registers(line, "").unwrap_or_else(|| say(&[])),
+    })
+    .await;
+    let asked: Vec<&String> = told.iter().filter(|line| line.contains("IDENTIFY")).collect();
+    assert_eq!(asked, ["PRIVMSG NickServ@services.test :IDENTIFY bbot pw", "PRIVMSG NickServ@services.test :IDENTIFY pw"]);
+}
+
+#[tokio::test]
+async fn channels_are_joined_together_and_names_asked_for_when_ranks_change() {
+    let channels: Vec<Value> = (0..12).map(|n| if n == 11 { json!({"name": "#c11", "key": "k"}) } else { json!({"name": format!("#c{n:02}")}) }).collect();
+    let told = told_by(json!({"channels": channels}), |_, line| {
+        if let Some(joined) = line.strip_prefix("JOIN ") {
+            let names = joined.split(' ').next().unwrap().split(',');
+            return Does::Say(names.flat_map(|name| [format!(":bbot!u@h JOIN {name}"), format!(":s MODE {name} +nt")]).collect());
+        }
+        if line == "PRIVMSG #c one" {
+            return say(&[":op!u@h MODE #c03 +o ann", ":op!u@h MODE #elsewhere +o ann", ":op!u@h MODE #c04 +b ann!*@*"]);
+        }
+        registers(line, "").unwrap_or_else(|| say(&[]))
+    })
+    .await;
+    let of = |word: &str| told.iter().filter(|line| line.starts_with(word)).cloned().collect::<Vec<_>>();
+    assert_eq!(of("JOIN"), ["JOIN #c11,#c00,#c01,#c02,#c03,#c04,#c05,#c06,#c07,#c08 k", "JOIN #c09,#c10"]);
+    assert_eq!(of("NAMES"), ["NAMES #c03"]);
+}
+
+#[tokio::test]
+async fn what_waits_is_sent_when_a_channel_is_joined_again() {
+    let (port, _) = server(|_, line| {
+        registers(line, "").unwrap_or_else(|| match line {
+            "PRIVMSG #c kicked" => say(&[":op!u@h KICK #c bbot :out", ":s 404 bbot #c :Cannot send to channel"]),
+            "PRIVMSG #d back" => say(&[":other!u@h JOIN #c", ":bbot!u@h JOIN #c"]),
+            _ => say(&[]),
+        })
+    })
+    .await;
+    let (transport, endpoint) = (transport(), endpoint(port, json!({"channels": [{"name": "#c"}]})));
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let kept = woken.clone();
+    let wake = Arc::new(move |destination: &str| kept.lock().unwrap().push(destination.to_owned()));
+    let wanted = Wanted { entry: "bot".into(), endpoint: endpoint.clone(), vault: Arc::new(NoSecrets), made_from: String::new() };
+    transport.keep(vec![wanted], &Whereto { ears: Arc::new(Deaf), wake }).await;
+    assert_eq!(attempt(&transport, &endpoint, &text("kicked")).await.status, 404);
+    assert_eq!(woken.lock().unwrap().len(), 1, "it is connected");
+    let other = Payload::Irc(IrcMessage::Say { target: "#d".into(), verb: IrcVerb::Message, text: "back".into() });
+    assert_eq!(attempt(&transport, &endpoint, &other).await.status, 200);
+    assert_eq!(*woken.lock().unwrap(), [endpoint.destination(), endpoint.destination()]);
+    transport.end().await;
+}

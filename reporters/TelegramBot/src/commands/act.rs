@@ -1,6 +1,6 @@
 //! `stop` and `shutdown`.
 
-use reporter_sdk::chat::{Ask, Bot, Command, Line, Message, quote, rows};
+use reporter_sdk::chat::{Ask, Bot, Command, Line, Message, quote, shutdown_state};
 
 use super::{Done, ask_for, button, without_buttons};
 use crate::present::Telegram;
@@ -57,8 +57,15 @@ fn shutdown(bot: &Bot<Telegram>, ask: &Ask<'_>) -> Done {
     let masters = bot.masters()?;
     let mut message = Message::default();
     for master in &masters {
-        let state = rows(master, &["shutdown"], &[])?;
-        let state = state.first().and_then(|state| state["state"].as_str()).unwrap_or("in a state that is not known");
+        let state = match shutdown_state(master) {
+            Ok(state) => state,
+            // The others can be shut down all the same.
+            Err(refusal) if masters.len() > 1 => {
+                message.lines.extend(refusal.0.lines);
+                continue;
+            }
+            Err(refusal) => return Err(refusal),
+        };
         message.lines.push(Line::text("The master ").name(master).and(format!(" is {state}.")));
         // With several masters it has to be said which.
         let (of, named) = if masters.len() > 1 { (format!(" {}", quote(master)), format!(" {master}")) } else { Default::default() };

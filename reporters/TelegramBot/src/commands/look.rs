@@ -113,8 +113,8 @@ pub fn running(bot: &Bot<Telegram>) -> Result<Vec<String>, Refusal> {
     let builders = bot.builders()?;
     let running = if builders.is_empty() { Vec::new() } else { bot.running(&builders)? };
     for build in running {
-        if !names.contains(&build.builder.name) {
-            names.push(build.builder.name);
+        if !names.contains(&build.builder.called) {
+            names.push(build.builder.called);
         }
     }
     if names.is_empty() { Err(Line::text("There are no currently running builds.").into()) } else { Ok(names) }

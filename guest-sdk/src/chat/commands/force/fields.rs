@@ -6,6 +6,9 @@ use super::Parameters;
 use super::options::Options;
 use crate::chat::bot::readable;
 
+/// What says who forced a build.
+const OF_USER: [&str; 2] = ["username", "owner"];
+
 /// A ForceScheduler.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
@@ -58,7 +61,7 @@ impl Scheduler {
 
     /// The fields that people fill in.
     pub fn open(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter().filter(|field| field.is_settable() && field.kind != "username" && !matches!(field.full.as_str(), "username" | "owner"))
+        self.fields.iter().filter(|field| field.is_settable() && !field.is_of_user())
     }
 
     /// What the control call takes, of values by the fields' full names.
@@ -87,7 +90,7 @@ impl Scheduler {
                 Value::Array(items) => items.is_empty(),
                 _ => false,
             };
-            field.required && field.is_settable() && field.full != "reason" && !given.contains_key(&field.full) && empty
+            field.required && field.is_settable() && !field.is_of_user() && field.full != "reason" && !given.contains_key(&field.full) && empty
         };
         self.fields.iter().filter(without).collect()
     }
@@ -119,7 +122,13 @@ impl Scheduler {
         }
         let mut any: Vec<(&Field, &Field)> = self.any_properties();
         for (name, value) in &options.props {
-            let settable = |field: &&Field| field.full == *name && field.kind != "fixed";
+            if self.fields.iter().any(|field| field.full == *name && field.is_of_user()) || OF_USER.contains(&name.as_str()) {
+                return Err(format!(
+                    "{} says who forced a build, and cannot be given: it is the account of this bot, and the reason tells who asked.",
+                    readable(name)
+                ));
+            }
+            let settable = |field: &&Field| field.full == *name && field.is_settable();
             if let Some(field) = self.fields.iter().find(settable) {
                 parameters.insert(field.full.clone(), field.value(value, &self.name)?);
             } else if let Some((of_name, of_value)) = any.pop() {
@@ -159,7 +168,9 @@ impl Scheduler {
             .fields
             .iter()
             .filter(|field| {
-                field.kind != "fixed" && !["username", "reason", "priority", "branch", "revision", "project", "repository"].contains(&field.name.as_str())
+                field.is_settable()
+                    && !field.is_of_user()
+                    && !["reason", "priority", "branch", "revision", "project", "repository"].contains(&field.name.as_str())
             })
             .map(|field| field.full.as_str())
             .collect();
@@ -182,6 +193,11 @@ impl Field {
             Value::Array(items) => items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join("|"),
             other => other.to_string(),
         }
+    }
+
+    /// Whether it says who forces the build. Only the master knows that.
+    fn is_of_user(&self) -> bool {
+        self.kind == "username" || OF_USER.contains(&self.full.as_str())
     }
 
     fn is_settable(&self) -> bool {
@@ -287,6 +303,8 @@ mod tests {
             ("--props=opts_target=x,opts_clean=maybe linux", "true or false"),
             ("--props=opts_target=x,opts_level=c linux", "one of a, b"),
             ("--props=opts_target=x,one=1,two=2 linux", "does not take the property two"),
+            ("--props=opts_target=x,username=boss linux", "username says who forced a build"),
+            ("--props=opts_target=x,owner=boss linux", "owner says who forced a build"),
         ] {
             let said = nested().parameters(&options(line), "r").unwrap_err();
             assert!(said.contains(part), "{line}: {said}");
