@@ -61,16 +61,26 @@ impl reporter_host::delivery::Observer for Noted {
 /// Plays builds 1 to `builds`, which failed, with these settings, and waits until everything has ended. The settings,
 /// the recording and the state are in `folder`.
 pub async fn play(folder: &Path, settings: &str, builds: u64) -> Arc<Noted> {
-    let failed = |number| {
+    play_events(folder, settings, failed(builds)).await
+}
+
+/// Builds 1 to `builds`, which failed.
+pub fn failed(builds: u64) -> impl Iterator<Item = (Event, Mapped)> {
+    (1..=builds).map(|number| {
         let (mut event, source) = build(2);
         event.id = format!("main/builds/{number}/finished");
         (event, source)
-    };
-    play_events(folder, settings, (1..=builds).map(failed)).await
+    })
 }
 
 /// The same with these events. What was played in the folder before is not played again.
 pub async fn play_events(folder: &Path, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
+    record(folder, events);
+    start(folder, settings).await.end().await
+}
+
+/// Writes these events down in the folder, for [`start`].
+pub fn record(folder: &Path, events: impl IntoIterator<Item = (Event, Mapped)>) {
     let recording = folder.join("recording.jsonl");
     std::fs::remove_file(&recording).ok();
     let mut writer = Writer::append(&recording).expect("a recording");
@@ -78,7 +88,6 @@ pub async fn play_events(folder: &Path, settings: &str, events: impl IntoIterato
         let details: Vec<_> = source.rows().map(|(path, rows)| (path.clone(), rows.clone())).collect();
         writer.write(&event, &details).expect("written");
     }
-    start(folder, settings).await.end().await
 }
 
 /// A host that plays the recording in its folder.
