@@ -1,7 +1,8 @@
 //! The guest's allocator. Each call begins with a fresh memory: what it needs lies there from the start, because growing
-//! a memory and shrinking it for the next call costs the host more than most calls compute.
+//! a memory and shrinking it for the next call costs the host more than most calls compute. And most calls end before
+//! they would need anything twice: the first allocations follow one another, and only the last is taken back.
 
-use std::alloc::Layout;
+use std::alloc::{GlobalAlloc, Layout};
 use std::mem::MaybeUninit;
 
 use talc::base::Talc;
@@ -10,16 +11,79 @@ use talc::cell::TalcSyncCell;
 use talc::source::Source;
 use talc::wasm::WasmBinning;
 
-/// Bytes that are there from the start. Pages that no call touches cost nothing.
-const ROOM: usize = 512 << 10;
+use crate::front::{FRONT, Front};
+
+/// Bytes that are there from the start for what comes after the front. Pages that no call touches cost nothing.
+const ROOM: usize = 256 << 10;
 /// Pages of 64 KiB that the memory grows by, if there are so many and no more are needed.
 const STEP: usize = 8;
 const PAGE: usize = 64 << 10;
 
-static mut FIRST: [MaybeUninit<u8>; ROOM] = [MaybeUninit::uninit(); ROOM];
+#[repr(align(16))]
+struct Begin([MaybeUninit<u8>; FRONT + ROOM]);
+
+static mut BEGIN: Begin = Begin([MaybeUninit::uninit(); FRONT + ROOM]);
 
 #[global_allocator]
-static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory { begun: false });
+static ALLOCATOR: Allocator = Allocator { front: Front::new(), rest: TalcSyncCell::new_wasm(Memory { begun: false }) };
+
+struct Allocator {
+    front: Front,
+    rest: TalcSyncCell<Memory, WasmBinning>,
+}
+
+// SAFETY: a guest has one thread.
+unsafe impl Sync for Allocator {}
+
+impl Allocator {
+    /// Where a place of the front begins in it; none for what lies elsewhere.
+    #[inline]
+    fn in_front(place: *mut u8) -> Option<usize> {
+        let at = (place as usize).wrapping_sub(&raw const BEGIN as usize);
+        (at < FRONT).then_some(at)
+    }
+}
+
+// SAFETY: places of the front lie in it, are aligned, and do not overlap; the rest is talc's.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the place is in the front; otherwise as the caller says.
+        unsafe {
+            match self.front.take(layout) {
+                Some(at) => (&raw mut BEGIN).cast::<u8>().add(at),
+                None => self.rest.alloc(layout),
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        match Self::in_front(place) {
+            Some(at) => self.front.give_back(at, layout.size()),
+            // SAFETY: it came from there.
+            None => unsafe { self.rest.dealloc(place, layout) },
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        match Self::in_front(place) {
+            // SAFETY: it came from there.
+            None => unsafe { self.rest.realloc(place, layout, size) },
+            Some(at) if self.front.resize(at, layout.size(), size) => place,
+            // SAFETY: the new place is larger than the old one, and another.
+            Some(at) => unsafe {
+                let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+                if !new.is_null() {
+                    std::ptr::copy_nonoverlapping(place, new, layout.size());
+                    self.front.give_back(at, layout.size());
+                }
+                new
+            },
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Memory {
@@ -31,8 +95,8 @@ unsafe impl Source for Memory {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         if !talc.source.begun {
             talc.source.begun = true;
-            // SAFETY: nobody else uses it.
-            return unsafe { talc.claim((&raw mut FIRST).cast(), ROOM) }.map(|_| ()).ok_or(());
+            // SAFETY: nobody else uses what comes after the front.
+            return unsafe { talc.claim((&raw mut BEGIN).cast::<u8>().add(FRONT), ROOM) }.map(|_| ()).ok_or(());
         }
         // The allocator's own words about an allocation take less than a page.
         let needed = (layout.size() + layout.align()).div_ceil(PAGE) + 1;

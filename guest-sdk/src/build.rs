@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use serde_json::{Map, Value, json};
 
 use crate::bindings::formatter::reporter_host::reporter::events as wit;
+use crate::lazy;
 use crate::template::value_of;
 
 /// A build. State and results are those of the event's own message.
@@ -195,7 +196,7 @@ impl Build {
         match &self.0 {
             Of::Host(handle) => {
                 let want: Vec<String> = want.iter().map(|word| (*word).to_owned()).collect();
-                serde_json::from_str(&handle.document(&want)).unwrap_or_default()
+                lazy::value(handle.document(&want))
             }
             Of::Json(build) => value_of(&sample_document(build, want)),
         }
@@ -204,7 +205,7 @@ impl Build {
     /// [`Build::changes`].
     pub(crate) fn changes_value(&self) -> minijinja::Value {
         match &self.0 {
-            Of::Host(handle) => handle.changes().iter().filter_map(|change| serde_json::from_str::<minijinja::Value>(change).ok()).collect(),
+            Of::Host(handle) => handle.changes().into_iter().map(lazy::value).collect(),
             Of::Json(_) => self.changes().iter().map(value_of).collect(),
         }
     }

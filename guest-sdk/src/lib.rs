@@ -53,6 +53,8 @@ pub mod excerpt;
 #[doc(hidden)]
 pub mod export;
 pub mod filter;
+#[cfg(any(test, all(target_arch = "wasm32", feature = "allocator")))]
+mod front;
 pub mod github;
 pub mod giturl;
 pub mod http;
@@ -60,6 +62,7 @@ pub mod interpolate;
 pub mod irc;
 mod jinja;
 pub mod kinds;
+mod lazy;
 pub mod master;
 pub mod message;
 pub mod missing;

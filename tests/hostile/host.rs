@@ -1,5 +1,7 @@
 //! The whole host with entries that spin, that reach for what is not theirs, and one that does its work.
 
+use reporter_host_tests::play::{record, start};
+use reporter_host_tests::process::PATIENCE;
 use reporter_host_tests::server::Server;
 use serde_json::Value;
 
@@ -57,4 +59,29 @@ async fn what_cannot_be_had_is_given_up_when_it_is_of_no_use_any_more() {
     let (last, before) = ended.split_last().unwrap();
     assert!(!before.is_empty() && before.iter().all(|end| end.starts_with("Again") && end.contains("NotNow")), "{ended:?}");
     assert!(last.starts_with("Failed") && last.contains("`expires_after`"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_wait_for_a_hung_remote_do_not_hold_up_the_others() {
+    const BUILDS: u64 = 10;
+    // It takes connections, and says nothing.
+    let hung = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::content().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hostile.wasm"), test_guests::HOSTILE).unwrap();
+    // More calls than are under way at a time.
+    let waiting: String = (0..20).map(|n| hostile(&format!("waits-{n}"), "wait", "")).collect();
+    let settings = waiting.replace("SERVER", &format!("http://{}", hung.local_addr().unwrap()))
+        + &format!("[[services]]\nreporter = 'HttpStatusPush'\nname = 'works'\nserverUrl = 'http://127.0.0.1:{}/works'\n", server.port);
+    record(folder.path(), BUILDS);
+    let playing = start(folder.path(), &open(settings)).await;
+    let all = async {
+        while playing.noted.of("works").iter().filter(|end| *end == "delivered").count() < BUILDS as usize {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "{:?}", playing.noted.of("works"));
+    let ended: Vec<_> = (0..20).flat_map(|n| playing.noted.of(&format!("waits-{n}"))).collect();
+    assert!(ended.is_empty(), "a call that waits has ended before: {ended:?}");
+    playing.stop().await;
 }

@@ -58,7 +58,7 @@ pub(in crate::transport) fn tls_advice(error: &(dyn Error + 'static)) -> Option<
         rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port, or speaks something else first",
         _ => return None,
     };
-    Some(format!("TLS: {advice} ({tls})"))
+    Some(format!("{advice} ({tls})"))
 }
 
 /// The answer to a request that got none.
@@ -75,7 +75,7 @@ pub(super) fn failed(error: reqwest::Error) -> Answer {
         return Answer::failed(kind, denied.to_string());
     }
     if let Some(advice) = tls_advice(&error) {
-        return Answer::failed(FailedKind::NotSent, advice);
+        return Answer::failed(FailedKind::NotSent, format!("TLS: {advice}"));
     }
     let text = chain(&error);
     if error.is_builder() {
