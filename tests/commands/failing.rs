@@ -121,7 +121,7 @@ fn what_works_and_is_hardly_meant_is_a_warning() {
     let place = Place::new(&format!("{RECORDED}{bot}channels = ['#ci']\nallowForce = true\n"));
     place.run(&["check"]).ended(0).says("warn  bot  settings: allowForce and allowShutdown are deprecated").says("ok    bot  endpoint server");
     let json = place.run(&["check", "--json"]).ended(0).json();
-    assert!(json.iter().any(|line| line["part"] == "warning" && line["ok"] == true && line["entry"] == "bot"), "{json:?}");
+    assert!(json.iter().any(|line| line["part"] == "settings" && line["warning"] == true && line["ok"] == true && line["entry"] == "bot"), "{json:?}");
     place.write(&format!("{RECORDED}{bot}channels = []\n"));
     place.run(&["check"]).ended(0).says("warn  bot  settings: channels is empty");
     place.write(&format!("{RECORDED}{}channels = ['#ci']\n", bot.replace("example.org'", "example.org:6697'")));

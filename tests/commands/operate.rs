@@ -94,9 +94,10 @@ async fn a_hup_reads_the_settings_again_and_deliveries_survive_a_restart() {
     host.start();
     host.until("it listens", || listens(inbox)).await;
     assert!(post(inbox, 1).await.is_success());
+    let waiting = || place.run(&["deliveries", "list", "--json", "--state", "waiting"]);
+    host.until("its delivery waits", || waiting().code == 0).await;
     host.terminate().await;
-    let waiting = place.run(&["deliveries", "list", "--json", "--state", "waiting"]).ended(0).json();
-    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting().ended(0).json().len(), 1);
     place.write(&settings(inbox, &format!("http://127.0.0.1:{port}/")));
     host.start();
     host.until("it is told after all", || server.posts().len() == 1).await;

@@ -37,13 +37,13 @@ async fn the_bot_logs_in_and_rights_go_by_accounts() {
     alice.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
     alice.write("WHOIS bbot").await;
     alice.so("that the bot is logged in", |line| line.contains(" 330 ") && line.contains("bbot")).await;
-    let said = bot.process().said();
-    assert!(said.contains("SASL") && !said.contains("pw-of-bot"), "{said}");
+    let process = bot.process();
+    process.until("the log says how it logged in", || process.said().contains("SASL")).await;
+    assert!(!process.said().contains("pw-of-bot"), "{}", process.said());
 
     // Alice may, because she is logged in; a thief of her nick may not.
     assert!(alice.asks("bbot", "bbot", "join #more").await.contains("joining #more"));
     let joined = |line: &str| line.contains("reporter_host::audit") && line.contains("joining #more, asked for by alice!");
-    let process = bot.process();
     process.until("the audit log says who had it join", || process.said().lines().any(|line| joined(line) && line.contains("account alice"))).await;
     alice.write("NICK alice_away").await;
     alice.until("NICK").await;
