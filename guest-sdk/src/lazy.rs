@@ -1,6 +1,7 @@
 //! JSON for templates, of which only what a template asks for is made into values: a build's document has a hundred of
 //! them, and most templates name five.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -22,15 +23,24 @@ struct Members {
 
 #[derive(Debug)]
 struct Member {
-    /// Between the quotes, escapes and all.
-    key: Range<usize>,
+    key: Quoted,
     at: usize,
     value: OnceLock<Value>,
 }
 
-impl Members {
-    fn value(&self, member: &Member) -> Value {
-        member.value.get_or_init(|| Reader { text: &self.text, at: member.at }.value().unwrap_or_default()).clone()
+/// A text of the JSON: where it is, without its quotes, and whether something in it is escaped.
+#[derive(Clone, Debug)]
+struct Quoted {
+    inner: Range<usize>,
+    escaped: bool,
+}
+
+impl Quoted {
+    fn of<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        if self.escaped {
+            return serde_json::from_str(text.get(self.inner.start - 1..self.inner.end + 1)?).ok().map(Cow::Owned);
+        }
+        text.get(self.inner.clone()).map(Cow::Borrowed)
     }
 }
 
@@ -40,26 +50,17 @@ impl Object for Members {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let is_key = |member: &&Member| match &self.text[member.key.clone()] {
-            written if written.contains('\\') => unescaped(&self.text, &member.key).is_some_and(|written| written == key),
-            written => written == key,
-        };
-        self.members.iter().rfind(is_key).map(|member| self.value(member))
+        let member = self.members.iter().rfind(|member| member.key.of(&self.text).as_deref() == Some(key))?;
+        Some(member.value.get_or_init(|| Reader { text: &self.text, at: member.at }.value().unwrap_or_default()).clone())
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        self.mapped_rev_enumerator(|this| {
-            Box::new(this.members.iter().map(|member| match &this.text[member.key.clone()] {
-                written if written.contains('\\') => Value::from(unescaped(&this.text, &member.key).unwrap_or_default()),
-                written => Value::from(written),
-            }))
-        })
+        self.mapped_rev_enumerator(|this| Box::new(this.members.iter().filter_map(|member| Some(Value::from(member.key.of(&this.text)?)))))
     }
-}
 
-/// A text that stands between quotes.
-fn unescaped(text: &str, inner: &Range<usize>) -> Option<String> {
-    serde_json::from_str(text.get(inner.start - 1..inner.end + 1)?).ok()
+    fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
+        Some(self.members.len())
+    }
 }
 
 /// Where one is in a JSON text. Each function answers none where the text is not what it expects.
@@ -70,27 +71,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn value(&mut self) -> Option<Value> {
-        match self.next()? {
+        match self.peek()? {
             b'{' => self.object(),
-            b'[' => {
-                let mut items = Vec::new();
-                self.at += 1;
-                if self.next()? == b']' {
-                    self.at += 1;
-                    return Some(Value::from(items));
-                }
-                loop {
-                    items.push(self.value()?);
-                    if self.ends(b']')? {
-                        return Some(Value::from(items));
-                    }
-                }
-            }
-            b'"' => {
-                let inner = self.string()?;
-                let written = &self.text[inner.clone()];
-                if written.contains('\\') { unescaped(self.text, &inner).map(Value::from) } else { Some(Value::from(written)) }
-            }
+            b'[' => self.list(),
+            b'"' => self.string()?.of(self.text).map(Value::from),
             _ => {
                 let begin = self.at;
                 self.plain();
@@ -99,20 +83,35 @@ impl Reader<'_> {
         }
     }
 
+    fn list(&mut self) -> Option<Value> {
+        let mut items = Vec::new();
+        self.at += 1;
+        if self.peek()? == b']' {
+            self.at += 1;
+            return Some(Value::from(items));
+        }
+        loop {
+            items.push(self.value()?);
+            if self.ends(b']')? {
+                return Some(Value::from(items));
+            }
+        }
+    }
+
     fn object(&mut self) -> Option<Value> {
         let mut members = Vec::with_capacity(8);
         self.at += 1;
-        if self.next()? == b'}' {
+        if self.peek()? == b'}' {
             self.at += 1;
         } else {
             loop {
-                self.next()?;
+                self.peek()?;
                 let key = self.string()?;
-                if self.next()? != b':' {
+                if self.peek()? != b':' {
                     return None;
                 }
                 self.at += 1;
-                self.next()?;
+                self.peek()?;
                 members.push(Member { key, at: self.at, value: OnceLock::new() });
                 self.pass()?;
                 if self.ends(b'}')? {
@@ -124,7 +123,7 @@ impl Reader<'_> {
     }
 
     /// The next byte that is no blank.
-    fn next(&mut self) -> Option<u8> {
+    fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while matches!(bytes.get(self.at)?, b' ' | b'\n' | b'\t' | b'\r') {
             self.at += 1;
@@ -134,26 +133,30 @@ impl Reader<'_> {
 
     /// Whether the list or object ends here instead of going on after a comma.
     fn ends(&mut self, with: u8) -> Option<bool> {
-        let next = self.next()?;
+        let next = self.peek()?;
         self.at += 1;
         if next == with { Some(true) } else { (next == b',').then_some(false) }
     }
 
-    /// Passes a text; answers with what is between its quotes.
-    fn string(&mut self) -> Option<Range<usize>> {
-        let bytes = self.text.as_bytes();
-        let begin = self.at + 1;
-        (*bytes.get(self.at)? == b'"').then_some(())?;
-        let mut at = begin;
+    /// Passes a text.
+    fn string(&mut self) -> Option<Quoted> {
+        let rest = self.text.as_bytes().get(self.at..)?.strip_prefix(b"\"")?;
+        let mut bytes = rest.iter();
+        let mut escaped = false;
         loop {
-            match bytes.get(at)? {
+            match bytes.next()? {
                 b'"' => break,
-                b'\\' => at += 2,
-                _ => at += 1,
+                b'\\' => {
+                    escaped = true;
+                    bytes.next()?;
+                }
+                _ => {}
             }
         }
-        self.at = at + 1;
-        Some(begin..at)
+        let begin = self.at + 1;
+        let end = begin + rest.len() - bytes.len() - 1;
+        self.at = end + 1;
+        Some(Quoted { inner: begin..end, escaped })
     }
 
     /// Passes a number or a word.
@@ -168,7 +171,7 @@ impl Reader<'_> {
     fn pass(&mut self) -> Option<()> {
         let mut depth = 0_usize;
         loop {
-            match self.next()? {
+            match self.peek()? {
                 b'"' => {
                     self.string()?;
                 }
