@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use reporter_host_tests::process::Process;
+use reporter_host_tests::process::{Process, free_port};
 use reporter_host_tests::server::Server;
 use reqwest::StatusCode;
 use serde_json::json;
 
 use crate::Place;
-
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// Two that nobody gets mail from; one of them says so.
 const MAILS: &str = "[[services]]\nreporter = 'MailNotifier'\nname = 'loud'\nfromaddr = 'ci@example.org'\nlookup = { ada = 'ada@example.org' }\nverbose = true\n\

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use reporter_host_tests::process::Process;
+use reporter_host_tests::process::{Process, free_port};
 
 use crate::{Place, SINK, operate};
 
@@ -64,7 +64,7 @@ fn the_state_folder_is_read_and_not_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_running_host_wrote_last_is_seen() {
     reporter_host::transport::install_crypto();
-    let inbox = operate::free_port();
+    let inbox = free_port();
     let place = counting(&format!("[host]\nsink = true\n[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n"));
     let mut host = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &place.path("reporter-host.toml"));
     host.start();

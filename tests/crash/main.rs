@@ -25,7 +25,7 @@ struct Host {
 impl Host {
     fn new(sink: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let inbox = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let inbox = reporter_host_tests::process::free_port();
         let settings = format!(
             "[host]\nstate_dir = 'state'\n[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\n\
              [[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{sink}/hook'\n\

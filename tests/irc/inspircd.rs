@@ -256,8 +256,7 @@ fn as_user(user: &str, package: &str) -> Command {
 }
 
 fn ports<const N: usize>() -> [u16; N] {
-    let listeners: [std::net::TcpListener; N] = std::array::from_fn(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    std::array::from_fn(|_| reporter_host_tests::process::free_port())
 }
 
 fn certificates(folder: &Path) {

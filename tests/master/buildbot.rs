@@ -37,16 +37,21 @@ fn tool(name: &str) -> PathBuf {
     tool
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Buildbot {
     /// Makes a master, starts it with the worker `local` (and `flaky`, which is missed after two seconds), and logs in.
     pub async fn start(flaky: bool) -> Self {
         let _ = tracing_subscriber::fmt().with_test_writer().try_init();
         let folder = tempfile::tempdir().unwrap();
-        let mut made = Self { folder, www: free_port(), pb: free_port(), flaky, master: None, workers: Vec::new(), client: client(), cookie: None };
+        let mut made = Self {
+            folder,
+            www: reporter_host_tests::process::free_port(),
+            pb: reporter_host_tests::process::free_port(),
+            flaky,
+            master: None,
+            workers: Vec::new(),
+            client: client(),
+            cookie: None,
+        };
         let folder = made.path("master");
         run(Command::new(tool("buildbot")).args(["create-master", "--quiet"]).arg(&folder));
         std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("master/master.cfg"), folder.join("master.cfg")).unwrap();

@@ -1,7 +1,6 @@
 //! A Postfix of its own for each test, with Dovecot for AUTH, in a temporary folder.
 
 use std::io::{Read as _, Seek as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -229,10 +228,8 @@ fn run(command: &mut Command, package: &str) {
     assert!(status.success(), "{name} failed: {text}\nIt comes with {package}: {INSTALL}");
 }
 
-/// Free at the moment of asking, and different.
 fn ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    std::array::from_fn(|_| reporter_host_tests::process::free_port())
 }
 
 /// An authority, and a certificate for `localhost` that it signed.

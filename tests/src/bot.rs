@@ -28,7 +28,7 @@ impl Bot {
     pub fn new(program: &str, host: &str, service: &str) -> Self {
         reporter_host::transport::install_crypto();
         let folder = tempfile::tempdir().expect("a folder");
-        let inbox = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let inbox = crate::process::free_port();
         let source = format!("[[inboxes]]\nname = 'ci'\nlisten = '127.0.0.1:{inbox}'\ntoken = 'let-me-in'\nurl = 'https://ci.example/'\n");
         let file = folder.path().join("settings.toml");
         std::fs::write(&file, settings(host, &source, service)).expect("settings");

@@ -1,8 +1,10 @@
 //! The real host as a process: started, killed, asked to end.
 
 use std::fs::OpenOptions;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// What `check` with these words prints about settings in a folder, and its exit code. `program` is as for [`Process::new`].
@@ -11,6 +13,24 @@ pub fn check(program: &str, folder: &Path, settings: &str, words: &[&str]) -> (i
     let output = Command::new(program).arg("check").args(words).current_dir(folder).output().expect("it runs");
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// A port of 127.0.0.1 that nobody listens at, for a server that is told where to listen; another each time. It is below those that the system
+/// gives to whoever connects, or a connection of another test may have it by the time the server starts.
+///
+/// # Panics
+/// There is none.
+pub fn free_port() -> u16 {
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    // Test binaries that run side by side begin in different places.
+    let begin = std::process::id().wrapping_mul(97);
+    let free = PORTS.find_map(|_| {
+        let at = begin.wrapping_add(TURN.fetch_add(1, Ordering::Relaxed).into()) % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(at).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+    });
+    free.expect("a free port")
 }
 
 /// How long anything may take before a test gives up.

@@ -29,7 +29,7 @@ impl Sshd {
         for (name, kind) in [("host_ed25519", "ed25519"), ("id", "ed25519"), ("stranger", "ed25519")] {
             keygen(&folder.path().join(name), kind, "");
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = reporter_host_tests::process::free_port();
         let mut sshd = Self { folder, port, server: None };
         sshd.admit("id");
         let at = sshd.folder.path().display();

@@ -5,14 +5,10 @@ use crate::host;
 
 const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----";
 
-fn free() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_is_posted() {
     let fake = Fake::start().await;
-    let port = free();
+    let port = reporter_host_tests::process::free_port();
     let more = format!("useWebhook = true\nwebhookUrl = 'https://ci.example:8443/telegram/'\ncertificate = '''{PEM}'''\nauthz = {{ '!' = 9001 }}");
     let mut bot = host::new(fake.port, &format!("webhooks = '127.0.0.1:{port}'"), &more);
     bot.run().await;
