@@ -253,10 +253,10 @@ mod tests {
             render("{{ value['properties']['owner'][0] }} {{ value.number + 1 }} {{ value.steps|map(attribute='name')|join(',') }}", lazy()),
             "bob 13 a,b"
         );
-        assert_eq!(render("{{ value.missing is undefined }} {{ 'steps' in value }} {{ value is mapping }} {{ value|length }}", lazy()), "true true true 4");
+        assert_eq!(render("{{ value.missing is undefined }} {{ 'steps' in value }} {{ value is mapping }} {{ value|length }}", lazy()), "True True True 4");
         assert_eq!(
             render("{% for key, one in value.properties.items() %}{{ key }}={{ one[1] }}{% endfor %}{{ value.get('a\"b') }}", lazy()),
-            "owner=Forcenone"
+            "owner=ForceNone"
         );
         assert_eq!(render("{{ value.steps|tojson }}", lazy()), r#"[{"name": "a"}, {"name": "b", "urls": []}]"#);
     }
