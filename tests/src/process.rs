@@ -25,7 +25,8 @@ pub fn free_port() -> u16 {
     const PORTS: std::ops::Range<u16> = 20_000..32_000;
     // Test binaries that run side by side begin in different places.
     let begin = std::process::id().wrapping_mul(97);
-    let free = PORTS.find_map(|_| {
+    let mut ports = PORTS;
+    let free = ports.find_map(|_| {
         let at = begin.wrapping_add(TURN.fetch_add(1, Ordering::Relaxed).into()) % u32::from(PORTS.end - PORTS.start);
         let port = PORTS.start + u16::try_from(at).ok()?;
         TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
