@@ -3,11 +3,14 @@
 //! A [`Thread`] is one comment to come back to: a place (a pull request) and a context (`buildbot/linux`). [`say`] edits its comment
 //! if there is one and adds it otherwise; the reporter hands what comes back to [`answered`], which keeps the comment's id. When the id is not
 //! known (a first report, a lost state, too many threads since), the comment is looked for among those at the place by a marker that nobody sees,
-//! and by its author: anybody may write a marker, so the service is asked who we are, and none of anybody else's is taken.
+//! which is its last line, and by its author: anybody may write a marker, so the service is asked who we are, and none of anybody else's is taken.
+//! Builds may write one as well, into a log that is reported: what is reported is made [`harmless`].
 //! A comment that somebody has deleted meanwhile, or that we may not edit (any more), is made anew.
 //!
 //! Adding twice cannot always be avoided: a report may come while the comment before it is on its way, and its id in nobody's hands; or the service
 //! does not say who we are before it has a comment of ours. Then the older one is removed as soon as both are known.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,11 +25,15 @@ use crate::services::{Level, log, state};
 /// Comments that are known, by thread.
 const KNOWN: Remembered = Remembered::new("comments");
 /// What is being written into comments, by thread, in case that they are gone.
-const TEXTS: Remembered = Remembered::new("comment texts");
+const TEXTS: Remembered = Remembered::of("comment texts", MOST_TEXTS);
 /// Who we are, as the service says, and the author of what we added last. Others may copy a marker.
 const OURSELVES: &str = "comments are by";
-/// Bytes that are kept of a text.
-const MOST_KEPT: usize = 4 << 10;
+/// Bytes of all these texts, so that those and the ids have room in the 64 KiB that an entry has.
+const MOST_TEXTS: usize = 46 << 10;
+/// Bytes that are kept of a text at least; more, as long as there is room.
+const LEAST_KEPT: usize = 4 << 10;
+/// Bytes that are left for another's: each of it may take two.
+const RESERVED: usize = 10 << 10;
 /// Bytes of a context, which goes into tags.
 const MOST_CONTEXT: usize = 200;
 /// Bytes of a tag.
@@ -112,15 +119,31 @@ pub trait Service {
     /// Asks who we are, in the words of [`Comment::author`]; none if the service does not say. The answer is kept.
     fn ourselves(&self) -> Option<String>;
 
-    /// What marks our comment for a context and is not seen when the text is shown. Where HTML is shown as text, write another.
+    /// What marks our comment for a context and is not seen when the text is shown: one line, with [`plain`] in it. Where HTML is shown as text,
+    /// write another.
     fn marker(&self, context: &str) -> String {
         format!("<!-- {} -->", plain(context))
     }
 }
 
+/// What every marker has before its context.
+const MARK: &str = "reporter-host:";
+
+/// A text without anything that could be taken for a marker: what somebody has a build print is no comment of ours.
+pub fn harmless<'a>(service: &dyn Service, text: &'a str) -> Cow<'a, str> {
+    let marker = service.marker("");
+    let Some(begin) = marker.find(MARK).map(|at| &marker[..at + MARK.len()]) else { return text.into() };
+    if text.contains(begin) { text.replace(begin, &begin.replace(MARK, "reporter-host :")).into() } else { text.into() }
+}
+
+/// Whether a comment's text ends with this marker, alone in its line.
+fn ends_with(text: &str, marker: &str) -> bool {
+    text.trim_end().lines().next_back().is_some_and(|line| line.trim() == marker)
+}
+
 /// A context in letters that end no HTML comment, in one word.
 pub fn plain(context: &str) -> String {
-    let mut out = String::from("reporter-host:");
+    let mut out = String::from(MARK);
     for byte in context.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' => out.push(byte.into()),
@@ -144,6 +167,9 @@ struct Tag {
     /// Which of the texts for this thread.
     text: u64,
     conflicts: u8,
+    /// Whether there may be one that could not be looked for.
+    #[serde(default)]
+    unseen: bool,
 }
 
 /// Edits the comment of a thread, or adds it. `link` survives when the text has to be cut. Lane, superseding, tag and the rules for comments
@@ -152,27 +178,45 @@ pub fn say(service: &dyn Service, thread: &Thread, text: &str, link: &str, terms
     let key = thread.key();
     let marker = format!("\n\n{}", service.marker(&thread.context));
     let limits = service.limits();
+    let text = harmless(service, text);
     let body = |bytes: usize| {
-        let text = cut::with_link_below(text, link, limits.chars - marker.chars().count(), bytes - marker.len());
+        let text = cut::with_link_below(&text, link, limits.chars - marker.chars().count(), bytes - marker.len());
         format!("{text}{marker}")
     };
-    let comment = known(&key).or_else(|| {
-        let found = find(service, thread, &ourselves(service)?, None);
-        found.inspect(|comment| remember(&key, comment))
-    });
-    let kept = body(MOST_KEPT.min(limits.bytes));
+    let (mut comment, mut unseen) = (known(&key), false);
+    if comment.is_none() {
+        match ourselves(service).map(|name| find(service, thread, &name, None)) {
+            Some(Ok(found)) => comment = found.inspect(|comment| remember(&key, comment)),
+            None | Some(Err(Unread)) => unseen = true,
+        }
+    }
     let number = match &comment {
         Some(_) => {
             let before = TEXTS.get(&key).and_then(|row| row.split_once(' ')?.0.parse::<u64>().ok());
             let number = before.unwrap_or_default() + 1;
-            TEXTS.put(&key, &format!("{number} {kept}"));
+            TEXTS.forget(&key);
+            TEXTS.put(&key, &format!("{number} {}", kept(limits.bytes, body)));
             number
         }
         None => NOT_KEPT,
     };
     let title = cut::to_bytes(terms.title.as_deref().unwrap_or("comment"), MOST_CONTEXT).into_owned();
-    let tag = Tag { thread: thread.clone(), title, edited: comment.as_ref().map(|comment| comment.id.clone()), text: number, conflicts: 0 };
+    let tag = Tag { thread: thread.clone(), title, edited: comment.as_ref().map(|comment| comment.id.clone()), text: number, conflicts: 0, unseen };
     write(service, &tag, comment.as_ref(), &body(limits.bytes), terms);
+}
+
+/// As much of a text as there is room for: all of it, unless it or those of other threads are long.
+fn kept(most: usize, body: impl Fn(usize) -> String) -> String {
+    let room = TEXTS.room().saturating_sub(RESERVED).max(LEAST_KEPT);
+    let mut bytes = room;
+    loop {
+        let text = body(bytes.min(most));
+        // Line feeds and quotes take two bytes in the table.
+        if bytes <= LEAST_KEPT || serde_json::to_string(&text).is_ok_and(|text| text.len() <= room) {
+            return text;
+        }
+        bytes = (bytes - bytes / 8).max(LEAST_KEPT);
+    }
 }
 
 /// Sends an edit, or a new comment.
@@ -230,7 +274,9 @@ pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Out
             TEXTS.forget(&key);
             log(Level::Info, &format!("the comment {why}: a new one is made"));
             let title = tag.title.clone();
-            write(service, &Tag { edited: None, text: NOT_KEPT, ..tag }, None, &text, Terms::titled(title));
+            // Whoever we are now may have one there already.
+            let unseen = matches!(answer.status, 401 | 403);
+            write(service, &Tag { edited: None, text: NOT_KEPT, unseen, ..tag }, None, &text, Terms::titled(title));
             Ok(Outcome::Sent)
         }
         409 if tag.conflicts < MOST_CONFLICTS => {
@@ -255,9 +301,9 @@ fn keep(service: &dyn Service, tag: &Tag, answer: &Answer) -> Outcome {
     let mut before = known(&key).filter(|before| before.id != comment.id);
     remember(&key, &comment);
     if tag.edited.is_none() && !comment.author.is_empty() {
-        // Nobody could be asked, so that one may have been overlooked.
-        if state::get(OURSELVES).is_none() && before.is_none() {
-            before = find(service, &tag.thread, &comment.author, Some(&comment.id));
+        if tag.unseen && before.is_none() {
+            // What still cannot be read is left.
+            before = find(service, &tag.thread, &comment.author, Some(&comment.id)).unwrap_or_default();
         }
         state::set(OURSELVES, Some(&comment.author));
     }
@@ -300,10 +346,13 @@ fn ourselves(service: &dyn Service) -> Option<String> {
     kept.or_else(|| service.ourselves().filter(|name| !name.is_empty()).inspect(|name| state::set(OURSELVES, Some(name))))
 }
 
+/// The comments at a place cannot be read.
+struct Unread;
+
 /// Our comment among those at the place, but for one.
-fn find(service: &dyn Service, thread: &Thread, ourselves: &str, but: Option<&str>) -> Option<Comment> {
+fn find(service: &dyn Service, thread: &Thread, ourselves: &str, but: Option<&str>) -> Result<Option<Comment>, Unread> {
     let marker = service.marker(&thread.context);
-    let is_ours = |comment: &Comment| comment.author == ourselves && comment.text.contains(&marker) && but != Some(comment.id.as_str());
+    let is_ours = |comment: &Comment| comment.author == ourselves && ends_with(&comment.text, &marker) && but != Some(comment.id.as_str());
     let (mut from, mut most) = (0, PER_PAGE);
     for _ in 0..MOST_PAGES {
         let answer = http::query(service.page(&thread.place, from, most));
@@ -312,7 +361,7 @@ fn find(service: &dyn Service, thread: &Thread, ourselves: &str, but: Option<&st
             if answer.status != 0 {
                 log(Level::Info, &format!("comments at {} cannot be read: the answer was {}", thread.place.join("/"), answer.status));
             }
-            return None;
+            return Err(Unread);
         }
         let Some(page) = service.read_page(&answer, from, most) else {
             let what = format!("{most} comments at {} from number {from} on cannot be read, as when they are too long together", thread.place.join("/"));
@@ -326,15 +375,18 @@ fn find(service: &dyn Service, thread: &Thread, ourselves: &str, but: Option<&st
             continue;
         };
         if let Some(comment) = page.comments.into_iter().find(is_ours) {
-            return Some(comment);
+            return Ok(Some(comment));
         }
-        from = page.next?;
+        match page.next {
+            Some(next) => from = next,
+            None => return Ok(None),
+        }
         while most < PER_PAGE && from % (2 * most) == 0 {
             most *= 2;
         }
     }
     log(Level::Info, &format!("there are too many comments at {} to look through them all", thread.place.join("/")));
-    None
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -220,7 +220,7 @@ fn long_comments(lengths: &'static [usize]) {
         let number = |n: usize| request.query[n].1.parse::<usize>().unwrap();
         let (from, most) = (number(0), number(1));
         assert_eq!(from % most, 0, "{from} {most}");
-        let text = |n: usize| if n + 1 == lengths.len() { format!("{}{MARKER}", "x".repeat(lengths[n])) } else { "x".repeat(lengths[n]) };
+        let text = |n: usize| if n + 1 == lengths.len() { format!("{}\n{MARKER}", "x".repeat(lengths[n])) } else { "x".repeat(lengths[n]) };
         let shown: Vec<Value> = (from..lengths.len()).take(most).map(|n| json!({"id": n, "text": text(n), "by": "ci"})).collect();
         let mut answer = answer("answered", 200, json!({"more": from + most < lengths.len(), "comments": shown}));
         answer.body.truncate(1_000);
@@ -247,14 +247,77 @@ fn a_page_that_is_too_long_is_not_an_empty_one() {
 fn a_comment_that_is_gone_is_made_anew() {
     let talker = talker();
     KNOWN.put("o/r/7 linux -->", "4");
-    let edit = says(&talker, &"word ".repeat(1_000));
+    let edit = says(&talker, &"word \"ü\"\n".repeat(1_000));
     let again = talker.answered(&tag(edit.only()), &answer("dead", 404, json!({})));
     let (method, path, text) = sent(&again);
     assert_eq!((method.as_str(), path.as_str()), ("POST", "o/r/7"));
-    assert!(text.len() <= MOST_KEPT && text.ends_with(&format!("https://ci/1\n\n{MARKER}")), "{text}");
+    assert_eq!(text, sent(&edit).2, "nothing is lost");
+    assert!(text.len() > LEAST_KEPT && text.ends_with(&format!("https://ci/1\n\n{MARKER}")), "{text}");
     assert_eq!(again.only().terms().title.as_deref(), Some("news"));
     talker.answered(&tag(again.only()), &answer("delivered", 201, json!({"id": 9})));
     assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/9");
+}
+
+#[test]
+fn texts_are_kept_as_long_as_there_is_room() {
+    let text = |line: &str| kept(250_000, |bytes| cut::to_bytes(&line.repeat(100_000), bytes).into_owned());
+    for line in ["word\n", "ü", "\"\n"] {
+        let first = text(line);
+        assert!(first.len() > 15 << 10, "{}", first.len());
+        TEXTS.put("first", &first);
+        assert_eq!(TEXTS.get("first"), Some(first));
+        let next = text(line);
+        assert!(next.len() >= LEAST_KEPT / 2 && next.len() <= 2 * LEAST_KEPT, "{}", next.len());
+        TEXTS.put("next", &next);
+        assert!(TEXTS.get("first").is_some() && TEXTS.get("next").is_some());
+        TEXTS.forget("first");
+        TEXTS.forget("next");
+    }
+}
+
+#[test]
+fn a_marker_that_a_build_prints_takes_over_nothing() {
+    let talker = talker();
+    let printed = format!("log of another builder: {MARKER}\n```\n{MARKER}\n```\n{MARKER}");
+    let (_, _, text) = sent(&says(&talker, &printed));
+    assert_eq!((text.matches("<!-- reporter-host:").count(), text.matches("<!-- reporter-host :").count()), (1, 3), "{text}");
+    assert_eq!(harmless(&Board, "<!-- no marker --> reporter-host:"), "<!-- no marker --> reporter-host:");
+    // Nor does one that was printed before such were made harmless; what stands below our own is another's.
+    state::set(OURSELVES, Some("ci"));
+    let comment = |id: u64, text: String| json!({"id": id, "by": "ci", "text": text});
+    let others = [format!("printed {MARKER}"), format!("{MARKER}\n\n<!-- reporter-host:mac -->"), format!("{MARKER}\nmore"), format!("> {MARKER}")];
+    let mut comments: Vec<Value> = others.into_iter().zip(1..).map(|(text, id)| comment(id, text)).collect();
+    board(Some("ci"), json!(comments));
+    assert_eq!(sent(&says(&talker, "done")).0, "POST");
+    comments.push(comment(9, format!("old\r\n\r\n{MARKER}\r\n")));
+    board(Some("ci"), json!(comments));
+    assert_eq!(sent(&says(&talker, "done")).1, "o/r/7/9");
+}
+
+#[test]
+fn a_marker_that_a_build_prints_removes_nothing() {
+    let talker = talker();
+    board(None, json!([{"id": 1, "by": "app", "text": format!("printed {MARKER}\n\n<!-- reporter-host:mac -->")}]));
+    let added = says(&talker, "done");
+    assert!(talker.answered(&tag(added.only()), &answer("delivered", 201, json!({"id": 3, "by": "app"}))).sent.is_empty());
+}
+
+#[test]
+fn every_thread_that_could_not_be_looked_through_is_later() {
+    let talker = talker();
+    board(None, json!([{"id": 1, "by": "app", "text": MARKER}]));
+    let here = says(&talker, "done");
+    // Another thread's comment says who we are before this one's does.
+    state::set(OURSELVES, Some("app"));
+    let removal = talker.answered(&tag(here.only()), &answer("delivered", 201, json!({"id": 3, "by": "app"})));
+    assert_eq!(sent(&removal), ("DELETE".into(), "o/r/7/1".into(), String::new()));
+    // The same where the comments could not be read.
+    KNOWN.forget("o/r/7 linux -->");
+    testing::remote(|_| answer("answered", 500, json!({})));
+    let here = says(&talker, "done");
+    board(None, json!([{"id": 3, "by": "app", "text": MARKER}]));
+    let removal = talker.answered(&tag(here.only()), &answer("delivered", 201, json!({"id": 4, "by": "app"})));
+    assert_eq!(sent(&removal).1, "o/r/7/3");
 }
 
 #[test]

@@ -8,12 +8,26 @@ const MOST: usize = 16 << 10;
 
 /// A table of texts, under a name of its own.
 #[derive(Clone, Copy, Debug)]
-pub struct Remembered(&'static str);
+pub struct Remembered {
+    name: &'static str,
+    /// Bytes.
+    most: usize,
+}
 
 impl Remembered {
     /// The table of this name, which is the key in the entry's state.
     pub const fn new(name: &'static str) -> Self {
-        Self(name)
+        Self::of(name, MOST)
+    }
+
+    /// The same, of at most `most` bytes.
+    pub const fn of(name: &'static str, most: usize) -> Self {
+        Self { name, most }
+    }
+
+    /// How many more bytes it takes before something is forgotten.
+    pub fn room(&self) -> usize {
+        self.most.saturating_sub(state::get(self.name).map_or(2, |text| text.len()))
     }
 
     /// The value of a key; none if there is none, or if it was forgotten.
@@ -41,16 +55,16 @@ impl Remembered {
 
     /// Oldest first.
     fn rows(&self) -> Vec<(String, String)> {
-        state::get(self.0).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        state::get(self.name).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
     fn keep(&self, mut rows: Vec<(String, String)>) {
         let mut text = serde_json::to_string(&rows).unwrap_or_default();
-        while text.len() > MOST && !rows.is_empty() {
+        while text.len() > self.most && !rows.is_empty() {
             rows.remove(0);
             text = serde_json::to_string(&rows).unwrap_or_default();
         }
-        state::set(self.0, (!rows.is_empty()).then_some(text.as_str()));
+        state::set(self.name, (!rows.is_empty()).then_some(text.as_str()));
     }
 }
 

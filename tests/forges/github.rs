@@ -384,6 +384,39 @@ async fn a_comment_is_edited_found_again_and_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_comes_too_soon_is_asked_again() {
+    let limits: [fn() -> Reply; 3] = [
+        || Reply::of(403, "").header("retry-after", 1),
+        || Reply::of(403, "").header("x-ratelimit-remaining", 0).header("x-ratelimit-reset", now() + 2),
+        || Reply::of(403, "{\"message\": \"You have exceeded a secondary rate limit.\"}").header("retry-after", 1),
+    ];
+    for limited in limits {
+        let github = GitHub::default();
+        github.kept(|kept| kept.comments = vec![json!({"id": 9_000, "user": {"id": USER}, "body": MARKED, "issue": "7"})]);
+        // First the question who we are, then that for the comments.
+        let server = github.after(move |post, before| (post.method == "GET" && (before == 0 || before == 2)).then(limited)).await;
+        let noted = tell_once(&server, &format!("{COMMENT}editComment = true\nendDescription = 'News.'\n"), ended(0)).await;
+        github.is_content(&noted);
+        assert_eq!(github.comments(), [MARKED.replace("Ended.", "News.")], "{:?}", noted.of("it"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_prints_a_marker_takes_over_no_comment() {
+    let github = GitHub::default();
+    let server = github.serve().await;
+    let settings = format!("{COMMENT}editComment = true\ncontext = 'mine'\n");
+    let printed = format!("{settings}endDescription = 'log: <!-- reporter-host:mine -->'\n").replace("'mine'", "'other'");
+    github.is_content(&tell_once(&server, &printed, ended(2)).await);
+    github.is_content(&tell_once(&server, &settings, ended(0)).await);
+    let comments = github.comments();
+    assert!(comments.len() == 2 && comments[0].starts_with("log:") && comments[1].ends_with("\n\n<!-- reporter-host:mine -->"), "{comments:?}");
+    // The next one finds its own.
+    github.is_content(&tell_once(&server, &settings.replace("'mine'", "'mine'\nendDescription = 'News.'"), ended(0)).await);
+    assert!(github.comments()[1].starts_with("News."), "{:?}", github.comments());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_learns_by_its_first_comment_who_it_is() {
     let github = GitHub::default();
     github.kept(|kept| kept.comments = vec![json!({"id": 9_000, "user": {"id": EVE}, "body": MARKED, "issue": "7"})]);

@@ -233,6 +233,18 @@ async fn a_build_ends_in_the_pipeline_in_which_it_began() {
     assert_eq!((delivered(&began), delivered(&ended)), (1, 1), "{:?} {:?}", began.of("it"), ended.of("it"));
     assert_eq!(gitlab.statuses(), ["42 main success"], "the first one runs for ever");
 
+    // The same of its request.
+    let gitlab = GitLab::new();
+    let server = gitlab.serve().await;
+    let folder = tempfile::tempdir().unwrap();
+    let all = [Stage::Requested, Stage::Started, Stage::Finished(0)];
+    tell(folder.path(), &server, GITLAB, events(&all[..1])).await;
+    gitlab.kept(|kept| kept.begin(42, SHA, &json!("main")));
+    for n in 2..=3 {
+        tell(folder.path(), &server, GITLAB, events(&all[..n])).await;
+    }
+    assert_eq!(gitlab.statuses(), ["42 main success"], "the request waits for ever");
+
     // One that is deleted meanwhile is no reason to be silent.
     let gitlab = GitLab::new();
     let server = gitlab.serve().await;
@@ -240,6 +252,15 @@ async fn a_build_ends_in_the_pipeline_in_which_it_began() {
     tell(folder.path(), &server, GITLAB, events(&stages[..1])).await;
     gitlab.kept(|kept| (kept.pipelines.clear(), kept.statuses.clear()));
     let noted = tell(folder.path(), &server, GITLAB, events(&stages)).await;
+    assert!(noted.dead_letters().len() == 1 && noted.dead_letters()[0].contains("Pipeline"), "{:?}", noted.dead_letters());
+    assert_eq!(gitlab.statuses(), ["42 main success"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_is_not_there_is_no_reason_to_be_silent() {
+    let gitlab = GitLab::new();
+    let server = gitlab.serve().await;
+    let noted = tell_once(&server, &format!("{GITLAB}pipelineId = '4711'\n"), events(&[Stage::Finished(0)])).await;
     assert!(noted.dead_letters().len() == 1 && noted.dead_letters()[0].contains("Pipeline"), "{:?}", noted.dead_letters());
     assert_eq!(gitlab.statuses(), ["42 main success"]);
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reporter_host::contract::{Ask, Ended, EntryView, Formatted, Plan, Spool, Subformat, Subjects};
+use reporter_host::contract::{Ask, Ended, EntryView, Formatted, Later, Plan, Spool, Subformat, Subjects};
 use reporter_host::event::{Details, Event, Fetch, FetchError, Keep, Kind, Rows};
 use reporter_host::host::Workbench;
 use reporter_host::sandbox::{ConfigureError, Limits, LoadError, Loaded, Occasion, Outcome, Profile, Ran, Reporter, RunError, Snapshots};
@@ -175,9 +175,9 @@ struct Slow(Duration);
 
 #[async_trait]
 impl Ask for Slow {
-    async fn ask(&self, _: &str, _: &Endpoint, _: &HttpRequest, _: &dyn Vault) -> Answer {
+    async fn ask(&self, _: &str, _: &Endpoint, _: &HttpRequest, _: &dyn Vault) -> Result<Answer, Later> {
         tokio::time::sleep(self.0).await;
-        Answer { status: 200, body: br#"{"id": 4000}"#.to_vec(), ..Answer::default() }
+        Ok(Answer { status: 200, body: br#"{"id": 4000}"#.to_vec(), ..Answer::default() })
     }
 
     async fn run(&self, _: &Endpoint, _: &SshCommand, _: &dyn Vault) -> Answer {

@@ -24,6 +24,9 @@ pub enum Ended {
     /// A detail or a query cannot be had for now: the same call is made again later.
     #[error("{0}")]
     NotNow(String),
+    /// The same, of a query, whose remote may ask for a pause.
+    #[error("{}", .0.why)]
+    Later(Later),
     /// A limit was reached; its name in the settings.
     #[error("it reached the limit {0:?} of its entry; see `limits` in docs/settings.md")]
     Limit(&'static str),
@@ -36,6 +39,15 @@ impl From<FetchError> for Ended {
     fn from(error: FetchError) -> Self {
         Self::NotNow(error.to_string())
     }
+}
+
+/// Why a query has no answer yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// In words, secrets scrubbed.
+    pub why: String,
+    /// Not before so long, as the remote asks; none: as usual.
+    pub pause: Option<Duration>,
 }
 
 /// What part of the contract a call may use.
@@ -53,7 +65,10 @@ pub enum Phase {
 #[async_trait]
 pub trait Ask: Send + Sync {
     /// One GET or HEAD, from the cache if it may be.
-    async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Answer;
+    ///
+    /// # Errors
+    /// It cannot be asked now, or the answer is none for the component yet.
+    async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Result<Answer, Later>;
     /// One command of an SSH endpoint's queries.
     async fn run(&self, endpoint: &Endpoint, command: &SshCommand, vault: &dyn Vault) -> Answer;
 }

@@ -30,16 +30,13 @@ impl Host for Call {
             return Err(Ended::Misuse(format!("it asked with the method {:?}; a query is one of {}", request.method, ASKS.join(", "))).into());
         }
         let request = checked(request, &endpoint)?;
-        let answer = self.wait(entry.ask.ask(&entry.name, &endpoint, &request, entry.vault.as_ref())).await;
+        let answer = self.wait(entry.ask.ask(&entry.name, &endpoint, &request, entry.vault.as_ref())).await.map_err(Ended::Later)?;
         if let Some(failed) = &answer.error {
             return Err(match failed.kind {
                 transport::FailedKind::Never => Ended::Misuse(failed.message.clone()),
                 _ => Ended::NotNow(format!("{}: {}", endpoint.destination(), failed.message)),
             }
             .into());
-        }
-        if answer.status == 429 || answer.status >= 500 {
-            return Err(Ended::NotNow(format!("{} answered {}", endpoint.destination(), answer.status)).into());
         }
         self.budget.read(answer.body.len())?;
         Ok(Answered { status: answer.status, headers: answer.headers, body: answer.body, ended: "answered".into() })

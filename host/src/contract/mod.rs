@@ -17,7 +17,7 @@ mod ssh;
 mod state;
 
 pub use budget::{Budget, Meter};
-pub use call::{Ask, Call, Ended, EntryView, Formatted, Lent, Phase, Spool, Subformat};
+pub use call::{Ask, Call, Ended, EntryView, Formatted, Later, Lent, Phase, Spool, Subformat};
 pub(crate) use delivery::uid;
 pub use fallback::Fallback;
 pub use formatters::Subjects;

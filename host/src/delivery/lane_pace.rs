@@ -40,6 +40,13 @@ impl LanePaces {
         }
         began.push_back(now);
     }
+
+    /// What began last made no request.
+    pub fn give_back(&mut self, lane: &Key) {
+        if let Some((_, began)) = self.0.get_mut(lane) {
+            began.pop_back();
+        }
+    }
 }
 
 /// In milliseconds.
@@ -76,6 +83,16 @@ mod tests {
         assert_eq!(began, [0, 0, 2_000, 2_000, 60_000, 60_000, 62_000]);
         assert_eq!(paces.admits(&lane("b"), &limits, 0), Ok(()), "another lane");
         assert_eq!(paces.admits(&lane("a"), &[], now), Ok(()), "no limits any more");
+    }
+
+    #[test]
+    fn what_made_no_request_does_not_count() {
+        let mut paces = LanePaces::default();
+        let limits = [LaneLimit { most: 1, seconds: 3_600 }];
+        paces.begin(lane("a"), &limits, 0);
+        assert_eq!(paces.admits(&lane("a"), &limits, 1), Err(3_600_000));
+        paces.give_back(&lane("a"));
+        assert_eq!(paces.admits(&lane("a"), &limits, 1), Ok(()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod engine;
 mod lane_pace;
 mod lanes;
 mod loud;
+mod questions;
 mod settle;
 mod shared;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod worker;
 pub use backoff::Backoff;
 pub use engine::{Engine, Options};
 pub use loud::Loud;
+pub use questions::Questions;
 pub use verdict::{Verdict, verdict};
 
 use std::sync::Arc;
@@ -37,6 +39,8 @@ pub struct Transports {
     pub master: Arc<dyn Transport>,
     /// SSH.
     pub ssh: Arc<dyn Transport>,
+    /// What goes past deliveries, and hears when a destination is held.
+    pub questions: Arc<Questions>,
 }
 
 /// Knows the entries in force.

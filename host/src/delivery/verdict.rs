@@ -113,6 +113,11 @@ fn http(answer: &Answer, why: String, now: i64) -> Verdict {
     }
 }
 
+/// The same of a question of HTTP, for which nobody has rules.
+pub(super) fn of_question(answer: &Answer, now: i64) -> Verdict {
+    http(answer, in_words("the answer was", answer), now)
+}
+
 fn limited(answer: &Answer) -> bool {
     header(answer, "retry-after").is_some()
         || header(answer, "x-ratelimit-remaining") == Some("0")
@@ -169,7 +174,10 @@ fn until(time: i64, now: i64) -> f64 {
 
 /// The answer in one line.
 fn why(payload: &Payload, answer: &Answer) -> String {
-    let said = if let Payload::Ssh(_) = payload { "the exit code was" } else { "the answer was" };
+    in_words(if let Payload::Ssh(_) = payload { "the exit code was" } else { "the answer was" }, answer)
+}
+
+fn in_words(said: &str, answer: &Answer) -> String {
     const SHOWN: usize = 300;
     let body = String::from_utf8_lossy(&answer.body);
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");

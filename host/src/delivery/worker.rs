@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::destination::{Destination, Hold, Pace};
-use super::lane_pace::LanePaces;
+use super::lane_pace::{Key, LanePaces};
 use super::lanes::Lanes;
 use super::settle::{held_to_least, line, settle, without_attempt};
 use super::shared::Shared;
@@ -17,11 +17,13 @@ use crate::store::{Delivery, Nudged, Settle};
 use crate::transport::FailedKind;
 
 /// The longest that one delivery's throttling holds up others of its destination, in milliseconds: they may have another account there.
-const LONGEST_PAUSE_MS: i64 = 300_000;
+pub(super) const LONGEST_PAUSE_MS: i64 = 300_000;
 
 /// How many places have to be free for each attempt under way at a destination, for one more.
 const SPARE: usize = 4;
-/// Destinations that are remembered as answering.
+/// An hour, in milliseconds.
+const HOUR_MS: i64 = 3_600_000;
+/// Destinations that are remembered as answering, and accounts that had to wait.
 const REMEMBERED: usize = 10_000;
 
 /// The longest sleep, in milliseconds: clocks can be set.
@@ -38,7 +40,7 @@ pub(super) enum Command {
     /// An attempt ended; its outcome is being written.
     Attempted { destination: String, reached: bool, pause_until: Option<i64>, why: String },
     /// What had a place for an attempt made none.
-    NotAttempted { destination: String },
+    NotAttempted { destination: String, account: Option<Key> },
     /// An outcome is durable; of an attempt, or without one.
     Settled { id: i64, again_at: Option<i64>, attempt: bool },
 }
@@ -49,6 +51,8 @@ pub(super) struct Worker {
     lanes: Lanes,
     paces: LanePaces,
     accounts: LanePaces,
+    /// Accounts that had to wait for their hour: until when the log need not say so again, and until when a delivery says so.
+    over_hour: HashMap<Key, (i64, i64)>,
     destinations: HashMap<String, Destination>,
     commands: mpsc::UnboundedSender<Command>,
     /// Attempts under way or being written.
@@ -67,6 +71,7 @@ impl Worker {
             lanes: Lanes::default(),
             paces: LanePaces::default(),
             accounts: LanePaces::default(),
+            over_hour: HashMap::new(),
             destinations: HashMap::new(),
             commands,
             attempts: 0,
@@ -122,6 +127,7 @@ impl Worker {
             Command::Wake { destination } => {
                 let now = self.shared.now();
                 self.lanes.make_due(&destination, now);
+                self.shared.transports.questions.hold(&destination, None, "");
                 if let Some(destination) = self.destinations.get_mut(&destination) {
                     destination.reset();
                 }
@@ -132,14 +138,21 @@ impl Worker {
                 let until = pause_until.map(|until| until.min(now.saturating_add(LONGEST_PAUSE_MS)));
                 match self.destinations.entry(destination.clone()).or_default().ended(reached, until, now) {
                     Some(Hold::Until(until)) => {
+                        self.shared.transports.questions.hold(&destination, Some(until), &why);
                         let until = jiff::Timestamp::from_millisecond(until).map_or_else(|_| until.to_string(), |at| at.to_string());
                         tracing::warn!(destination, until, "held, nothing goes there meanwhile: the last attempt came to {why:?}");
                     }
-                    Some(Hold::Over) => tracing::warn!(destination, "no longer held: deliveries go there again"),
+                    Some(Hold::Over) => {
+                        self.shared.transports.questions.hold(&destination, None, "");
+                        tracing::warn!(destination, "no longer held: deliveries go there again");
+                    }
                     None => {}
                 }
             }
-            Command::NotAttempted { destination } => {
+            Command::NotAttempted { destination, account } => {
+                if let Some(account) = account {
+                    self.accounts.give_back(&account);
+                }
                 if let Some(destination) = self.destinations.get_mut(&destination) {
                     destination.not_begun();
                 }
@@ -231,10 +244,13 @@ impl Worker {
             }
         }
         let wake = self.lanes.next();
-        let mut begun = Vec::new();
-        let later = self.choose(now, &mut begun);
-        for (id, destination) in begun {
-            self.begin(id, destination);
+        let (mut begun, mut over_hour) = (Vec::new(), Vec::new());
+        let later = self.choose(now, &mut begun, &mut over_hour);
+        for (id, destination, account) in begun {
+            self.begin(id, destination, account);
+        }
+        for (id, at, account, most) in over_hour {
+            self.waits_for_its_hour(id, at, account, most, now);
         }
         self.destinations.retain(|name, destination| {
             let idle = destination.is_idle(now);
@@ -244,6 +260,26 @@ impl Worker {
             !idle
         });
         wake.into_iter().chain(later).min()
+    }
+
+    /// One delivery says why it waits, and with it the others of its account; the log says so once an hour.
+    fn waits_for_its_hour(&mut self, id: i64, at: i64, account: Key, most: u32, now: i64) {
+        if self.over_hour.len() >= REMEMBERED {
+            self.over_hour.retain(|_, (told, _)| *told > now);
+        }
+        let before = self.over_hour.get(&account);
+        if before.is_some_and(|(_, until)| *until > now) {
+            return;
+        }
+        let told = before.map(|(told, _)| *told).filter(|told| *told > now);
+        let why = format!("its account has made the {most} requests that it may make in an hour (most_per_hour)");
+        if told.is_none() {
+            let until = jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |at| at.to_string());
+            let entry = self.lanes.get(id).map(|waiting| waiting.entry.clone()).unwrap_or_default();
+            tracing::warn!(destination = account.0, entry, until, "deliveries wait: {why}");
+        }
+        self.over_hour.insert(account, (told.unwrap_or(now + HOUR_MS), at));
+        self.end(id, Settle::Retry { due_ms: at, why, payload: None, throttled: false });
     }
 
     fn remember(&mut self, destination: &str, answers: bool) {
@@ -261,7 +297,7 @@ impl Worker {
     /// turn; and a destination gets one more only while some times as many are free as it has already. Those that have not
     /// answered last share half of all places: however many they are, and however long they let wait, the other half is for
     /// those that answer.
-    fn choose(&mut self, now: i64, begun: &mut Vec<(i64, String)>) -> Option<i64> {
+    fn choose(&mut self, now: i64, begun: &mut Vec<(i64, String, Option<Key>)>, over_hour: &mut Vec<(i64, i64, Key, u32)>) -> Option<i64> {
         let mut wake: Option<i64> = None;
         self.turn = self.turn.wrapping_add(1);
         let mut names: Vec<String> = self.destinations.iter().filter(|(_, it)| !it.ready.is_empty()).map(|(name, _)| name.clone()).collect();
@@ -301,6 +337,7 @@ impl Worker {
             {
                 destination.ready.remove(&(due, id));
                 self.lanes.later(id, at);
+                over_hour.extend(limits.iter().map(|limit| (id, at, account.clone(), limit.most)));
                 wake = wake.into_iter().chain([at]).min();
                 asks.insert((places, rank));
                 continue;
@@ -309,10 +346,11 @@ impl Worker {
                 Ok(()) => {
                     destination.ready.remove(&(due, id));
                     destination.begin(pace, now);
-                    if let Some((account, limits)) = account {
-                        self.accounts.begin(account, &limits, now);
-                    }
-                    begun.push((id, name.clone()));
+                    let account = account.map(|(account, limits)| {
+                        self.accounts.begin(account.clone(), &limits, now);
+                        account
+                    });
+                    begun.push((id, name.clone(), account));
                     free -= 1;
                     free_for_silent -= usize::from(!answers);
                     asks.insert((places + 1, rank));
@@ -323,7 +361,7 @@ impl Worker {
         wake
     }
 
-    fn begin(&mut self, id: i64, destination: String) {
+    fn begin(&mut self, id: i64, destination: String, account: Option<Key>) {
         if let Some(lane) = self.lanes.lane_of(id) {
             let limits = self.shared.lane_limits(&lane.0, &lane.1);
             self.paces.begin(lane, &limits, self.shared.now());
@@ -335,13 +373,13 @@ impl Worker {
             let (delivery, newer) = match shared.for_attempt(id, held).await {
                 Some(found) => found,
                 None => {
-                    commands.send(Command::NotAttempted { destination }).ok();
+                    commands.send(Command::NotAttempted { destination, account }).ok();
                     commands.send(Command::Settled { id, again_at: None, attempt: true }).ok();
                     return;
                 }
             };
             if let Some(newer) = newer {
-                commands.send(Command::NotAttempted { destination }).ok();
+                commands.send(Command::NotAttempted { destination, account }).ok();
                 let settled = without_attempt(id, delivery.new.tag.is_some(), Settle::Superseded(newer));
                 shared.write(Some(&delivery), settled, true, &commands).await;
                 return;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::contract::Later;
 use crate::sandbox::RunError;
 use crate::store::{Cause, End, Unit};
 
@@ -18,7 +19,18 @@ pub(super) fn after(unit: &Unit, error: RunError, of_use: Duration, now_ms: i64)
     let of_use = i64::try_from(of_use.as_millis()).unwrap_or(i64::MAX);
     match &error {
         RunError::NotNow(why) if now_ms.saturating_sub(unit.made_ms) < of_use => put_off(unit, why.clone(), now_ms),
-        RunError::NotNow(why) => End::Failed(format!("{why}; it was tried for as long as the report is of use (`expires_after`)")),
+        RunError::Later(Later { why, pause }) if now_ms.saturating_sub(unit.made_ms) < of_use => {
+            let pause = pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+            // When it is of no use any more, it is known that it was not told.
+            let asked = now_ms.saturating_add(pause).min(unit.made_ms.saturating_add(of_use));
+            match put_off(unit, why.clone(), now_ms) {
+                End::Again { due_ms, why, cause } => End::Again { due_ms: due_ms.max(asked), why, cause },
+                end => end,
+            }
+        }
+        RunError::NotNow(why) | RunError::Later(Later { why, .. }) => {
+            End::Failed(format!("{why}; it was tried for as long as the report is of use (`expires_after`)"))
+        }
         RunError::Failed { message, again: true } if unit.failed + 1 < TRIES => again(unit.failed, message.clone(), Cause::Failed, now_ms),
         RunError::Limit("wait_ms") if unit.waited + 1 < TRIES_WAITING => again(unit.waited, error.to_string(), Cause::Waited, now_ms),
         _ => End::Failed(error.to_string()),
@@ -91,6 +103,19 @@ mod tests {
         assert_eq!(why.unwrap(), "the master is away; it was tried for as long as the report is of use (`expires_after`)");
         assert!(unit.due_ms - unit.made_ms >= 3_600_000);
         assert!(matches!(after(&self::unit(), not_now(), Duration::MAX, i64::MAX), End::Again { due_ms: i64::MAX, .. }));
+    }
+
+    #[test]
+    fn a_remote_that_asks_for_a_pause_gets_it() {
+        let later = |seconds: Option<u64>| RunError::Later(Later { why: "the answer was 429".into(), pause: seconds.map(Duration::from_secs) });
+        let due = |seconds, now| match after(&unit(), later(seconds), OF_USE, now) {
+            End::Again { due_ms, cause: Cause::NotNow, .. } => due_ms,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((due(Some(60), 5_000), due(Some(0), 5_000), due(None, 5_000)), (65_000, 6_000, 6_000));
+        assert_eq!(due(Some(86_400), 5_000), 3_601_000, "not longer than it is of use");
+        let End::Failed(why) = after(&unit(), later(Some(60)), OF_USE, 3_601_000) else { panic!("tried again") };
+        assert_eq!(why, "the answer was 429; it was tried for as long as the report is of use (`expires_after`)");
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StartError;
-use crate::contract::{Ask, Spool};
-use crate::delivery::Transports;
+use crate::contract::{Ask, Later, Spool};
+use crate::delivery::{Questions, Transports};
 use crate::secret::Vault;
 use crate::source::updates::Updates;
+use crate::store::now_ms;
 use crate::tenant::settings::Settings;
 use crate::transport::http::HttpTransport;
 use crate::transport::irc::IrcTransport;
@@ -40,6 +41,8 @@ pub struct Wires {
     pub ssh: Arc<ByLevel<SshTransport>>,
     /// What is said to bots, where it has to be fetched.
     pub updates: Arc<Updates>,
+    /// What is known of questions.
+    pub questions: Arc<Questions>,
     /// Attached logs.
     pub spool: Arc<Files>,
     /// Which control calls have begun.
@@ -71,6 +74,7 @@ impl Wires {
             http,
             smtp: Arc::new(ByLevel::new(operator.clone(), strict.clone(), |policy| SmtpTransport::new(policy, folder.clone()))),
             ssh: Arc::new(ByLevel::new(operator, strict, SshTransport::new)),
+            questions: Arc::default(),
             spool: Arc::new(Files(folder)),
             sink: settings.sink,
             webhooks: settings.webhooks.is_some(),
@@ -79,10 +83,11 @@ impl Wires {
 
     /// What deliveries go through.
     pub fn transports(&self) -> Transports {
+        let questions = self.questions.clone();
         if self.sink {
-            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink), irc: Arc::new(Sink), ssh: Arc::new(Sink), master: Arc::new(Sink) };
+            return Transports { http: Arc::new(Sink), smtp: Arc::new(Sink), irc: Arc::new(Sink), ssh: Arc::new(Sink), master: Arc::new(Sink), questions };
         }
-        Transports { http: self.http.clone(), smtp: self.smtp.clone(), irc: self.irc.clone(), ssh: self.ssh.clone(), master: self.master.clone() }
+        Transports { http: self.http.clone(), smtp: self.smtp.clone(), irc: self.irc.clone(), ssh: self.ssh.clone(), master: self.master.clone(), questions }
     }
 }
 
@@ -90,11 +95,14 @@ pub(super) struct Asking(pub(super) Wires);
 
 #[async_trait]
 impl Ask for Asking {
-    async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Answer {
+    async fn ask(&self, entry: &str, endpoint: &Endpoint, request: &HttpRequest, vault: &dyn Vault) -> Result<Answer, Later> {
         if self.0.sink {
-            return Sink::unasked();
+            return Ok(Sink::unasked());
         }
-        self.0.http.at(endpoint).query(entry, endpoint, request, vault, QUERY).await
+        self.0.questions.admit(&endpoint.destination(), now_ms())?;
+        let answer = self.0.http.at(endpoint).query(entry, endpoint, request, vault, QUERY).await;
+        self.0.questions.judge(entry, endpoint, request, &answer, now_ms())?;
+        Ok(answer)
     }
 
     async fn run(&self, endpoint: &Endpoint, command: &SshCommand, vault: &dyn Vault) -> Answer {

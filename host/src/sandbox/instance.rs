@@ -16,7 +16,7 @@ use super::output::Output;
 use super::snapshot::Snapshot;
 use crate::contract::chat::exports::reporter_host::reporter::reporting as conversing;
 use crate::contract::reporter::exports::reporter_host::reporter::reporting;
-use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Lent, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter, shortened};
+use crate::contract::{Budget, Call, Ended, EntryView, EventHandle, Later, Lent, Meter, Phase, Plan, PlanError, Problem, Subjects, reporter, shortened};
 use crate::event::Details;
 use crate::store::{NewDelivery, TaggedAnswer};
 
@@ -38,6 +38,9 @@ pub enum RunError {
     /// A detail or a query cannot be had for now, or the source has not told a detail within the time for waiting.
     #[error("{0}")]
     NotNow(String),
+    /// The same, of a query, whose remote may ask for a pause.
+    #[error("{}", .0.why)]
+    Later(Later),
     /// The component said so.
     #[error("{message}")]
     Failed {
@@ -440,6 +443,7 @@ fn cause(error: &wasmtime::Error, call: &Call) -> RunError {
     if let Some(ended) = error.downcast_ref::<Ended>() {
         return match ended.clone() {
             Ended::NotNow(why) => RunError::NotNow(why),
+            Ended::Later(later) => RunError::Later(later),
             Ended::Limit(limit) => RunError::Limit(limit),
             Ended::Misuse(what) => RunError::Misuse(shortened(what)),
         };

@@ -9,7 +9,7 @@ mod settings;
 
 use reporter_sdk::bitbucket::pull_request;
 use reporter_sdk::comment::{self, Thread};
-use reporter_sdk::context::StatusContext;
+use reporter_sdk::context::CommentContext;
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
@@ -36,16 +36,7 @@ pub struct BitbucketServerPRCommentPush {
     user: String,
     filter: Filter,
     message: MessageFormatter,
-    edited: Option<Edited>,
-}
-
-/// Which comment is edited.
-#[derive(Debug)]
-enum Edited {
-    /// The one with this context.
-    Of(StatusContext),
-    /// The one about whole buildsets.
-    OfSets,
+    edited: Option<CommentContext>,
 }
 
 impl Reporter for BitbucketServerPRCommentPush {
@@ -75,18 +66,18 @@ impl Reporter for BitbucketServerPRCommentPush {
             return Ok(Outcome::Skipped("the comment would be empty".into()));
         }
         let about = About::of(event, first, is_buildset).title;
-        let context = match &self.edited {
-            Some(Edited::Of(context)) => Some(context.of(first, MOST_CONTEXT)?),
-            Some(Edited::OfSets) => Some("whole buildset".to_owned()),
-            None => None,
-        };
+        let context = self.edited.as_ref().map(|context| context.of(first, MOST_CONTEXT)).transpose()?;
+        let service = PullRequests { user: &self.user };
         for place in places {
             let name = place.join("/");
             let terms = Terms::titled(format!("{about} to {name}"));
             match &context {
-                Some(context) => comment::say(&PullRequests { user: &self.user }, &Thread::new(place, context), text, &first.url(), terms),
+                Some(context) => comment::say(&service, &Thread::new(place, context), text, &first.url(), terms),
                 // One after another, but each: none makes those before it useless.
-                None => http::send(forum::add(&place, &cut::with_link_below(text, &first.url(), LIMITS.chars, LIMITS.bytes)), terms.lane(name)),
+                None => {
+                    let text = comment::harmless(&service, text);
+                    http::send(forum::add(&place, &cut::with_link_below(&text, &first.url(), LIMITS.chars, LIMITS.bytes)), terms.lane(name));
+                }
             }
         }
         Ok(Outcome::Sent)

@@ -1,14 +1,14 @@
 //! The arguments, and the plan that they make.
 
 use reporter_sdk::bitbucket::ServerSettings;
-use reporter_sdk::context::StatusContext;
+use reporter_sdk::context::CommentContext;
 use reporter_sdk::endpoint::HttpSettings;
 use reporter_sdk::filter::FilterSettings;
 use reporter_sdk::message::{MessageFormatter, MessageFormatterSettings};
 use reporter_sdk::prelude::*;
 use reporter_sdk::slot::Slot;
 
-use crate::{BitbucketServerPRCommentPush, Edited};
+use crate::BitbucketServerPRCommentPush;
 
 /// The endpoint's name in the plan.
 pub const ENDPOINT: &str = "server";
@@ -51,10 +51,7 @@ impl Settings {
         };
         let event = if self.filter.build_set_summary { "buildset-complete" } else { "build-finished" };
         let plan = Plan::events([event]).endpoint(ENDPOINT, "http", endpoint).uses(message.words().iter().copied());
-        let edited = self.edit_comment.then(|| match self.context {
-            None if self.filter.build_set_summary => Edited::OfSets,
-            context => Edited::Of(StatusContext::new(context)),
-        });
+        let edited = self.edit_comment.then(|| CommentContext::new(self.context, self.filter.build_set_summary));
         let plan = if edited.is_some() { plan.uses(["state"]) } else { plan };
         problems.or((BitbucketServerPRCommentPush { base, user: self.server.user, filter, message, edited }, plan))
     }

@@ -172,6 +172,17 @@ fn an_edited_comment() {
 }
 
 #[test]
+fn what_a_build_prints_is_no_marker() {
+    const PRINTED: &str = "[//]: # (reporter-host:buildbot/release)";
+    testing::remote(|_| Answer { status: 403, headers: Vec::new(), body: Vec::new(), ended: "answered".into() });
+    for edit in [false, true] {
+        let push = configure(json!({"editComment": edit, "messageFormatter": {"template": PRINTED}}));
+        let text = comment(push.report(finished(2, json!(PULL))).only());
+        assert!(text.contains("[//]: # (reporter-host :buildbot/release)") && !text.contains(PRINTED), "{text}");
+    }
+}
+
+#[test]
 fn who_logs_in_is_who_comments_if_the_server_does_not_say_it() {
     let found = |user: &'static str| {
         testing::remote(|request| {

@@ -8,7 +8,7 @@ mod settings;
 
 use reporter_sdk::comment::{self, Thread};
 use reporter_sdk::commit::Commit;
-use reporter_sdk::context::StatusContext;
+use reporter_sdk::context::CommentContext;
 use reporter_sdk::cut;
 use reporter_sdk::event::Event;
 use reporter_sdk::filter::Filter;
@@ -36,7 +36,7 @@ pub struct GitHubCommentPush {
     start: Option<Wording>,
     end: Wording,
     /// None: every report adds a comment.
-    edited: Option<StatusContext>,
+    edited: Option<CommentContext>,
     filter: Filter,
 }
 
@@ -71,6 +71,7 @@ impl Reporter for GitHubCommentPush {
             match &self.edited {
                 Some(context) => comment::say(&Issues, &Thread::new(issue.place(), &context.of(build, MOST_CONTEXT)?), &text, &build.url(), terms),
                 None => {
+                    let text = comment::harmless(&Issues, &text);
                     let body = cut::with_link_below(&text, &build.url(), LIMITS.chars, LIMITS.bytes);
                     http::send(authorized(forum::add(&issue.place(), &body), token.as_deref()), terms.lane(issue.name()));
                 }

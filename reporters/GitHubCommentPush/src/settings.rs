@@ -1,6 +1,6 @@
 //! The arguments, and the plan that they make.
 
-use reporter_sdk::context::StatusContext;
+use reporter_sdk::context::CommentContext;
 use reporter_sdk::endpoint::HttpSettings;
 use reporter_sdk::filter::FilterSettings;
 use reporter_sdk::github;
@@ -31,7 +31,7 @@ pub struct Settings {
     /// Whether the comment of an earlier report is edited instead of adding another (default false)
     #[serde(default)]
     edit_comment: bool,
-    /// With editComment: reports with the same context share a comment; renderable (default "buildbot/%(prop:buildername)s")
+    /// With editComment: reports with the same context share a comment; renderable (default "buildbot/%(prop:buildername)s", and one for all buildsets)
     #[serde(default)]
     context: Option<Interpolate>,
     /// The API of GitHub Enterprise (default "https://api.github.com")
@@ -55,10 +55,11 @@ impl Settings {
                 "an edited comment is followed without its build, of which this token is made: write token = { secret = \"…\" }, or leave editComment out",
             );
         }
+        let buildsets = self.filter.build_set_summary;
         let filter = problems.take(self.filter.compile(&[]));
         let is_empty = |text: &Slot<Interpolate>| *text == Slot::Own(Interpolate::literal(""));
         let start = self.start_description.filter(|text| !is_empty(text));
-        let mut events = vec![if self.filter.build_set_summary { "buildset-complete" } else { "build-finished" }];
+        let mut events = vec![if buildsets { "buildset-complete" } else { "build-finished" }];
         if start.is_some() {
             events.insert(0, "build-started");
         }
@@ -66,7 +67,7 @@ impl Settings {
             token,
             start: start.map(|start| Wording::new("start-description", Some(start), "Build started.")),
             end: Wording::new("description", self.end_description, "Build done."),
-            edited: self.edit_comment.then(|| StatusContext::new(self.context)),
+            edited: self.edit_comment.then(|| CommentContext::new(self.context, buildsets)),
             filter,
         };
         let plan = Plan::events(events).endpoint(ENDPOINT, "http", endpoint);

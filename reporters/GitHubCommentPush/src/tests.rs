@@ -199,6 +199,31 @@ fn a_buildset_has_one_comment() {
 }
 
 #[test]
+fn buildsets_share_an_edited_comment_whichever_build_is_first() {
+    testing::remote(|_| answer("answered", 403, json!({})));
+    let ends = |settings: Value, builder: &str| {
+        let mut first = build(12, json!(2));
+        first["builder"]["name"] = json!(builder);
+        first["properties"]["buildername"][0] = json!(builder);
+        let set = json!({"kind": "buildset-complete", "master": {}, "buildset": {"results": 2}, "builds": [first]});
+        body(configure(settings).report(set).only()).lines().last().unwrap().to_owned()
+    };
+    let sets = json!({"buildSetSummary": true, "mode": "all", "editComment": true});
+    for builder in ["linux", "mac"] {
+        assert_eq!(ends(sets.clone(), builder), "<!-- reporter-host:whole%20buildset -->");
+    }
+    let mut named = sets;
+    named["context"] = json!("ci/%(prop:buildername)s");
+    assert_eq!(ends(named, "mac"), "<!-- reporter-host:ci/mac -->");
+}
+
+#[test]
+fn a_comment_that_is_not_edited_is_no_marker_either() {
+    let push = configure(json!({"endDescription": "log:\n<!-- reporter-host:buildbot/release -->"}));
+    assert_eq!(body(push.report(event("build-finished", json!(2))).only()), "log:\n<!-- reporter-host :buildbot/release -->");
+}
+
+#[test]
 fn components() {
     let push = configure(json!({"endDescription": {"component": "mine.wasm"}, "startDescription": {"component": "mine.wasm"}}));
     assert_eq!(push.plan.events, ["build-started", "build-finished"]);

@@ -5,7 +5,8 @@
 //! newer one replaces those that still wait.
 //!
 //! GitLab shows a status in a pipeline: the newest of the commit and ref, unless `pipeline_id` says another. A commit that gets one more pipeline
-//! while it is built would have the build's start in the one and its end in the other, so the pipeline of the first status is kept for the others.
+//! while it is built would have the build's start in the one and its end in the other, so the pipeline of the first status, which is that of its
+//! request, is kept for the others.
 
 mod pipeline;
 mod project;

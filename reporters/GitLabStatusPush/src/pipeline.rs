@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::project::Found;
 use crate::status::Status;
 
-/// Ids of pipelines in which a build that has not ended has a status, by build, project and commit.
+/// Ids of pipelines in which a build that has not ended has a status, by build, project and commit; or a request of one, by what its status is about.
 const PIPELINES: Remembered = Remembered::new("pipelines");
 
 /// The operator's pipeline for a build.
@@ -34,6 +34,15 @@ pub fn kept(key: &str, is_final: bool) -> Option<u64> {
     id
 }
 
+/// Keeps for a build where its request has a status.
+pub fn of_request(request: &str, build: &str, is_final: bool) -> Option<u64> {
+    let id = kept(request, true)?;
+    if !is_final {
+        PIPELINES.put(build, &id.to_string());
+    }
+    Some(id)
+}
+
 /// Keeps where GitLab has put a status; what to say of it.
 pub fn learned(tag: &Value, answer: &Answer) -> String {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -55,7 +64,11 @@ pub fn without(tag: &Value, refusal: &str) -> Option<Outcome> {
     if let Some(key) = tag["key"].as_str() {
         PIPELINES.forget(key);
     }
-    log(Level::Info, "the pipeline of the status before is gone: GitLab chooses another");
+    let id = &tag["body"]["pipeline_id"];
+    match tag["given"].as_bool() {
+        Some(true) => log(Level::Warn, &format!("GitLab has no pipeline {id} of this commit and ref, as pipelineId says: it chooses another")),
+        _ => log(Level::Info, &format!("the pipeline {id} of the status before is gone: GitLab chooses another")),
+    }
     status.send(&Found { id: tag["id"].as_str()?.to_owned(), kept_of: None });
     Some(Outcome::Sent)
 }

@@ -2,6 +2,7 @@
 
 use reporter_sdk::http::{self, Request};
 use reporter_sdk::remembered::Remembered;
+use reporter_sdk::services::{Level, log};
 use serde_json::Value;
 
 use crate::settings::ENDPOINT;
@@ -21,7 +22,7 @@ pub enum Project {
 /// A project, as requests name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its id. Without a network to ask over, its path, which GitLab takes as well.
+    /// Its id. Without a network to ask over, or a GitLab that can say, its path, which GitLab takes as well.
     pub id: String,
     /// The path, if the id is one that was kept and may be another by now.
     pub kept_of: Option<String>,
@@ -55,6 +56,10 @@ impl Project {
         let refused = |why: &str| Err(format!("GitLab does not say which project {path} is; it answered {}{said}{why}", answer.status));
         match (answer.status, body["id"].as_u64()) {
             (0, _) => Ok(Found { id: path.clone(), kept_of: None }),
+            (500..=599, _) => {
+                log(Level::Warn, &format!("GitLab cannot say which project {path} is, and the status names its path; it answered {}{said}", answer.status));
+                Ok(Found { id: path.clone(), kept_of: None })
+            }
             (200..=299, Some(id)) => {
                 PROJECTS.put(path, &id.to_string());
                 Ok(Found { id: id.to_string(), kept_of: None })

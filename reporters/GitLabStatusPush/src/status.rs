@@ -48,40 +48,51 @@ impl Status {
     /// Sends it.
     pub fn send(mut self, project: &project::Found) {
         let key = format!("{} {} {} {}", project.id, self.sha, self.body["name"].as_str().unwrap_or_default(), self.body["ref"]);
-        let in_pipeline = self.build.as_ref().map(|build| format!("{build} {} {}", project.id, self.sha));
-        let kept = in_pipeline.as_ref().and_then(|key| pipeline::kept(key, self.is_final));
+        let of_request = format!("request {key}");
+        let in_pipeline = self.build.as_ref().map_or_else(|| of_request.clone(), |build| format!("{build} {} {}", project.id, self.sha));
+        let kept = match (&self.build, self.pipeline) {
+            // What is kept is for when the operator's is not there.
+            (_, Some(_)) => None,
+            (Some(_), None) => pipeline::kept(&in_pipeline, self.is_final).or_else(|| pipeline::of_request(&of_request, &in_pipeline, self.is_final)),
+            (None, None) if self.is_final => pipeline::kept(&of_request, true),
+            // A request is where GitLab puts it.
+            (None, None) => None,
+        };
         if let Some(id) = self.pipeline.or(kept) {
             self.body["pipeline_id"] = json!(id);
         }
         let request = Request::new(ENDPOINT, "POST", ["api", "v4", "projects", &project.id, "statuses", &self.sha]).json(&self.body);
         // It is there already, or a later one is.
         let mut terms = newest(Terms::titled(self.title.clone()), key, self.is_final).rule(400..=400, "Cannot transition status", Verdict::Done);
-        // Of the first status, GitLab says where it is; of a project or a pipeline that was kept, that it is gone.
-        let is_first = !self.is_final && in_pipeline.is_some() && self.body["pipeline_id"].is_null();
-        if is_first || self.pipeline.is_none() && kept.is_some() || project.kept_of.is_some() {
+        // Of the first status, GitLab says where it is; of a project that was kept, and of a pipeline, that it is not there.
+        let in_some = !self.body["pipeline_id"].is_null();
+        if in_some || !self.is_final || project.kept_of.is_some() {
             terms = terms.tag(self.tag(project, in_pipeline));
         }
         http::send(request, terms);
     }
 
     /// All that is needed to say it again, if it is short enough.
-    fn tag(&self, project: &project::Found, in_pipeline: Option<String>) -> String {
+    fn tag(&self, project: &project::Found, in_pipeline: String) -> String {
         let mut tag = json!({"id": project.id, "sha": self.sha, "body": self.body, "title": self.title, "build": self.build, "final": self.is_final});
         let mut known = Map::new();
         if let Some(path) = &project.kept_of {
             known.insert("path".into(), json!(path));
         }
-        if let Some(key) = in_pipeline.filter(|_| !self.is_final) {
-            known.insert("key".into(), json!(key));
+        if self.pipeline.is_some() {
+            known.insert("given".into(), json!(true));
+        } else if !self.is_final {
+            known.insert("key".into(), json!(in_pipeline));
         }
         let short = Value::Object(known.clone()).to_string();
         tag.as_object_mut().into_iter().for_each(|tag| tag.extend(known.clone()));
-        let whole = tag.to_string();
-        match (whole.len() <= MOST_TAG, short.len() <= MOST_TAG) {
-            (true, _) => whole,
-            (false, true) => short,
-            (false, false) => "{}".into(),
-        }
+        let fits = |tag: &Value| Some(tag.to_string()).filter(|tag| tag.len() <= MOST_TAG);
+        // A status that says less is better than none.
+        let whole = fits(&tag).or_else(|| {
+            tag["body"].as_object_mut()?.remove("description");
+            fits(&tag)
+        });
+        whole.or(Some(short).filter(|tag| tag.len() <= MOST_TAG)).unwrap_or_else(|| "{}".into())
     }
 
     /// The status of a tag that has the whole of it.

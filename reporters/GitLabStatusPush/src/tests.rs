@@ -29,6 +29,12 @@ fn event(kind: &str, results: Value) -> Value {
     }]})
 }
 
+fn request(kind: &str, results: Value) -> Value {
+    let mut event = event(kind, results);
+    event["builds"][0]["number"] = Value::Null;
+    event
+}
+
 fn with(properties: Value, stamps: Value) -> Value {
     let mut event = event("build-finished", json!(0));
     for (name, value) in properties.as_object().unwrap() {
@@ -92,14 +98,10 @@ fn start_and_end() {
 fn build_requests() {
     projects(42);
     let push = configure(json!({}));
-    let request = |kind: &str, results: Value| {
-        let mut event = event(kind, results);
-        event["builds"][0]["number"] = Value::Null;
-        body(push.report(event).only())
-    };
-    let new = request("buildrequest-new", Value::Null);
+    let said = |kind: &str, results: Value| body(push.report(request(kind, results)).only());
+    let new = said("buildrequest-new", Value::Null);
     assert_eq!((&new["state"], &new["description"]), (&json!("pending"), &json!("Build pending.")));
-    let cancelled = request("buildrequest-cancelled", json!(6));
+    let cancelled = said("buildrequest-cancelled", json!(6));
     assert_eq!((&cancelled["state"], &cancelled["description"]), (&json!("canceled"), &json!("Build pending.")));
     assert_eq!(configure(json!({"events": ["build-finished"]})).plan.events, ["build-finished"]);
 }
@@ -208,9 +210,7 @@ fn a_build_stays_in_the_pipeline_of_its_first_status() {
     let said = push.answered(&tag(&started), &answer("delivered", 201, json!({"id": 1, "pipeline_id": 100})));
     assert_eq!(said.skipped(), "the status is in the pipeline 100");
     // A build request, and another build of the same commit, are where GitLab puts them.
-    let mut request = event("buildrequest-new", Value::Null);
-    request["builds"][0]["number"] = Value::Null;
-    assert_eq!(pipeline(&push.report(request)), None);
+    assert_eq!(pipeline(&push.report(request("buildrequest-new", Value::Null))), None);
     assert_eq!(pipeline(&push.report(numbered(13, "build-started", Value::Null))), None);
     // A retry is no end.
     let retry = push.report(numbered(12, "build-finished", json!(5)));
@@ -226,6 +226,45 @@ fn a_build_stays_in_the_pipeline_of_its_first_status() {
     assert_eq!((body(again.only()), path(again.only())), (without, path(ended.only())));
     assert_eq!((again.only().terms().expire_after, &again.only().terms().title), (None, &ended.only().terms().title));
     assert!(push.answered(&tag(&started), &gone).sent.is_empty());
+}
+
+#[test]
+fn a_build_stays_in_the_pipeline_of_its_request() {
+    projects(42);
+    let push = configure(json!({}));
+    let pipeline = |report: &testing::Report| body(report.only()).get("pipeline_id").cloned();
+    let waits = || {
+        let report = push.report(request("buildrequest-new", Value::Null));
+        assert_eq!(pipeline(&report), None);
+        let answer = answer("delivered", 201, json!({"id": 1, "pipeline_id": 100}));
+        assert_eq!(push.answered(report.only().terms().tag.as_ref().unwrap(), &answer).skipped(), "the status is in the pipeline 100");
+    };
+    for kinds in [&[("build-started", Value::Null), ("build-finished", json!(5)), ("build-finished", json!(2))][..], &[("build-finished", json!(0))]] {
+        waits();
+        for (kind, results) in kinds {
+            assert_eq!(pipeline(&push.report(event(kind, results.clone()))), Some(json!(100)), "{kind}");
+        }
+        assert!(!testing::state().contains_key("pipelines"));
+    }
+    waits();
+    assert_eq!(pipeline(&push.report(request("buildrequest-cancelled", json!(6)))), Some(json!(100)));
+    assert!(!testing::state().contains_key("pipelines"));
+}
+
+#[test]
+fn a_pipeline_that_the_operator_names_and_gitlab_does_not_have() {
+    projects(42);
+    let push = configure(json!({"pipelineId": "77"}));
+    let gone = answer("dead", 404, json!({"message": "404 Pipeline for pipeline_id, sha and ref Not Found"}));
+    for report in [event("build-started", Value::Null), event("build-finished", json!(0)), request("buildrequest-new", Value::Null)] {
+        let report = push.report(report);
+        assert_eq!(body(report.only())["pipeline_id"], 77);
+        let again = push.answered(report.only().terms().tag.as_ref().unwrap(), &gone);
+        let mut without = body(report.only());
+        without.as_object_mut().unwrap().remove("pipeline_id");
+        assert_eq!((body(again.only()), path(again.only())), (without, path(report.only())));
+        assert!(again.log[0].1.starts_with("GitLab has no pipeline 77 of this commit and ref, as pipelineId says"), "{:?}", again.log);
+    }
 }
 
 #[test]
@@ -249,6 +288,14 @@ fn what_is_too_long_for_its_tag_is_said_with_the_next_one() {
     let report = push.report(event("build-finished", json!(0)));
     let tag = report.only().terms().tag.clone().unwrap();
     assert!(tag.len() <= 1_000);
+    // Its description is what it can do without.
+    projects(43);
+    let again = push.answered(&tag, &answer("dead", 404, json!({"message": "404 Project Not Found"})));
+    assert_eq!((path(again.only()), body(again.only()).get("description")), (format!("43 statuses {SHA}"), None));
+    let mut event = event("build-finished", json!(0));
+    event["builds"][0]["buildset"]["sourcestamps"][0]["branch"] = json!("ö".repeat(255));
+    let tag = push.report(event).only().terms().tag.clone().unwrap();
+    assert!(tag.len() <= 1_000);
     let answered = push.answered(&tag, &answer("dead", 404, json!({"message": "404 Project Not Found"})));
     assert_eq!(answered.skipped(), "the project has moved: the next status asks for it again");
     assert!(!testing::state().contains_key("projects"));
@@ -261,10 +308,12 @@ fn a_question_that_is_refused_is_no_silence() {
     assert!(!failure.again && failure.message.contains("401 Unauthorized") && failure.message.contains("look at the token"), "{failure}");
     testing::remote(|_| answer("answered", 200, json!({"html": 1})));
     assert!(configure(json!({})).report(event("build-finished", json!(0))).outcome.unwrap_err().message.contains("look at baseURL"));
-    // Without a network, GitLab's other name for a project stands in.
-    testing::remote(|_| answer("answered", 0, Value::Null));
-    assert_eq!(path(configure(json!({})).report(event("build-finished", json!(0))).only()), format!("grp/sub/proj statuses {SHA}"));
-    assert!(!testing::state().contains_key("projects"));
+    // Without a network, or a GitLab that can say, its other name for a project stands in.
+    for status in [0, 500, 502, 503] {
+        testing::remote(move |_| answer("answered", status, Value::Null));
+        assert_eq!(path(configure(json!({})).report(event("build-finished", json!(0))).only()), format!("grp/sub/proj statuses {SHA}"));
+        assert!(!testing::state().contains_key("projects"));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::wire::{Meets, asked, failed, status};
 use super::{Memory, Rig, in_lane, new, seconds, to};
-use crate::store::{NewDelivery, Rule, RuleVerdict};
+use crate::store::{NewDelivery, Rule, RuleVerdict, now_ms};
 use crate::transport::{Answer, FailedKind};
 
 #[tokio::test(start_paused = true)]
@@ -26,6 +26,23 @@ async fn so_many_an_hour_of_one_account() {
         rig.wire.made().iter().filter(|made| whose.iter().any(|of| made.uid.starts_with(of))).map(|made| made.at.as_secs() / 3_600).collect()
     };
     assert_eq!((hours(&["a ", "chat "]), hours(&["b "]), hours(&["another"])), (vec![0, 0, 1, 1, 2, 2], vec![0, 0, 1], vec![0]));
+    // Of each account, one at a time says why it waits.
+    let told = rig.store.story().into_iter().filter(|line| line.contains("requests that it may make in an hour")).collect::<Vec<_>>();
+    assert!((3..=5).contains(&told.len()), "{told:?}");
+    assert!(told.iter().any(|line| line.starts_with("b 2: again: its account has made the 2 requests that it may make in an hour")), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_not_asked_either() {
+    let rig = Rig::new().await;
+    rig.wire.tell("one", &[asked(429, 7)]);
+    rig.send(vec![new("one")]);
+    tokio::time::sleep(seconds(1)).await;
+    let held = rig.questions.admit("example.org", now_ms()).unwrap_err();
+    assert!(held.why.contains("the answer was 429") && held.pause.is_some(), "{held:?}");
+    assert_eq!(rig.questions.admit("example.net", now_ms()), Ok(()));
+    rig.engine.idle().await;
+    assert_eq!(rig.questions.admit("example.org", now_ms()), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::engine::{Engine, Options};
 use super::shared::Clock;
-use super::{Directory, Loud, Observer, Transports};
+use super::{Directory, Loud, Observer, Questions, Transports};
 use crate::secret::{Plain, Vault, VaultError};
 use crate::store::{Delivery, NewDelivery, Settled, Unit, now_ms};
 use crate::transport::{Auth, Body, Endpoint, EndpointKind, HttpEndpoint, HttpRequest, LaneLimit, Payload, SmtpEndpoint, Tls, Verify};
@@ -90,6 +90,7 @@ struct Rig {
     store: Arc<Memory>,
     wire: Arc<Wire>,
     heard: Arc<Heard>,
+    questions: Arc<Questions>,
     answered: Arc<Mutex<Vec<Unit>>>,
     engine: Engine,
 }
@@ -103,12 +104,14 @@ impl Rig {
         let (base, begun) = (now_ms(), Instant::now());
         let clock: Clock = Arc::new(move || base + begun.elapsed().as_millis() as i64);
         let (wire, heard) = (Arc::new(Wire::new()), Arc::new(Heard::default()));
-        let transports = Transports { http: wire.clone(), smtp: wire.clone(), irc: wire.clone(), ssh: wire.clone(), master: wire.clone() };
+        let questions = Arc::<Questions>::default();
+        let transports =
+            Transports { http: wire.clone(), smtp: wire.clone(), irc: wire.clone(), ssh: wire.clone(), master: wire.clone(), questions: questions.clone() };
         let engine = Engine::start_by(clock, store.clone(), transports, Arc::new(Known), heard.clone(), Options::default()).await.unwrap();
         let answered = Arc::<Mutex<Vec<Unit>>>::default();
         let units = answered.clone();
         engine.on_answered(Arc::new(move |unit| units.lock().unwrap().push(unit)));
-        Self { store, wire, heard, answered, engine }
+        Self { store, wire, heard, questions, answered, engine }
     }
 
     /// Puts deliveries into the outbox, as the end of a unit does.

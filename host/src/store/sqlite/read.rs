@@ -8,7 +8,7 @@ use sqlx::{Executor as _, QueryBuilder, Row as _, Sqlite, SqlitePool};
 use super::failed;
 use super::rows::{DELIVERY, delivery, delivery_row, get, json, unit};
 use crate::event::{Event, Rows};
-use crate::store::{AttemptRow, Delivery, DeliveryRow, DeliveryStory, Filter, Result, SOON, Unit, UnitRow};
+use crate::store::{AttemptRow, Delivery, DeliveryRow, DeliveryStory, Filter, Result, SOON, Unit, UnitRow, now_ms};
 
 /// Columns of [`DeliveryRow`].
 const ROW: &str = "d.id, d.state, d.entry, d.endpoint, d.destination, d.title, d.uid, d.lane, d.attempts, d.queued_ms, d.due_ms, \
@@ -157,6 +157,16 @@ pub(super) async fn story(pool: &SqlitePool, id: i64) -> Result<Option<DeliveryS
     Ok(Some(DeliveryStory { row: delivery_row(row)?, log, payload: json(get(row, "payload")?)? }))
 }
 
+/// What may hold up a unit that was not tried yet: an earlier one of its entry that is to be tried again.
+async fn waits_for(pool: &SqlitePool, entry: &str, unit: i64) -> Result<Option<String>> {
+    let mut query = QueryBuilder::new("SELECT u.why, e.id AS event_id FROM units u JOIN events e ON e.seq = u.event WHERE u.state = 'waiting' AND u.entry = ");
+    query.push_bind(entry).push(" AND u.id < ").push_bind(unit).push(" AND u.why IS NOT NULL ORDER BY u.id LIMIT 1");
+    let rows = all(pool, &mut query).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (event, why): (String, String) = (get(row, "event_id")?, get(row, "why")?);
+    Ok(Some(format!("an earlier one of this entry waits, {event}: {why}")))
+}
+
 pub(super) async fn explain(pool: &SqlitePool, event: &str, entry: Option<&str>, limit: u32) -> Result<Vec<UnitRow>> {
     let mut query = QueryBuilder::new("SELECT u.*, e.id AS event_id, e.body FROM units u JOIN events e ON e.seq = u.event WHERE instr(e.id, ");
     query.push_bind(event).push(") > 0");
@@ -182,12 +192,17 @@ pub(super) async fn explain(pool: &SqlitePool, event: &str, entry: Option<&str>,
     for (row, id) in rows.iter().zip(ids) {
         let event: Event = json(get(row, "body")?)?;
         let log: Option<String> = get(row, "log")?;
+        let (state, why): (String, Option<String>) = (get(row, "state")?, get(row, "why")?);
+        let why = match why {
+            None if state == "waiting" && get::<i64>(row, "due_ms")? <= now_ms() => waits_for(pool, get(row, "entry")?, id).await?,
+            why => why,
+        };
         units.push(UnitRow {
             event: get(row, "event_id")?,
             kind: event.kind.to_string(),
             entry: get(row, "entry")?,
-            state: get(row, "state")?,
-            why: get(row, "why")?,
+            state,
+            why,
             attempts: get(row, "attempts")?,
             ended_ms: get(row, "ended_ms")?,
             log: log.map(|log| json(&log)).transpose()?.unwrap_or_default(),

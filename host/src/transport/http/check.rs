@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::{Answer, Auth, Body, Endpoint, EndpointKind, HttpRequest, Reached};
 use super::{HttpTransport, within};
-use crate::secret::Vault;
+use crate::secret::{PLACEHOLDER_PREFIX, Vault};
 
 impl HttpTransport {
     /// Connects, with TLS, and asks with the endpoint's credentials for what its `probe` names; without one, for the head of its base URL, where what it is
@@ -18,7 +18,7 @@ impl HttpTransport {
         };
         let method = if http.probe.is_some() { "GET" } else { "HEAD" };
         let path = http.probe.clone().unwrap_or_default();
-        let question = HttpRequest { method: method.to_owned(), path, query: Vec::new(), headers: Vec::new(), body: Body::Empty };
+        let question = HttpRequest { method: method.to_owned(), path: path.clone(), query: Vec::new(), headers: Vec::new(), body: Body::Empty };
         let scrubber = vault.scrubber();
         let answer = match self.prepare(&endpoint.name, http, &question, vault, timeout) {
             Ok(prepared) => within(timeout, prepared.send(0)).await,
@@ -32,8 +32,9 @@ impl HttpTransport {
             Auth::OAuth2 { token_url, .. } => format!(", with a token from {}", token_url.origin().ascii_serialization()),
             _ => String::new(),
         };
+        let is_in_path = http.base_url.path().contains(PLACEHOLDER_PREFIX) || path.iter().any(|segment| segment.contains(PLACEHOLDER_PREFIX));
         match &http.probe {
-            Some(path) => probed(&path.join("/"), status).map(|reached| Reached { text: format!("{}{with}", reached.text), ..reached }),
+            Some(path) => probed(&path.join("/"), status, is_in_path).map(|reached| Reached { text: format!("{}{with}", reached.text), ..reached }),
             None => {
                 let remark = remark(status);
                 Ok(Reached { text: format!("answers HEAD with {status}{remark}{with}"), doubt: !remark.is_empty() })
@@ -43,13 +44,14 @@ impl HttpTransport {
 }
 
 /// What the answer to a probe says of the credentials.
-fn probed(path: &str, status: u16) -> Result<Reached, String> {
+fn probed(path: &str, status: u16, is_in_path: bool) -> Result<Reached, String> {
     let answer = format!("answers GET {path} with {status}");
     let doubt = |why: &str| Ok(Reached { text: format!("{answer}{why}"), doubt: true });
     match status {
         200..=299 => Ok(Reached::well(format!("logged in: {answer}"))),
         401 => Err(format!("{answer}: the credentials are refused; look at user, password or token")),
-        404 => Err(format!("{answer}: it does not have this API there; look at the URL, and at a token that is a part of it")),
+        404 if is_in_path => Err(format!("{answer}: it does not have this API there; look at the URL, and at the token that is a part of it")),
+        404 => Err(format!("{answer}: it does not have this API there; look at the URL")),
         403 => doubt(": who it is may not ask that, or has asked too often; what the credentials may do shows when something is sent"),
         300..=399 => doubt(": it leads elsewhere, as to a page for people to log in"),
         status => doubt(remark(status)),

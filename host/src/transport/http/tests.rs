@@ -413,14 +413,17 @@ async fn check_connect_asks_the_probe_with_the_endpoints_credentials() {
     let check = async |secret: &'static str, status: &str| {
         let mut at = endpoint(&format!("{}/api", server.base));
         at.auth = Auth::Bearer(ENTRY_SECRET.into());
-        at.probe = Some(vec!["who".into(), status.into()]);
+        at.probe = Some(if status == "in the path" { vec!["who".into(), ENTRY_SECRET.into(), "404".into()] } else { vec!["who".into(), status.into()] });
         transport().check_connect(&named("api", at), &TestVault(secret), Duration::from_secs(20)).await
     };
     assert_eq!(check("correct", "200").await, Ok(Reached::well("logged in: answers GET who/200 with 200")));
     for status in ["403", "302", "500", "418"] {
         assert!(check("correct", status).await.is_ok_and(|found| found.doubt && found.text.contains(status)), "{status}");
     }
-    assert!(check("correct", "404").await.unwrap_err().contains("404: it does not have this API there"));
+    let not_there = check("correct", "404").await.unwrap_err();
+    assert!(not_there.ends_with("404: it does not have this API there; look at the URL"), "{not_there}");
+    let not_there = check("correct", "in the path").await.unwrap_err();
+    assert!(not_there.ends_with("look at the URL, and at the token that is a part of it"), "{not_there}");
     assert!(check("wrong", "200").await.unwrap_err().contains("401: the credentials are refused"));
     let seen = server.seen();
     assert!(seen.iter().all(|seen| seen.method == "GET" && seen.target.starts_with("/api/who/")), "{seen:?}");

@@ -107,6 +107,20 @@ async fn what_a_unit_was_put_off_for_is_counted_over_a_restart() {
 }
 
 #[tokio::test]
+async fn what_waits_is_told_for_what() {
+    let place = Place::new();
+    let store = place.open().await;
+    let first = store.journal("main", None, vec![new_event("main/1", &["mail"])]).await.unwrap().remove(0).units.remove(0);
+    store.journal("main", None, vec![new_event("main/2", &["mail", "chat"])]).await.unwrap();
+    let end = End::Again { due_ms: now_ms() + 60_000, why: "GET https://forge/x: the answer was 500".into(), cause: Cause::NotNow };
+    store.end_unit(UnitEnd { end, ..sent(&first, vec![]) }).await.unwrap();
+    let of = async |event: &str, entry: &str| store.explain(event, Some(entry), 10).await.unwrap().remove(0).why;
+    assert_eq!(of("main/1", "mail").await.unwrap(), "GET https://forge/x: the answer was 500");
+    assert_eq!(of("main/2", "mail").await.unwrap(), "an earlier one of this entry waits, main/1: GET https://forge/x: the answer was 500");
+    assert_eq!(of("main/2", "chat").await, None);
+}
+
+#[tokio::test]
 async fn a_second_host_is_refused_and_an_operator_is_not() {
     let place = Place::new();
     let store = place.open().await;
