@@ -354,7 +354,8 @@ impl Log {
         })
     }
 
-    /// Lines that contain any of `needles`, case ignored, with their numbers; the last `most`. *Fetches.*
+    /// Lines that contain any of `needles`, case ignored, with their numbers; the last `most`. What the CI itself wrote into a log of kind `s`
+    /// (commands, environment) has no needle but an empty one. *Fetches.*
     pub fn find(&self, needles: &[String], most: u32) -> Vec<(u64, String)> {
         ask!(self, h => h.find(needles, most), j => {
             let found = sample_found(j, needles);
@@ -395,7 +396,11 @@ impl Log {
 /// The lines of a test's log that contain any of these.
 fn sample_found(log: &Value, needles: &[String]) -> Vec<(u64, String)> {
     let wanted = |line: &str| needles.iter().any(|needle| line.to_lowercase().contains(&needle.to_lowercase()));
-    (0..).zip(sample_lines(log)).filter(|(_, line)| wanted(line)).collect()
+    let content = text(&log["content"]["content"]);
+    let prefixed = log["type"] == "s";
+    let mut headers = content.split_inclusive('\n').map(|line| prefixed && line.starts_with('h'));
+    let in_every_line = needles.iter().any(String::is_empty);
+    (0..).zip(sample_lines(log)).filter(|(_, line)| (!headers.next().unwrap_or(false) || in_every_line) && wanted(line)).collect()
 }
 
 /// The lines of a test's log, without stream prefixes.

@@ -16,19 +16,27 @@ const LEAST_CONTEXT: u32 = 4;
 const MOST_LINE: usize = 300;
 
 /// What compilers, test runners and shells write in the line that matters; case is ignored.
-const NEEDLES: [&str; 22] = [
+const NEEDLES: [&str; 30] = [
     "error:",
     "error[",
-    " error ",
+    ": error ",
+    "npm err!",
     "fatal:",
     "fatal error",
     "failed:",
     "--- fail",
     "not ok ",
-    "*** ",
+    "*** [",
+    "*** no rule",
+    "*** stack smashing",
+    "*** buffer overflow",
     "traceback (most recent",
     "exception:",
-    "assertion",
+    "assertionerror",
+    "assertion failed",
+    "assertion `",
+    "assertion '",
+    "assertion \"",
     "panicked at",
     "undefined reference",
     "undefined symbol",
@@ -40,6 +48,24 @@ const NEEDLES: [&str; 22] = [
     "no space left",
     "timed out",
 ];
+
+/// What is written of errors that there are not, each with nothing of a larger number before or after it.
+const NONE: [&str; 9] = ["0 error", "no error", "0 fail", "no fail", "0 timed out", "error: 0", "errors: 0", "failed: 0", "without error"];
+/// Lines that look like errors, of which the first is not one that says there are none.
+const MOST_HARMLESS: u32 = 50;
+
+/// Whether the line only looks like an error: `0 errors`, `checking for error: … no`.
+fn is_harmless(line: &str) -> bool {
+    let line = line.trim().to_lowercase();
+    let counts_none = |words: &str| {
+        line.match_indices(words).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            let after = line[at + words.len()..].chars().next();
+            !before.is_some_and(|c| c.is_alphanumeric() || c == '.') && !(words.ends_with('0') && after.is_some_and(|c| c.is_alphanumeric() || c == '.'))
+        })
+    };
+    line.starts_with("checking ") || line.ends_with("... yes") || line.ends_with("... no") || NONE.into_iter().any(counts_none)
+}
 
 /// Part of one log. Numbers of lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +151,9 @@ fn of_log(step: &Step, log: &Log, lines: u32) -> Excerpt {
     let numbered = |(number, line): (u64, String)| (number + 1, readable(&line));
     let (mut errors, mut context) = (Vec::new(), Vec::new());
     // The first error explains the others.
-    if let Some((first, line)) = log.find_first(&needles, 0, 1).into_iter().find(|(number, _)| lines > 1 && *number < before_tail) {
+    let likely = |(_, line): &(u64, String)| !is_harmless(&readable(line));
+    let first = if lines > 1 { log.find_first(&needles, 0, MOST_HARMLESS).into_iter().find(likely) } else { None };
+    if let Some((first, line)) = first.filter(|(number, _)| *number < before_tail) {
         let room = lines / 2;
         let (above, below) = if room < LEAST_CONTEXT { (0, 0) } else { (room / 5, room / 2 - room / 5) };
         errors.push(numbered((first, line)));
@@ -136,7 +164,7 @@ fn of_log(step: &Step, log: &Log, lines: u32) -> Excerpt {
         }
         let left = (room as usize).saturating_sub(context.len().max(1));
         let mut last: Vec<(u64, String)> = Vec::new();
-        for found in log.find(&needles, MOST_FOUND).into_iter().rev().map(numbered) {
+        for found in log.find(&needles, MOST_FOUND).into_iter().filter(likely).rev().map(numbered) {
             // One is enough of what is repeated.
             let is_new = !tail.contains(&found.1) && errors.iter().chain(&context).chain(&last).all(|(number, line)| *number != found.0 && *line != found.1);
             if last.len() < left && is_new {
@@ -216,6 +244,30 @@ mod tests {
         // An error among the last lines is not shown twice.
         let short = json!([{"name": "stdio", "type": "s", "content": {"content": "oerror: all of it\nomore\n"}}]);
         assert_eq!(of_build(&build(json!([{"name": "compile", "results": 2, "logs": short}])), 20)[0].text(), "error: all of it\nmore\n");
+    }
+
+    #[test]
+    fn what_only_looks_like_an_error_does_not_win() {
+        let real = "f.c:3:1: error: real cause";
+        for harmless in [
+            "hgcc -c error: f.c",
+            "o0 errors",
+            "ochecking whether to enable assertions... yes",
+            "ochecking for error: ... no",
+            "o*** Building ***",
+            "o  no error yet",
+            "oTests failed: 0",
+            "oerror: 0",
+            "oa line about error handling",
+        ] {
+            let filler = "oline\n".repeat(30);
+            let log = json!([{"name": "stdio", "type": "s", "content": {"content": format!("{harmless}\n{filler}o{real}\n{filler}")}}]);
+            let excerpts = of_build(&build(json!([{"name": "compile", "results": 2, "logs": log}])), 20);
+            assert_eq!(excerpts[0].errors, [(32, real.to_owned())], "{harmless}");
+        }
+        for real in ["10 errors: error: x", "f.c:3: error: 0x1 is wrong", "a.c: Assertion `x' failed.", "make: *** [all] Error 1", "AssertionError: 0.5"] {
+            assert!(!is_harmless(real) && NEEDLES.iter().any(|needle| real.to_lowercase().contains(needle)), "{real}");
+        }
     }
 
     #[test]

@@ -324,6 +324,11 @@ pub fn limit(sends: u32, state_bytes: u64) {
     WORLD.with_borrow_mut(|world| world.limits = Some(Limits { sends, state_bytes, ..LIMITS }));
 }
 
+/// Gives this thread's reporter as many bytes of deliveries of a call.
+pub fn limit_bytes(send_bytes: u64) {
+    WORLD.with_borrow_mut(|world| world.limits = Some(Limits { send_bytes, ..world.limits.unwrap_or(LIMITS) }));
+}
+
 /// A reminder with this tag does not come any more.
 pub fn forget(tag: &str) {
     WORLD.with_borrow_mut(|world| world.awaited.retain(|awaited| awaited != tag));
@@ -337,8 +342,20 @@ pub(crate) fn left() -> (u32, u64) {
     WORLD.with_borrow(|world| {
         let limits = world.limits.unwrap_or(LIMITS);
         let sent = u32::try_from(world.sent.len()).unwrap_or(u32::MAX);
-        (limits.sends.saturating_sub(sent), limits.send_bytes)
+        (limits.sends.saturating_sub(sent), limits.send_bytes.saturating_sub(world.sent.iter().map(bytes).sum()))
     })
+}
+
+/// Bytes of a mail, as the host counts them; other deliveries are small.
+fn bytes(delivery: &Delivery) -> u64 {
+    let Delivery::Mail(mail, _) = delivery else { return 0 };
+    let addresses = mail.to.iter().chain(&mail.cc).chain(&mail.bcc).map(String::len);
+    let pairs = mail.headers.iter().chain(&mail.body).map(|(name, value)| name.len() + value.len());
+    let attached = mail.attachments.iter().map(|attachment| match &attachment.content {
+        crate::smtp::Content::Bytes(bytes) => bytes.len(),
+        crate::smtp::Content::Log(_) => 0,
+    });
+    (mail.subject.len() + addresses.chain(pairs).chain(attached).sum::<usize>()) as u64
 }
 
 pub(crate) fn state_room() -> u64 {
@@ -376,6 +393,7 @@ pub fn shell(answers: impl Fn(&Command) -> Answer + 'static) {
 
 pub(crate) fn record(delivery: Delivery) {
     assert!(left().0 > 0, "more is sent than limits.sends");
+    assert!(left().1 >= bytes(&delivery), "more is sent than limits.send_kib");
     WORLD.with_borrow_mut(|world| world.sent.push(delivery));
 }
 

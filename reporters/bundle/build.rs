@@ -27,7 +27,12 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// Example formatters that settings may name: `component = "example:headline"`.
-const EXAMPLES: &[(&str, &str)] = &[("example:failed-logs", "failed-logs"), ("example:gerrit-callbacks", "gerrit-callbacks"), ("example:headline", "headline")];
+const EXAMPLES: &[(&str, &str)] = &[
+    ("example:failed-logs", "failed-logs"),
+    ("example:gerrit-callbacks", "gerrit-callbacks"),
+    ("example:headline", "headline"),
+    ("example:hipchat-callbacks", "hipchat-callbacks"),
+];
 
 /// What all of them are made of. Not whole folders where build results or other languages lie in them.
 const SHARED: &[&str] = &[

@@ -6,7 +6,9 @@ mod gerrit;
 use std::path::Path;
 use std::sync::Arc;
 
-use reporter_host_tests::play::{Noted, play};
+use reporter_host::event::Kind;
+use reporter_host_tests::build;
+use reporter_host_tests::play::{Noted, play, play_events};
 use reporter_host_tests::server::{Reply, Server};
 
 const SECRETS: [(&str, &str); 6] =
@@ -65,6 +67,31 @@ async fn a_failure_reaches_each_of_them() {
     assert_eq!(to("/pushjet").form()["level"], "5");
     assert_eq!(to("/hipchat").path(), "/hipchat/v2/room/room%20one%2F%C3%BC/notification");
     assert_eq!(to("/zulip").query()["stream"], "build bot & co");
+}
+
+/// Buildbot's complete example of a subclass.
+#[tokio::test(flavor = "multi_thread")]
+async fn components_say_what_hipchat_is_told() {
+    let server = Server::of(fakes::answer).await;
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "chat", "chat-token");
+    let hooks: String =
+        ["getRecipientList", "getMessage", "getExtraParams"].map(|name| format!("{name} = {{ component = 'example:hipchat-callbacks' }}\n")).concat();
+    let settings = HIPCHAT.replace("SERVER", &format!("http://127.0.0.1:{}", server.port));
+    let settings = format!("[network]\nallow = '127.0.0.1'\n[secrets]\nfolder = 'secrets'\n[[services]]\nname = 'it'\n{settings}{hooks}");
+    let events = [("started", Kind::BuildStarted, 0), ("failed", Kind::BuildFinished, 2), ("passed", Kind::BuildFinished, 0)].map(|(name, kind, results)| {
+        let (mut event, source) = build(results);
+        (event.id, event.kind) = (format!("main/builds/{name}"), kind);
+        (event, source)
+    });
+    let noted = play_events(folder.path(), &settings, events).await;
+    assert!(noted.of("it").iter().any(|end| end.contains("the message is empty")), "{:?}", noted.of("it"));
+    let posts = server.posts();
+    assert!(posts.iter().all(|post| post.path() == "/hipchat/v2/room/AllBuildNotifications/notification"), "{:?}", noted.dead_letters());
+    let mut bodies: Vec<_> = posts.iter().map(|post| post.json()).collect();
+    bodies.sort_by_key(|body| body["color"].to_string());
+    let said = |color: &str, notify: bool| serde_json::json!({"message": "Build finished.", "color": color, "notify": notify});
+    assert_eq!(bodies, [said("green", false), said("red", true)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,6 +121,25 @@ async fn a_mail_with_everything_arrives_as_it_was_meant() {
 }
 
 #[tokio::test]
+async fn headers_of_any_length_arrive_whole() {
+    let server = Postfix::start().await;
+    let all: Vec<String> = (0..60).map(|n| format!("somebody.with.a.name.{n}@example.org")).collect();
+    let mut many = mail(&all.iter().map(String::as_str).collect::<Vec<_>>());
+    many.subject = "x".repeat(2_000);
+    many.headers = vec![("X-Long".into(), "y".repeat(3_000))];
+    assert_taken(&send(relay(server.plain, Tls::None, Verify::System), many.clone()).await);
+    let mails = server.mails(60).await;
+    for arrived in &mails {
+        assert!(arrived.raw.split(|byte| *byte == b'\n').all(|line| line.len() <= 998));
+    }
+    let got = mails[0].parsed();
+    let to: Vec<&str> = got.to().unwrap().iter().map(|one| one.address().unwrap()).collect();
+    assert_eq!(to, all);
+    assert_eq!(got.subject().unwrap(), many.subject);
+    assert_eq!(got.header_as("X-Long", HeaderForm::Text)[0].as_text().unwrap(), "y".repeat(3_000));
+}
+
+#[tokio::test]
 async fn starttls_and_smtps_with_a_certificate_that_verifies() {
     let server = Postfix::start().await;
     let verify = || Verify::File(server.authority());
@@ -206,6 +225,19 @@ async fn an_international_address_goes_to_a_server_that_takes_it() {
     let mails = server.mails(1).await;
     assert_eq!(mails[0].recipient(), "jörg@example.org");
     assert_eq!(mails[0].parsed().to().unwrap().first().unwrap().address().unwrap(), "jörg@example.org");
+}
+
+#[tokio::test]
+async fn an_international_address_costs_nobody_else_the_mail() {
+    let server = Postfix::start().await;
+    assert_taken(&send(relay(server.plain, Tls::None, Verify::System), mail(&["a@example.org", "Jörg <jörg@example.org>"])).await);
+    let mails = server.mails(2).await;
+    assert_eq!(mails.iter().map(|mail| mail.recipient()).collect::<Vec<_>>(), ["a@example.org", "jörg@example.org"]);
+    // What needs no SMTPUTF8 can go on to any server.
+    assert!(mails[0].raw.is_ascii() && String::from_utf8_lossy(&mails[0].raw).contains("with ESMTP id"));
+    assert!(String::from_utf8_lossy(&mails[1].raw).contains("with UTF8SMTP id"));
+    let to = |n: usize| mails[n].parsed().to().unwrap().iter().map(|one| one.address().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!((to(0), to(1)), (vec!["a@example.org".to_owned()], vec!["a@example.org".to_owned(), "jörg@example.org".to_owned()]));
 }
 
 #[tokio::test]

@@ -312,7 +312,7 @@ impl HostLog for Call {
         let text = self.log_text(&this).await?;
         let most = self.most(most);
         let mut found = VecDeque::new();
-        for line in with_any(text.lines(), &needles) {
+        for line in with_any(text.with_streams(), &needles) {
             if found.len() >= most {
                 found.pop_front();
             }
@@ -324,7 +324,7 @@ impl HostLog for Call {
 
     async fn find_first(&mut self, this: Resource<LogHandle>, needles: Vec<String>, from: u64, most: u32) -> R<Vec<(u64, String)>> {
         let text = self.log_text(&this).await?;
-        let found: Vec<_> = with_any(text.lines(), &needles).skip_while(|(number, _)| *number < from).take(self.most(most)).collect();
+        let found: Vec<_> = with_any(text.with_streams(), &needles).skip_while(|(number, _)| *number < from).take(self.most(most)).collect();
         self.found(found)
     }
 
@@ -343,14 +343,17 @@ impl HostLog for Call {
     }
 }
 
-/// The lines that contain any of these texts, case ignored, with their numbers.
-fn with_any<'a>(lines: impl Iterator<Item = &'a str>, needles: &[String]) -> impl Iterator<Item = (u64, Cow<'a, str>)> {
+/// The lines that contain any of these texts, case ignored, with their numbers. What the CI wrote itself names files and options as it likes, and has
+/// none of them but an empty one.
+fn with_any<'a>(lines: impl Iterator<Item = (bool, &'a str)>, needles: &[String]) -> impl Iterator<Item = (u64, Cow<'a, str>)> {
     let needles: Vec<String> = needles.iter().map(|needle| needle.to_lowercase()).collect();
     let line = |line: &'a str| {
         let line = line.strip_suffix('\n').unwrap_or(line);
         line.strip_suffix('\r').unwrap_or(line)
     };
-    (0..).zip(lines.map(line)).filter_map(move |(number, line)| {
+    let in_every_line = needles.iter().any(String::is_empty);
+    (0..).zip(lines).filter(move |(_, (is_header, _))| !is_header || in_every_line).filter_map(move |(number, (_, text))| {
+        let line = line(text);
         let lower = line.to_lowercase();
         needles.iter().any(|needle| lower.contains(needle.as_str())).then(|| (number, readable(line)))
     })

@@ -12,6 +12,11 @@ use crate::transport::{Answer, FailedKind, Mail, Payload, RecipientAnswer};
 const SHOWN: usize = 2_000;
 /// A last try is made so many milliseconds before the expiry, unless one was made as shortly before: the remote needs time to answer.
 const LAST_MS: i64 = 5_000;
+/// Characters of a reason, and of a title that names people.
+const REASON: usize = 1_000;
+const TITLE: usize = 300;
+/// People who are named before the others are counted.
+const NAMED: usize = 3;
 /// Bytes of an answer's body that a component is given.
 const BODY: usize = 256 << 10;
 
@@ -22,6 +27,11 @@ pub(super) fn settle(delivery: &Delivery, answer: &Answer, verdict: Verdict, lin
         (Payload::Smtp(mail), results) if differ(results) => apart(delivery, mail, results, &mut split, now),
         (_, [first, ..]) => again_or_end(delivery, smtp(first.status, format!("{} {}", first.status, first.text)), now),
         _ => rest(again_or_end(delivery, verdict, now), answer),
+    };
+    let settle = match settle {
+        Settle::Dead(why) => Settle::Dead(cut(why, REASON)),
+        Settle::Retry { due_ms, why, payload, throttled } => Settle::Retry { due_ms, why: cut(why, REASON), payload, throttled },
+        settle => settle,
     };
     let lost = |payload: &Payload| matches!(payload, Payload::Master(_)) && answer.error.as_ref().is_some_and(|failed| failed.kind == FailedKind::Unknown);
     let word = |ended| if lost(&delivery.new.payload) { "unknown" } else { ended };
@@ -116,6 +126,35 @@ fn again(delivery: &Delivery, pause: Duration, why: String, payload: Option<Arc<
     Settle::Retry { due_ms, why, payload, throttled }
 }
 
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
+/// `ann@x.org, bob@x.org and 7 more`
+fn people(addresses: &[&str]) -> String {
+    match addresses.len().checked_sub(NAMED + 1) {
+        Some(more) => format!("{} and {} more", addresses[..NAMED].join(", "), more + 1),
+        None => addresses.join(", "),
+    }
+}
+
+/// What was said, each with those to whom it was said.
+fn reasons(results: &[&RecipientAnswer]) -> String {
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for it in results {
+        let text = format!("{} {}", it.status, it.text);
+        match said.iter_mut().find(|(other, _)| *other == text) {
+            Some((_, of)) => of.push(&it.address),
+            None => said.push((text, vec![&it.address])),
+        }
+    }
+    said.iter().map(|(text, of)| format!("{}: {text}", people(of))).collect::<Vec<_>>().join("; ")
+}
+
 fn class(status: u16) -> u16 {
     status / 100
 }
@@ -124,8 +163,8 @@ fn differ(results: &[RecipientAnswer]) -> bool {
     results.windows(2).any(|pair| class(pair[0].status) != class(pair[1].status))
 }
 
-/// Some recipients were accepted, others not: each refused one becomes a dead letter of its own, and what may be
-/// tried again stays with the delivery.
+/// Some recipients were accepted, others not: each refused one becomes a dead letter of its own, for which the store does not keep the mail once
+/// more, and what may be tried again stays with the delivery.
 fn apart(delivery: &Delivery, mail: &Mail, results: &[RecipientAnswer], split: &mut Vec<SplitOff>, now: i64) -> Settle {
     let only = |addresses: Vec<String>| Arc::new(Payload::Smtp(Mail { only: Some(addresses), ..mail.clone() }));
     let mut part = |of: &[&RecipientAnswer], dead: Option<String>| {
@@ -133,20 +172,20 @@ fn apart(delivery: &Delivery, mail: &Mail, results: &[RecipientAnswer], split: &
         split.push(SplitOff {
             of: delivery.new.clone(),
             event: delivery.event,
-            title: format!("{} (to {})", delivery.new.title, addresses.join(", ")),
+            title: cut(format!("{} (to {})", delivery.new.title, people(&addresses.iter().map(String::as_str).collect::<Vec<_>>())), TITLE),
             payload: only(addresses),
-            dead,
+            dead: dead.map(|why| cut(why, REASON)),
         });
     };
     let of = |wanted: u16| results.iter().filter(|it| class(it.status) == wanted).collect::<Vec<_>>();
     let (taken, later) = (of(2), of(4));
     for refused in results.iter().filter(|it| !matches!(class(it.status), 2 | 4)) {
-        part(&[refused], Some(format!("{}: {} {}", refused.address, refused.status, refused.text)));
+        part(&[refused], Some(reasons(&[refused])));
     }
     if later.is_empty() {
         return Settle::Delivered;
     }
-    let why = later.iter().map(|it| format!("{}: {} {}", it.address, it.status, it.text)).collect::<Vec<_>>().join("; ");
+    let why = reasons(&later);
     match again(delivery, usual(delivery, now), why, Some(only(later.iter().map(|it| it.address.clone()).collect())), false, now) {
         // A dead letter of the whole would mail those again who have it, if it is delivered once more.
         Settle::Dead(why) if !taken.is_empty() => {

@@ -138,17 +138,22 @@ pub struct LogText {
 impl LogText {
     /// Its lines with their ends, without the stream prefixes that a log of kind `s` has on each.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.with_streams().map(|(_, line)| line)
+    }
+
+    /// The same, and whether the CI wrote the line itself: the command, its environment, how it ended.
+    pub fn with_streams(&self) -> impl Iterator<Item = (bool, &str)> {
         let mut over = self.most.map_or(0, |most| self.all_bytes().saturating_sub(most));
         let mut lines = self.all().peekable();
         std::iter::from_fn(move || {
             while over > 0
-                && let Some(line) = lines.next()
+                && let Some((is_header, line)) = lines.next()
             {
                 let gone = usize::try_from(over).unwrap_or(usize::MAX).min(line.len());
                 over -= gone as u64;
                 // A line that is cut is left out, unless nothing comes after it.
                 if lines.peek().is_none() {
-                    return Some(&line[line.ceil_char_boundary(gone)..]);
+                    return Some((is_header, &line[line.ceil_char_boundary(gone)..]));
                 }
             }
             lines.next()
@@ -164,17 +169,15 @@ impl LogText {
     }
 
     fn all_bytes(&self) -> u64 {
-        self.all().map(|line| line.len() as u64).sum()
+        self.all().map(|(_, line)| line.len() as u64).sum()
     }
 
-    fn all(&self) -> impl Iterator<Item = &str> {
+    fn all(&self) -> impl Iterator<Item = (bool, &str)> {
         let raw = self.rows.first().map_or("", |contents| text(contents, "content"));
         raw.split_inclusive('\n').map(|line| {
             let mut characters = line.chars();
-            if self.prefixed && line != "\n" {
-                characters.next();
-            }
-            characters.as_str()
+            let stream = if self.prefixed && line != "\n" { characters.next() } else { None };
+            (stream == Some('h'), characters.as_str())
         })
     }
 }
@@ -191,6 +194,8 @@ mod tests {
         };
         assert_eq!(lines("hmake\n\noüne\ne", true), ["make\n", "\n", "üne\n", ""]);
         assert_eq!(lines("hmake\n\noüne", false), ["hmake\n", "\n", "oüne"]);
+        let text = LogText { rows: Arc::new(vec![json!({"content": "hmake\nout\n\n"})]), prefixed: true, most: None };
+        assert_eq!(text.with_streams().map(|(is_header, _)| is_header).collect::<Vec<_>>(), [true, false, false]);
         let missing = LogText { rows: Arc::default(), prefixed: true, most: None };
         assert_eq!((missing.lines().count(), missing.bytes()), (0, 0));
     }

@@ -11,6 +11,7 @@ pub mod policy;
 mod sink;
 pub mod smtp;
 pub mod ssh;
+mod trust;
 mod updates;
 
 pub(crate) use conversation::Kept;

@@ -11,7 +11,7 @@ use crate::settings::AddLogs;
 
 /// What a line of base64 stands for, and how long it is.
 const LINE: (u64, u64) = (57, 78);
-/// Bytes of headers, of the mail and of each part.
+/// Bytes of the headers that every mail has, and of each part.
 const HEADERS: u64 = 4_000;
 const PART: u64 = 400;
 /// Bytes of what is said about one that is cut.
@@ -61,11 +61,12 @@ pub fn wanted<'a>(builds: impl Iterator<Item = &'a Build> + Clone, several: bool
     all
 }
 
-/// How many bytes there is room for beside these texts in a mail of at most `most` bytes.
-pub fn room<'a>(texts: impl Iterator<Item = &'a str>, wanted: &[Wanted], most: u64) -> u64 {
+/// How many bytes there is room for beside these texts and so many bytes of headers of one's own, in a mail of at most `most` bytes.
+pub fn room<'a>(texts: impl Iterator<Item = &'a str>, headers: u64, wanted: &[Wanted], most: u64) -> u64 {
     // In quoted-printable, what is not ASCII takes three bytes, and so does each line's end at worst.
     let encoded = |text: &str| text.bytes().map(|byte| if byte.is_ascii_graphic() || byte == b' ' { 1 } else { 3 }).sum::<u64>() / 70 * 74 + PART;
-    let taken = HEADERS + texts.map(encoded).sum::<u64>() + wanted.len() as u64 * (PART + NOTE);
+    // An encoded word has two bytes for one, at worst.
+    let taken = HEADERS + 2 * headers + texts.map(encoded).sum::<u64>() + wanted.len() as u64 * (PART + NOTE);
     most.saturating_sub(taken) / LINE.1 * LINE.0
 }
 

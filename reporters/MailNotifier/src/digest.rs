@@ -19,7 +19,7 @@ use crate::recipients::Envelope;
 /// Bytes of letters that wait at most, also if the entry may keep more: each mail has a copy of those that are in it. What is more goes
 /// out early.
 const ROOM: usize = 48 << 10;
-/// Bytes that [`Window`] takes, and a letter beside its own: its key.
+/// Bytes that [`Window`] takes at most, and a letter beside its own: its key.
 const WINDOW_BYTES: usize = 200;
 const KEY_BYTES: usize = 17;
 /// Sends of one call; the others follow when a reminder has a budget of sends of its own, of which the last minute's count.
@@ -40,6 +40,12 @@ struct Window {
     bytes: usize,
     /// The next letter's number.
     next: u64,
+    /// The last number of a window of the full time, and of one [`AFTERWARDS`]. A window that went out early leaves its reminder behind: it serves
+    /// for the next one, because there can only be so many.
+    #[serde(default)]
+    long: u64,
+    #[serde(default)]
+    short: u64,
 }
 
 impl Window {
@@ -78,16 +84,30 @@ impl Window {
         self.bytes = 0;
         later.iter().for_each(|text| self.add(text));
         if self.bytes > 0 {
-            self.number += 1;
-            state::remind(&self.tag(), AFTERWARDS);
+            self.short = self.open(self.short, AFTERWARDS);
         }
         self.write();
         Some(mails)
     }
 
-    fn tag(&self) -> String {
-        format!("{TAG}{}", self.number)
+    /// Opens a window until the reminder of this one, if that is still to come, or for so many seconds. Answers with its number.
+    fn open(&mut self, earlier: u64, seconds: u32) -> u64 {
+        if state::awaits(&tag(earlier)) {
+            self.number = earlier;
+        } else {
+            self.number = self.number.max(self.long).max(self.short) + 1;
+            state::remind(&self.tag(), seconds);
+        }
+        self.number
     }
+
+    fn tag(&self) -> String {
+        tag(self.number)
+    }
+}
+
+fn tag(number: u64) -> String {
+    format!("{TAG}{number}")
 }
 
 /// Bytes that can be kept for letters, beside those that are.
@@ -118,8 +138,7 @@ pub fn keep(letter: Letter, seconds: u32) -> Result<Vec<Letter>, Failure> {
     let open = window.bytes > 0;
     window.add(&text);
     if !open {
-        window.number += 1;
-        state::remind(&window.tag(), seconds);
+        window.long = window.open(window.long, seconds);
     } else if !state::awaits(&window.tag()) {
         // It came, and the call for it failed for good.
         state::remind(&window.tag(), AFTERWARDS);
@@ -204,12 +223,16 @@ fn bind(letters: &[Letter], mut left: Left) -> (Vec<Letter>, Vec<Letter>) {
         }
         let mut of = &of[..];
         while !of.is_empty() && left.sends > 0 {
-            let (take, mail) = fitting(letters, of, &envelope, most);
+            let (take, mut mail) = fitting(letters, of, &envelope, most);
+            if mail.bytes() > most {
+                // It will not fit into another call either, and must not keep the others waiting.
+                mail.shorten(most);
+            }
             if !left.take(&mail) {
                 if !now.is_empty() {
                     break;
                 }
-                // What does not fit into a call of its own never will: the limit is named where it fails.
+                // More people than one call has sends for: who does not get it is named where it is sent.
                 left.sends = 0;
             }
             now.push(mail);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reporter_sdk::cut;
 use reporter_sdk::interpolate::Values;
 use reporter_sdk::prelude::*;
 use reporter_sdk::services::{Level, log};
@@ -10,6 +11,9 @@ use reporter_sdk::subject::one_line;
 
 /// Headers that are made from other settings, or by the host.
 const MADE: [&str; 12] = ["from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version", "sender", "auto-submitted", "return-path", "received"];
+
+/// Bytes of a name that the host takes.
+const MOST_NAME: usize = 76;
 
 /// Headers of one's own: those of threads and lists come on top.
 const MOST: usize = smtp::MOST_HEADERS - 10;
@@ -66,6 +70,8 @@ fn refuse(name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
         Some(format!("{name:?} cannot be a header's name: write X-Something"))
+    } else if name.len() > MOST_NAME {
+        Some(format!("{:?} has {} bytes, {MOST_NAME} are the most of a header's name", cut::to_chars(name, 60), name.len()))
     } else if lower == "subject" {
         Some("the subject is the setting subject, or that of messageFormatter".into())
     } else if MADE.contains(&lower.as_str()) || lower.starts_with("content-") {
@@ -84,6 +90,11 @@ mod tests {
         for name in ["Subject", "TO", "Content-Type", "Message-Id", "Auto-Submitted", "X: Y", "", "X Y", "Ä", "%(prop:a"] {
             assert!(Headers::compile(BTreeMap::from([(name.to_owned(), Interpolate::literal("v"))])).is_err(), "{name}");
         }
+        let named = |name: String| Headers::compile(BTreeMap::from([(name, Interpolate::literal("v"))]));
+        assert!(named("X".repeat(76)).is_ok());
+        assert!(named("X".repeat(77)).unwrap_err().to_string().contains("has 77 bytes, 76 are the most"));
+        let long = named(format!("X-%(kw:x:-{})s", "Z".repeat(80))).unwrap();
+        assert_eq!(long.render(&()).unwrap(), []);
         let headers = Headers::compile(BTreeMap::from([("X-%(kw:x:-Z)s".to_owned(), Interpolate::literal("a\r\nBcc: b"))])).unwrap();
         assert_eq!(headers.render(&()).unwrap(), [("X-Z".to_owned(), "a Bcc: b".to_owned())]);
     }

@@ -85,6 +85,23 @@ impl Letter {
         self.envelope.bytes() + self.sends() * (texts.sum::<usize>() + headers.sum::<usize>() + 10 * OVERHEAD)
     }
 
+    /// About how many bytes of headers one mail of it has.
+    pub fn head(&self) -> u64 {
+        let people = self.envelope.to.iter().chain(&self.envelope.cc).map(|address| address.len() + 4);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+        (self.subject.len() + people.chain(headers).sum::<usize>()) as u64
+    }
+
+    /// Cuts the text, so that it is about so many bytes; HTML cannot be cut, and gives way to a text.
+    pub fn shorten(&mut self, most: usize) {
+        let note = "\n[This is cut: the report is larger than limits.send_kib has room for.]\n";
+        let room = most.saturating_sub(Self { plain: Some(note.into()), html: None, ..self.clone() }.bytes()) / self.sends().max(1);
+        log(Level::Error, &format!("{} to {}: the mail is larger than limits.send_kib has room for, and is cut", self.about, self.envelope.summary()));
+        self.html = None;
+        let plain = self.plain.take().unwrap_or_default();
+        self.plain = Some(format!("{}{note}", cut::to_bytes(&plain, room)));
+    }
+
     /// Queues it: one mail, or several if it is for more people than one can have. `lane`: what is about one thing arrives in order.
     pub fn send(mut self, from: &str, attachments: Vec<smtp::Attachment>, lane: Option<&str>) {
         let about = format!("{} to {}", self.about, self.envelope.summary());

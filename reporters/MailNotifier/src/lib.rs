@@ -247,7 +247,7 @@ impl MailNotifier {
             return Vec::new();
         }
         let texts = letter.plain.iter().chain(&letter.html).map(String::as_str);
-        let room = attach::room(texts, &wanted, self.most);
+        let room = attach::room(texts, letter.head(), &wanted, self.most);
         let (attachments, notes) = attach::fit(wanted, room);
         if !notes.is_empty() {
             letter.add(&format!("Not everything is attached, as the mail would be larger than {} (maxMailSize):", Bytes(self.most)), &notes);

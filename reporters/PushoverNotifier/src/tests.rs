@@ -92,7 +92,12 @@ fn other_parameters() {
     assert_eq!(form(&report).iter().filter(|(name, _)| name == "html").count(), 1);
     assert_eq!((field(&report, "retry"), field(&report, "expire")), (None, None), "they belong to an emergency");
     // What is not to be read as HTML has no tags.
-    assert!(field(&report, "message").unwrap().starts_with("linux #12: failure"), "{:?}", field(&report, "message"));
+    let message = field(&report, "message").unwrap();
+    assert!(message.starts_with("linux #12: failure") && message.ends_with("\nhttp://ci/#/builders/1/builds/12"), "{message}");
+    for plain in [json!({"html": 0}), json!({"monospace": 1})] {
+        let report = configure(json!({"otherParams": plain})).report(finished(2));
+        assert_eq!(field(&report, "url").as_deref(), Some("http://ci/#/builders/1/builds/12"), "{plain}");
+    }
     let mono = configure(json!({"otherParams": {"monospace": true, "ttl": "3600", "tags": "ci"}})).report(finished(2));
     assert_eq!(["monospace", "ttl", "tags", "html"].map(|name| field(&mono, name)), [Some("1".into()), Some("3600".into()), Some("ci".into()), None]);
 }

@@ -16,7 +16,7 @@ pub struct Text {
     pub title: String,
     pub message: String,
     pub html: bool,
-    /// The link beside the message, where it does not stand in it any more.
+    /// The link beside the message, where it does not stand in the text any more.
     pub link: Option<String>,
 }
 
@@ -24,15 +24,21 @@ pub struct Text {
 /// unless it `may_be_html`.
 pub fn fit(mut notice: Notice, may_link: bool, may_be_html: bool) -> Text {
     let title = cut::to_chars(&notice.title, MOST_TITLE).into_owned();
-    if notice.html && !may_be_html {
+    let as_text = notice.html && !may_be_html;
+    if as_text {
         notice = Notice { text: plain(&notice.text), html: false, ..notice };
     }
-    if notice.text.chars().count() <= MOST_MESSAGE {
+    let is_long = notice.text.chars().count() > MOST_MESSAGE;
+    if !is_long && (!as_text || notice.text.is_empty()) {
         return Text { title, message: notice.text, html: notice.html, link: None };
     }
     let text = if notice.html { plain(&notice.text) } else { notice.text };
-    let link = Some(notice.link).filter(|link| may_link && !link.is_empty() && link.chars().count() <= MOST_LINK);
-    Text { title, message: cut::to_chars(&text, MOST_MESSAGE).into_owned(), html: false, link }
+    let link = Some(notice.link).filter(|link| !link.is_empty());
+    let beside = link.clone().filter(|link| may_link && link.chars().count() <= MOST_LINK);
+    // Where nothing can stand beside it, the link stands below the text.
+    let below = link.filter(|link| !may_link && !text.contains(link.as_str())).map(|link| format!("{text}\n{link}"));
+    let text = below.filter(|text| text.chars().count() <= MOST_MESSAGE).unwrap_or(text);
+    Text { title, message: cut::to_chars(&text, MOST_MESSAGE).into_owned(), html: false, link: beside }
 }
 
 /// HTML without its tags: those that end a line do, and references are the characters that they stand for.

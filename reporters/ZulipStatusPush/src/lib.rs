@@ -104,7 +104,7 @@ fn server(endpoint: &str) -> Result<BaseUrl, Problems> {
     // The page's example has the organization before an @; there is only one address that this can mean.
     let rest = endpoint.trim().rsplit_once("://").map_or(endpoint.trim(), |(_, rest)| rest).trim_end_matches('/');
     match rest.split_once('@') {
-        Some((organization, "zulipchat.com")) if !organization.contains([':', '/']) => {
+        Some((organization, host)) if host.eq_ignore_ascii_case("zulipchat.com") && !organization.contains([':', '/']) => {
             BaseUrl::api(Some(&format!("https://{organization}.zulipchat.com")), "", "/endpoint")
         }
         _ => BaseUrl::api(Some(endpoint), "", "/endpoint"),

@@ -72,7 +72,7 @@ fn only_some_builders_and_events() {
 #[test]
 fn what_is_wrong_is_named() {
     let problem = |endpoint: &str, token: &str| testing::configure::<ZulipStatusPush>(json!({"endpoint": endpoint, "token": token})).unwrap_err().0.remove(0);
-    for page in ["your-organization@zulipchat.com", "https://your-organization@zulipchat.com/"] {
+    for page in ["your-organization@zulipchat.com", "your-organization@ZulipChat.com", "https://your-organization@zulipchat.com/"] {
         assert_eq!(configure(json!({"endpoint": page})).plan.endpoints[0].settings["base_url"], "https://your-organization.zulipchat.com", "{page}");
     }
     assert_eq!(problem("https://bot:key@zulipchat.com", "t").at, "/endpoint");

@@ -152,6 +152,20 @@ async fn recipients_end_each_for_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_said_of_many_recipients_is_short() {
+    let rig = Rig::new().await;
+    let all: Vec<String> = (0..500).map(|n| format!("somebody{n}@x")).collect();
+    let status = |n: usize| if n < 200 { 250 } else { 450 };
+    let answer: Vec<(&str, u16)> = all.iter().enumerate().map(|(n, address)| (address.as_str(), status(n))).collect();
+    rig.wire.tell("one", &[recipients(&answer), recipients(&answer[..200])]);
+    rig.send(vec![mail("one", &all.iter().map(String::as_str).collect::<Vec<_>>())]);
+    rig.engine.idle().await;
+    assert_eq!(rig.store.story()[0], "one: again: somebody200@x, somebody201@x, somebody202@x and 297 more: 450 said");
+    let titles: Vec<_> = rig.store.settled()[0].split.iter().map(|part| part.title.clone()).collect();
+    assert_eq!(titles, ["one (to somebody0@x, somebody1@x, somebody2@x and 197 more)"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn recipients_that_are_refused_do_not_hold_up_the_others() {
     let rig = Rig::new().await;
     rig.wire.tell("one", &[recipients(&[("a@x", 250), ("b@x", 550)])]);

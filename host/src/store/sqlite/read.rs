@@ -136,7 +136,10 @@ pub(super) async fn deliveries(pool: &SqlitePool, filter: &Filter) -> Result<Vec
     }
     if let Some(text) = &filter.text {
         let text = text.to_lowercase();
-        query.push(" AND instr(lower(d.title || ' ' || d.destination || ' ' || coalesce(d.why, '') || ' ' || d.payload), ");
+        query.push(
+            " AND instr(lower(d.title || ' ' || d.destination || ' ' || coalesce(d.why, '') || ' ' || d.payload || \
+                    coalesce((SELECT w.payload FROM deliveries w WHERE w.id = d.part_of AND d.payload LIKE '[%'), '')), ",
+        );
         query.push_bind(text).push(") > 0");
     }
     query.push(" ORDER BY d.id DESC LIMIT ").push_bind(filter.limit);
@@ -144,17 +147,24 @@ pub(super) async fn deliveries(pool: &SqlitePool, filter: &Filter) -> Result<Vec
 }
 
 pub(super) async fn story(pool: &SqlitePool, id: i64) -> Result<Option<DeliveryStory>> {
-    let mut query = QueryBuilder::new(format!("SELECT {ROW}, d.payload FROM deliveries d WHERE d.id = "));
+    let mut query = QueryBuilder::new(format!("SELECT {ROW} FROM deliveries d WHERE d.id = "));
     query.push_bind(id);
     let rows = all(pool, &mut query).await?;
     let Some(row) = rows.first() else { return Ok(None) };
+    let mut query = QueryBuilder::new(format!("SELECT {DELIVERY} FROM deliveries WHERE id = "));
+    query.push_bind(id);
+    let contents = all(pool, &mut query).await?;
+    let payload = match contents.first() {
+        Some(row) => json(get(row, "payload")?)?,
+        None => None,
+    };
     let mut query = QueryBuilder::new("SELECT * FROM attempts WHERE delivery = ");
     query.push_bind(id).push(" ORDER BY rowid");
     let log = all(pool, &mut query).await?;
     let attempt =
         |row: &SqliteRow| Ok(AttemptRow { at_ms: get(row, "at_ms")?, took_ms: get(row, "took_ms")?, status: get(row, "status")?, text: get(row, "answer")? });
     let log = log.iter().map(attempt).collect::<Result<_>>()?;
-    Ok(Some(DeliveryStory { row: delivery_row(row)?, log, payload: json(get(row, "payload")?)? }))
+    Ok(Some(DeliveryStory { row: delivery_row(row)?, log, payload }))
 }
 
 /// What may hold up a unit that was not tried yet: an earlier one of its entry that is to be tried again.

@@ -8,8 +8,10 @@ use sqlx::sqlite::SqliteRow;
 use super::failed;
 use crate::store::{Delivery, DeliveryRow, Job, NewDelivery, Result, StoreError, Unit};
 
-pub(super) const DELIVERY: &str =
-    "id, uid, event, entry, endpoint, destination, lane, supersede, tag, title, attempts, throttled, due_ms, expires_ms, payload, rules";
+/// Columns of [`Delivery`], from `deliveries`. The part for some recipients has their addresses alone, and the content from the delivery of which it is a part.
+pub(super) const DELIVERY: &str = "id, uid, event, entry, endpoint, destination, lane, supersede, tag, title, attempts, throttled, due_ms, expires_ms, rules, \
+     CASE WHEN deliveries.payload LIKE '[%' THEN json_set((SELECT w.payload FROM deliveries w WHERE w.id = deliveries.part_of), '$.only', \
+     json(deliveries.payload)) ELSE deliveries.payload END AS payload";
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::Failed(format!("a row does not read: {error}")))

@@ -4,17 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::super::http::failure::{chain, tls_advice};
 use super::super::policy::{Policy, Resolver};
-use super::super::{IrcEndpoint, Verify, install_crypto};
+use super::super::trust::trusting;
+use super::super::{IrcEndpoint, install_crypto};
 
 /// How long one address may take to answer, and the TLS handshake.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -61,26 +61,7 @@ fn words(error: &io::Error) -> String {
 }
 
 fn config(endpoint: &IrcEndpoint) -> Result<ClientConfig, String> {
-    let builder = ClientConfig::builder();
-    let builder = match &endpoint.verify {
-        Verify::System | Verify::Switch(true) => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots)
-        }
-        Verify::File(path) => {
-            let bad = |cause: String| format!("verify = {path:?}: {cause}; name a PEM file with the authority's certificate");
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))? {
-                roots.add(certificate.map_err(|error| bad(error.to_string()))?).map_err(|error| bad(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(bad("there is no certificate in it".into()));
-            }
-            builder.with_root_certificates(roots)
-        }
-        Verify::Switch(false) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(rustls::crypto::ring::default_provider()))),
-    };
+    let builder = trusting(&endpoint.verify)?;
     let (Some(certificate), Some(key)) = (&endpoint.certificate, &endpoint.key) else { return Ok(builder.with_no_client_auth()) };
     let bad = |what: &str, path: &std::path::Path, cause: String| format!("{what} = {path:?}: {cause}; name a PEM file");
     let chain: Result<Vec<_>, _> =
@@ -88,33 +69,4 @@ fn config(endpoint: &IrcEndpoint) -> Result<ClientConfig, String> {
     let chain = chain.map_err(|error| bad("clientCertificate", certificate, error.to_string()))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| bad("clientKey", key, error.to_string()))?;
     builder.with_client_auth_cert(chain, private).map_err(|error| format!("the client certificate and its key do not go together: {error}"))
-}
-
-/// `verify = false`: whoever answers is believed. Signatures are still checked, so that the session is with whoever answered.
-#[derive(Debug)]
-struct Anybody(rustls::crypto::CryptoProvider);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

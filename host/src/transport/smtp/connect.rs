@@ -15,12 +15,15 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{Error, response::Code};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::super::http::failure::{chain, tls_advice};
 use super::super::policy::{Policy, ResolveError, Resolver};
+use super::super::trust::trusting;
 use super::super::{Answer, FailedKind, SmtpEndpoint, Tls, Verify, install_crypto};
-use super::stream::LineStream;
+use super::stream::{Encrypted, LineStream};
 use super::warned::Warned;
 use crate::secret::{Encode, Vault, substitute};
 
@@ -112,30 +115,57 @@ pub(super) async fn bye(mut session: AsyncSmtpConnection) {
 async fn plain(endpoint: &SmtpEndpoint, addresses: &[SocketAddr]) -> Result<(AsyncSmtpConnection, SocketAddr), Answer> {
     let mut last = None;
     for &address in addresses {
-        match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
+        match tcp(address).await {
+            Ok(tcp) => {
                 let hello = hello(tcp.local_addr().ok().map(|local| local.ip()));
                 let session = AsyncSmtpConnection::connect_with_transport(Box::new(LineStream::new(tcp)), &hello).await;
                 return session.map(|session| (session, address)).map_err(|e| answer(&e, "greeting"));
             }
-            Ok(Err(e)) => last = Some(format!("{address}: {e}")),
-            Err(_) => last = Some(format!("{address}: no connection within {} seconds", CONNECT.as_secs())),
+            Err(why) => last = Some(why),
         }
     }
     Err(Answer::failed(FailedKind::NotSent, format!("{} cannot be reached: {}", endpoint.host, last.unwrap_or_default())))
 }
 
+/// The connection goes to the address that was checked; the certificate is still for the name.
 async fn implicit(endpoint: &SmtpEndpoint, addresses: &[SocketAddr]) -> Result<(AsyncSmtpConnection, SocketAddr), Answer> {
-    let mut last = None;
+    let wrong = |cause: String| Answer::failed(FailedKind::NotTried, cause);
+    let connector = TlsConnector::from(Arc::new(trusting(&endpoint.verify).map_err(wrong)?.with_no_client_auth()));
+    let name = endpoint.host.trim_matches(['[', ']']).to_owned();
+    let name = ServerName::try_from(name).map_err(|_| wrong(format!("{:?} is no host name", endpoint.host)))?;
+    let mut last = format!("{} has no address", endpoint.host);
     for &address in addresses {
-        // The connection goes to the address that was checked; the certificate is still for the name.
-        let tls = parameters(endpoint)?;
-        match AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &hello(None), Some(tls), None).await {
-            Ok(session) => return Ok((session, address)),
-            Err(e) => last = Some(answer(&e, "TLS")),
+        let tcp = match tcp(address).await {
+            Ok(tcp) => tcp,
+            Err(why) => {
+                last = format!("{} cannot be reached: {why}", endpoint.host);
+                continue;
+            }
+        };
+        let hello = hello(tcp.local_addr().ok().map(|local| local.ip()));
+        match tokio::time::timeout(CONNECT, connector.connect(name.clone(), LineStream::new(tcp))).await {
+            Ok(Ok(tls)) => {
+                let session = AsyncSmtpConnection::connect_with_transport(Box::new(Encrypted(tls)), &hello).await;
+                return session.map(|session| (session, address)).map_err(|e| answer(&e, "greeting"));
+            }
+            Ok(Err(e)) => last = format!("TLS: {}", tls_advice(&e).unwrap_or_else(|| chain(&e))),
+            Err(_) => last = format!("TLS: the server did not finish the handshake within {} seconds", CONNECT.as_secs()),
         }
     }
-    Err(last.unwrap_or_else(|| Answer::failed(FailedKind::NotSent, format!("{} has no address", endpoint.host))))
+    Err(Answer::failed(FailedKind::NotSent, last))
+}
+
+async fn tcp(address: SocketAddr) -> Result<TcpStream, String> {
+    match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+        Ok(Ok(tcp)) => Ok(tcp),
+        Ok(Err(e)) => Err(format!("{address}: {e}")),
+        Err(_) => Err(format!("{address}: no connection within {} seconds", CONNECT.as_secs())),
+    }
+}
+
+/// Whether it is encrypted; of what was encrypted from the first byte the library does not know.
+pub(super) fn is_encrypted(session: &AsyncSmtpConnection, tls: Tls) -> bool {
+    tls == Tls::Implicit || session.is_encrypted()
 }
 
 async fn starttls(session: &mut AsyncSmtpConnection, endpoint: &SmtpEndpoint, peer: SocketAddr) -> Result<(), Answer> {
@@ -165,7 +195,7 @@ fn may_log_in(encrypted: bool, tls: Tls, peer: IpAddr) -> bool {
 }
 
 async fn authenticate(session: &mut AsyncSmtpConnection, endpoint: &SmtpEndpoint, login: &Login, peer: IpAddr) -> Result<(), Answer> {
-    if !may_log_in(session.is_encrypted(), endpoint.tls, peer) {
+    if !may_log_in(is_encrypted(session, endpoint.tls), endpoint.tls, peer) {
         return Err(Answer::failed(
             FailedKind::NotSent,
             "user and password are not sent over a connection in the clear; the server has to offer STARTTLS with a certificate that verifies (or, where the network is trusted, an endpoint says tls = \"none\")",

@@ -10,12 +10,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::message::header::{Cc, ContentTransferEncoding, ContentType, From, HeaderName, HeaderValue, To};
-use lettre::message::{Attachment as Attached, Body, Mailboxes, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment as Attached, Body, Mailbox, Message, MultiPart, SinglePart};
 use lettre::{Address, address::Envelope};
 
 use super::super::{Attachment, Content, FailedKind, Mail, Part};
 use super::address::{AddressError, is_international, mailbox};
+use super::folded;
 use super::outgoing::Outgoing;
 
 /// What the host writes into a mail itself.
@@ -42,6 +43,9 @@ const MOST_RECIPIENTS: usize = 1_000;
 const MOST_HEADERS: (usize, usize) = (100, 64 << 10);
 /// The most forms of a body.
 const MOST_PARTS: usize = 10;
+/// Bytes of a header's name that the library takes, and of an attachment's type.
+const MOST_NAME: usize = 76;
+const MOST_TYPE: usize = 200;
 
 /// Lines up to this are left as they are: below RFC 5322's 78 with a line end.
 const LONGEST_PLAIN: usize = 76;
@@ -78,6 +82,9 @@ pub enum MailError {
     /// A header's name or value that mail does not allow.
     #[error("header {0:?} has a name or a value that mail does not allow (line breaks, control characters, a colon)")]
     Header(String),
+    /// A header's name that is too long.
+    #[error("a header's name has {0} bytes; {MOST_NAME} are the most")]
+    HeaderName(usize),
     /// A part's type.
     #[error("a body of type {0:?}: use text/plain or text/html")]
     PartType(String),
@@ -169,19 +176,17 @@ pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Outgo
     let mut builder = Message::builder()
         .message_id(Some(format!("<{}@{}>", token(id), sender.email.domain().trim_matches(['[', ']']))))
         .date(date)
-        .subject(mail.subject.clone())
+        .raw_header(folded::text(HeaderName::new_from_ascii_str("Subject"), &mail.subject))
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()));
     // Lettre wants an envelope to build a message; ours is made of commands, so any will do.
     let envelope = Envelope::new(None, vec![sender.email.clone()]).map_err(|e| MailError::Library(e.to_string()))?;
     // The library reads the sender back, and does not know quoted user names there; another stands in until the message is built.
     let stand_in = Address::new("sender", "localhost").map_err(|e| MailError::Library(e.to_string()))?;
     builder = builder.envelope(envelope).from(stand_in.into());
-    // Each list at once: to add to a header, the library reads back what it wrote, and loses it over a quoted user name.
-    if let Some(to) = mailboxes(&mail.to)? {
-        builder = builder.header(To::from(to));
-    }
-    if let Some(cc) = mailboxes(&mail.cc)? {
-        builder = builder.header(Cc::from(cc));
+    for (name, list) in [("To", &mail.to), ("Cc", &mail.cc)] {
+        if !list.is_empty() {
+            builder = builder.raw_header(folded::addresses(HeaderName::new_from_ascii_str(name), &mailboxes(list)?));
+        }
     }
     for (name, value) in &mail.headers {
         builder = builder.raw_header(header(name, value)?);
@@ -210,7 +215,7 @@ pub(super) async fn message(id: &str, mail: &Mail, spool: &Path) -> Result<Outgo
         }
     };
     let with_sender = |mut message: Message| {
-        message.headers_mut().set(From::from(Mailboxes::from(sender)));
+        message.headers_mut().insert_raw(folded::addresses(HeaderName::new_from_ascii_str("From"), &[sender]));
         Outgoing::new(message.formatted(), logs)
     };
     built.map(with_sender).map_err(|e| MailError::Library(e.to_string()))
@@ -221,9 +226,8 @@ enum Text {
     Many(MultiPart),
 }
 
-fn mailboxes(list: &[String]) -> Result<Option<Mailboxes>, AddressError> {
-    let list: Mailboxes = list.iter().map(|text| mailbox(text)).collect::<Result<_, _>>()?;
-    Ok(list.iter().next().is_some().then_some(list))
+fn mailboxes(list: &[String]) -> Result<Vec<Mailbox>, AddressError> {
+    list.iter().map(|text| mailbox(text)).collect()
 }
 
 fn needs_smtputf8(text: &String) -> bool {
@@ -258,8 +262,11 @@ fn header(name: &str, value: &str) -> Result<HeaderValue, MailError> {
     if HOST_OWNED.contains(&name.to_ascii_lowercase().as_str()) {
         return Err(MailError::HostOwned(name.to_owned()));
     }
+    if name.len() > MOST_NAME {
+        return Err(MailError::HeaderName(name.len()));
+    }
     let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| wrong())?;
-    Ok(HeaderValue::new(name, value.to_owned()))
+    Ok(folded::structured(name, value))
 }
 
 fn text_type(part: &Part) -> Result<ContentType, MailError> {
@@ -303,9 +310,10 @@ async fn attached(attachment: &Attachment, spool: &Path, logs: &mut Vec<(String,
     };
     let body = body.ok_or_else(|| MailError::Library("an attachment does not encode".to_owned()))?;
     // An odd type must not cost the mail.
-    let content_type = match ContentType::parse(&attachment.content_type) {
-        Ok(content_type) => content_type,
-        Err(_) => ContentType::parse("application/octet-stream").map_err(|e| MailError::Library(e.to_string()))?,
+    let given = Some(&attachment.content_type).filter(|given| given.len() <= MOST_TYPE && given.bytes().all(|b| b == b' ' || b.is_ascii_graphic()));
+    let content_type = match given.map(|given| ContentType::parse(given)) {
+        Some(Ok(content_type)) => content_type,
+        _ => ContentType::parse("application/octet-stream").map_err(|e| MailError::Library(e.to_string()))?,
     };
     let filename: String = attachment.filename.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
     Ok(Attached::new(filename).body(body, content_type))
@@ -392,6 +400,72 @@ pub(super) mod tests {
         }
     }
 
+    /// The lines of the headers, and a parsed copy.
+    fn sent(mail: &Mail) -> (Vec<String>, mail_parser::Message<'static>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let text = runtime.block_on(text_of(mail));
+        let headers = text.split_once("\r\n\r\n").unwrap().0;
+        assert!(text.split("\r\n").all(|line| line.len() <= 998 && line.is_ascii() && !line.contains(['\r', '\n'])), "{headers}");
+        let parsed = mail_parser::MessageParser::default().parse(text.as_bytes()).unwrap().into_owned();
+        (headers.split("\r\n").map(str::to_owned).collect(), parsed)
+    }
+
+    fn people(list: Option<&mail_parser::Address<'_>>) -> Vec<(Option<String>, String)> {
+        list.map(|list| list.iter().map(|one| (one.name().map(str::to_owned), one.address().unwrap().to_owned())).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn many_people_are_folded_between_them() {
+        let all: Vec<String> = (0..60).map(|n| format!("somebody.{n}@example.org")).collect();
+        let (lines, parsed) = sent(&Mail { to: all.clone(), cc: all.clone(), bcc: vec![], ..mail() });
+        assert!(lines.iter().all(|line| line.len() <= 78), "{lines:?}");
+        let expected: Vec<_> = all.into_iter().map(|address| (None, address)).collect();
+        assert_eq!((people(parsed.to()), people(parsed.cc())), (expected.clone(), expected));
+    }
+
+    #[test]
+    fn names_and_texts_are_read_as_they_were_written() {
+        let long = "Ein sehr langer Name ".repeat(20);
+        let names =
+            ["Ada", "Jane Doe", "Doe, Jane", "O\"Hara \\", "Jörg", "日本語の名前".repeat(20).leak(), long.trim(), "=?utf-8?b?QQ==?=", "x".repeat(2_000).leak()];
+        let to: Vec<String> = names.iter().enumerate().map(|(n, name)| format!("{name} <a{n}@example.org>")).collect();
+        let subject = format!("two  blanks, {} größer  und =?utf-8?b?QQ==?= {}", "x".repeat(2_000), "Wort ".repeat(100).trim());
+        let headers = vec![
+            ("X-Long".to_owned(), "y".repeat(3_000)),
+            ("List-Id".to_owned(), format!("Größe <{}.example.org>", "l".repeat(50))),
+            ("Reply-To".to_owned(), (0..100).map(|n| format!("r{n}@example.org")).collect::<Vec<_>>().join(",")),
+        ];
+        let (_, parsed) = sent(&Mail { to, cc: vec![], subject: subject.clone(), headers, ..mail() });
+        let expected: Vec<_> = names.iter().enumerate().map(|(n, name)| (Some((*name).to_owned()), format!("a{n}@example.org"))).collect();
+        assert_eq!(people(parsed.to()), expected);
+        assert_eq!(parsed.subject().unwrap(), subject);
+        assert_eq!(people(parsed.reply_to()).len(), 100);
+        let text = |name: &str| parsed.header_as(name, mail_parser::HeaderForm::Text)[0].as_text().unwrap().to_owned();
+        assert_eq!(text("X-Long"), "y".repeat(3_000));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_is_too_long_and_no_address_is_lost(
+            to in proptest::collection::vec(("[^\r\n\0]{0,120}", "[a-z0-9+._-]{0,50}[a-z]", "[a-z]{1,60}(\\.[a-z]{1,60}){0,2}"), 1..60),
+            subject in "[^\r\n\0]{0,1000}",
+            headers in proptest::collection::vec(("X-[!-9;-~]{1,74}", "[^\\pC]{0,1000}"), 0..8),
+            file in "[^\0]{0,600}",
+            kind in "[ -~]{0,300}",
+        ) {
+            let to: Vec<(String, String)> = to.into_iter().map(|(name, user, domain)| (name, format!("{user}@{domain}"))).collect();
+            let written: Vec<String> = to.iter().map(|(name, address)| format!("{name} <{address}>")).collect();
+            proptest::prop_assume!(written.iter().all(|text| mailbox(text).is_ok()));
+            let expected: Vec<String> = written.iter().map(|text| mailbox(text).unwrap().email.to_string()).collect();
+            let attachment = Attachment { filename: file, content_type: kind, content: Content::Bytes(vec![1]) };
+            let hostile = Mail { to: written, cc: vec![], bcc: vec![], subject, headers, attachments: vec![attachment], ..mail() };
+            let (_, parsed) = sent(&hostile);
+            let got: Vec<String> = people(parsed.to()).into_iter().map(|(_, address)| address).collect();
+            let odd = expected.iter().any(|address| address.starts_with('"'));
+            proptest::prop_assert!(odd || got == expected, "{got:?} {expected:?}");
+        }
+    }
+
     #[tokio::test]
     async fn long_lines_are_folded_and_attachments_encoded() {
         let mut long = mail();
@@ -427,6 +501,7 @@ pub(super) mod tests {
             ("does not allow", &|m| m.headers.push(("X-A".into(), "a\nBcc: b".into()))),
             ("does not allow", &|m| m.headers.push(("X-A: b\r\nBcc".into(), "a".into()))),
             ("written by the host", &|m| m.headers.push(("subject".into(), "a".into()))),
+            ("has 77 bytes; 76 are the most", &|m| m.headers.push(("X".repeat(77), "a".into()))),
             ("1001 recipients", &|m| (m.to, m.cc, m.bcc) = (vec!["a@b.org".into(); 1_001], vec![], vec![])),
             ("101 headers", &|m| m.headers = vec![("X-A".into(), "a".into()); 101]),
             ("bytes are the most", &|m| m.subject = "a".repeat(70_000)),

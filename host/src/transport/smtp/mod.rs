@@ -6,6 +6,7 @@
 
 mod address;
 mod connect;
+mod folded;
 mod message;
 mod outgoing;
 mod patience;
@@ -14,6 +15,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod turns;
 mod unpanicked;
 mod warned;
 
@@ -23,18 +25,19 @@ pub use message::{MailError, check_mail};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::policy::Policy;
-use super::{Answer, Attempt, Endpoint, EndpointKind, FailedKind, Mail, Payload, SmtpEndpoint, Transport};
+use super::{Answer, Attempt, Endpoint, EndpointKind, FailedKind, Mail, Payload, RecipientAnswer, SmtpEndpoint, Transport};
 use crate::secret::{Scrubber, Vault};
 use address::is_international;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use patience::Patience;
 use pool::{Key, Pool};
-use transaction::{Envelope, NEEDS_SMTPUTF8, takes_international, with_refused};
+use transaction::{Envelope, NEEDS_SMTPUTF8, takes_international};
+use turns::{Batch, MARGIN, Plan, each, in_order, more, plan};
 use unpanicked::unpanicked;
 use warned::Warned;
 
@@ -54,9 +57,10 @@ impl SmtpTransport {
     }
 
     async fn deliver(&self, attempt: &Attempt<'_>, endpoint: &SmtpEndpoint, mail: &Mail, scrubber: &Scrubber, sent: &AtomicBool) -> Answer {
+        let begin = Instant::now();
         let wrong = |e: MailError| Answer::failed(e.kind(), e.to_string());
         let mut message = match message::message(attempt.id, mail, &self.spool).await {
-            Ok(message) => message,
+            Ok(message) => Some(message),
             Err(e) => return wrong(e),
         };
         let (sender, recipients) = match (mailbox(&mail.sender), message::recipients(mail)) {
@@ -82,30 +86,57 @@ impl SmtpTransport {
             Ok(Err(answer)) => return answer,
             Err(_) => return Answer::failed(FailedKind::NotSent, timed_out(self.patience.ready)),
         };
-        let mut international = message::shows_international(mail) || recipients.iter().chain([&sender]).any(is_international);
-        let (mut recipients, mut refused) = (recipients, Vec::new());
-        if international && !takes_international(&session) {
-            (refused, recipients) = recipients.into_iter().partition(is_international);
-            if is_international(&sender) || recipients.is_empty() {
-                self.pool.put(key, session);
-                return Answer::failed(FailedKind::Never, NEEDS_SMTPUTF8);
-            }
-            // The others get theirs, in ASCII throughout.
-            message = match message::message(attempt.id, &message::without_international(mail), &self.spool).await {
-                Ok(message) => message,
-                Err(e) => return wrong(e),
-            };
-            international = false;
-        }
-        let envelope = Envelope { sender: &sender, recipients: &recipients, message, international };
-        let answer = with_refused(transaction::send(&mut session, envelope, self.patience, sent).await, &recipients, &refused);
-        // A refused MAIL FROM or DATA may leave a transaction open, and 421 ends the session.
-        if answer.error.is_none() && (answer.status == 250 || !answer.recipients.is_empty()) {
+        let everybody = recipients.clone();
+        let Plan { mut waiting, mut results } = plan(recipients, &sender, takes_international(&session));
+        if waiting.is_empty() {
             self.pool.put(key, session);
-        } else {
-            tokio::spawn(connect::bye(session));
+            return Answer::failed(FailedKind::Never, NEEDS_SMTPUTF8);
         }
-        answer
+        // The others' mail has no address that a server on their way could not take.
+        let ascii = (message::shows_international(mail) && !is_international(&sender)).then(|| message::without_international(mail));
+        let mut is_first = true;
+        while let Some(Batch { recipients, international }) = waiting.pop_front() {
+            let message = match (&ascii, message.take()) {
+                (Some(ascii), _) if !international => message::message(attempt.id, ascii, &self.spool).await,
+                (_, Some(message)) => Ok(message),
+                (_, None) => message::message(attempt.id, mail, &self.spool).await,
+            };
+            let answer = match message {
+                Err(e) => wrong(e),
+                Ok(message) => {
+                    let envelope = Envelope { sender: &sender, recipients: &recipients, message, international };
+                    if is_first {
+                        transaction::send(&mut session, envelope, self.patience, sent).await
+                    } else {
+                        // What the others have had must not be told of as open.
+                        let left = attempt.timeout.saturating_sub(begin.elapsed()).saturating_sub(MARGIN);
+                        let again = transaction::send_again(&mut session, envelope, self.patience);
+                        tokio::time::timeout(left, again).await.unwrap_or_else(|_| Answer::failed(FailedKind::NotSent, timed_out(attempt.timeout)))
+                    }
+                }
+            };
+            // A refused MAIL FROM or DATA may leave a transaction open, and 421 ends the session.
+            let is_well = answer.error.is_none() && (answer.status == 250 || !answer.recipients.is_empty());
+            if is_first && (answer.error.is_some() || answer.status == 421) {
+                tokio::spawn(connect::bye(session));
+                return answer;
+            }
+            is_first = false;
+            let (more, ended) = more(each(answer, &recipients));
+            results.extend(ended);
+            if !is_well {
+                let why = "the session ended before it was their turn";
+                let left = waiting.into_iter().flat_map(|batch| batch.recipients).chain(more);
+                results.extend(left.map(|address| RecipientAnswer { address: address.to_string(), status: 451, text: why.to_owned() }));
+                tokio::spawn(connect::bye(session));
+                return in_order(results, &everybody);
+            }
+            if !more.is_empty() {
+                waiting.push_front(Batch { recipients: more, international });
+            }
+        }
+        self.pool.put(key, session);
+        in_order(results, &everybody)
     }
 
     async fn session(&self, key: &Key, endpoint: &SmtpEndpoint, login: Option<&connect::Login>) -> Result<AsyncSmtpConnection, Answer> {
@@ -140,7 +171,7 @@ impl SmtpTransport {
     async fn checked(&self, endpoint: &Endpoint, smtp: &SmtpEndpoint, vault: &dyn Vault) -> Result<String, Answer> {
         let login = connect::login(&endpoint.name, smtp, vault)?;
         let mut session = connect::connect(smtp, login.as_ref(), &self.policy, &self.warned).await?;
-        let encrypted = if session.is_encrypted() { "encrypted" } else { "in the clear" };
+        let encrypted = if connect::is_encrypted(&session, smtp.tls) { "encrypted" } else { "in the clear" };
         let who = if login.is_some() { "logged in" } else { "without login" };
         if !session.test_connected().await {
             return Err(Answer::failed(FailedKind::NotSent, "the server refuses NOOP".to_owned()));

@@ -297,8 +297,8 @@ async fn an_international_address_needs_smtputf8_and_a_domain_does_not() {
     // The others get theirs, in ASCII, and without a header that this server could not pass on.
     let answer = send(&transport(), &at, Mail { cc: vec!["b@example.org".into()], ..to(&["jörg@example.org", "a@example.org"]) }).await;
     let results: Vec<_> = answer.recipients.iter().map(|r| (r.address.as_str(), r.status)).collect();
-    assert_eq!(results, [("a@example.org", 250), ("b@example.org", 250), ("jörg@example.org", 553)]);
-    assert!(answer.recipients[2].text.contains("SMTPUTF8"));
+    assert_eq!(results, [("jörg@example.org", 553), ("a@example.org", 250), ("b@example.org", 250)]);
+    assert!(answer.recipients[0].text.contains("SMTPUTF8"));
     assert!(server.lines.lock().unwrap().iter().all(|line| line.is_ascii()));
     assert!(server.lines.lock().unwrap().iter().any(|line| line == "To: a@example.org"));
     assert_eq!(send(&transport(), &at, to(&["j@bücher.example"])).await.status, 250);
@@ -340,5 +340,99 @@ async fn lines_of_every_length_can_be_sent() {
             let body = parsed.body_text(0).unwrap().replace("\r\n", "\n");
             assert_eq!(body.trim_end(), text.replace("\r\n", "\n").trim_end(), "{length}");
         }
+    }
+}
+
+fn commands(server: &Server) -> Vec<String> {
+    let lines = server.lines.lock().unwrap();
+    lines.iter().filter(|line| ["MAIL", "RCPT", "DATA", "RSET", "To: "].iter().any(|begin| line.starts_with(begin))).cloned().collect()
+}
+
+#[tokio::test]
+async fn an_international_address_has_a_mail_of_its_own() {
+    let server = server("220 hi\r\n", &[("EHLO", "250-hi\r\n250 SMTPUTF8\r\n"), ("MAIL FROM:<ci@example.org> SMTPUTF8", "550 not here\r\n")]).await;
+    let at = relay(server.port, Tls::None);
+    let answer = send(&transport(), &at, to(&["jörg@example.org", "a@example.org"])).await;
+    let results: Vec<_> = answer.recipients.iter().map(|r| (r.address.as_str(), r.status)).collect();
+    assert_eq!(results, [("jörg@example.org", 550), ("a@example.org", 250)]);
+    let said = commands(&server);
+    assert_eq!(said[..4], ["MAIL FROM:<ci@example.org>", "RCPT TO:<a@example.org>", "DATA", "To: a@example.org"]);
+    assert_eq!(said[4..], ["RSET", "MAIL FROM:<ci@example.org> SMTPUTF8"]);
+}
+
+#[tokio::test]
+async fn a_second_transaction_that_breaks_leaves_the_first_as_it_was() {
+    let server = server("220 hi\r\n", &[("EHLO", "250-hi\r\n250 SMTPUTF8\r\n"), ("MAIL FROM:<ci@example.org> SMTPUTF8", "")]).await;
+    let answer = send(&transport(), &relay(server.port, Tls::None), to(&["jörg@example.org", "a@example.org"])).await;
+    let results: Vec<_> = answer.recipients.iter().map(|r| (r.address.as_str(), r.status)).collect();
+    assert_eq!((results, answer.error), (vec![("jörg@example.org", 451), ("a@example.org", 250)], None));
+}
+
+#[tokio::test]
+async fn who_is_too_many_comes_in_the_next_transaction() {
+    // The third of a transaction is too many.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mails = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&mails);
+    tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        let (read, mut write) = tcp.split();
+        let mut read = BufReader::new(read).lines();
+        write.write_all(b"220 hi\r\n").await.unwrap();
+        let (mut data, mut taken) = (false, Vec::new());
+        while let Ok(Some(line)) = read.next_line().await {
+            if data && line != "." {
+                continue;
+            }
+            let mut reply = "250 ok\r\n";
+            if let Some(address) = line.strip_prefix("RCPT TO:") {
+                if taken.len() == 2 { reply = "452 4.5.3 too many\r\n" } else { taken.push(address.to_owned()) }
+            } else if line == "DATA" {
+                (data, reply) = (true, "354 go\r\n");
+            } else if line == "." {
+                data = false;
+                kept.lock().unwrap().push(std::mem::take(&mut taken));
+            }
+            write.write_all(reply.as_bytes()).await.unwrap();
+        }
+    });
+    let all: Vec<String> = (0..5).map(|n| format!("a{n}@example.org")).collect();
+    let answer = send(&transport(), &relay(port, Tls::None), to(&all.iter().map(String::as_str).collect::<Vec<_>>())).await;
+    assert_eq!((answer.status, answer.recipients.len(), answer.error), (250, 0, None));
+    assert_eq!(mails.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+}
+
+/// Greets, and then says one line without an end.
+async fn endless(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) {
+    let line = [b'x'; 16 << 10];
+    let _ = stream.write_all(b"220 ").await;
+    while stream.write_all(&line).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_reply_without_an_end_is_given_up() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    crate::transport::install_crypto();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    for tls in [Tls::None, Tls::Implicit] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config.clone()));
+        tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            match tls {
+                Tls::Implicit => endless(acceptor.accept(tcp).await.unwrap()).await,
+                _ => endless(tcp).await,
+            }
+        });
+        let mut at = relay(port, tls);
+        if let EndpointKind::Smtp(smtp) = &mut at.kind {
+            smtp.verify = Verify::Switch(false);
+        }
+        let failed = send(&patient(|_| ()), &at, to(&["a@example.org"])).await.error.unwrap();
+        assert_eq!(failed.kind, FailedKind::NotSent);
+        assert!(failed.message.contains("reply has no end"), "{tls:?}: {}", failed.message);
     }
 }

@@ -26,23 +26,19 @@ pub(super) struct Envelope<'a> {
 pub(super) const NEEDS_SMTPUTF8: &str =
     "an address has letters outside ASCII before its @, and this server does not take such (it does not offer SMTPUTF8); use an ASCII address";
 /// The same as a reply's code (RFC 6531, 3.5).
-const NOT_PERMITTED: u16 = 553;
+pub(super) const NOT_PERMITTED: u16 = 553;
 
 /// Whether the server takes international addresses.
 pub(super) fn takes_international(session: &AsyncSmtpConnection) -> bool {
     session.server_info().supports_feature(Extension::SmtpUtfEight)
 }
 
-/// The answer for everybody, with those whose addresses the server cannot take among them.
-pub(super) fn with_refused(answer: Answer, taken: &[Address], refused: &[Address]) -> Answer {
-    if answer.error.is_some() || refused.is_empty() {
-        return answer;
+/// Sends another one in the same session, after one that may have been left open.
+pub(super) async fn send_again(session: &mut AsyncSmtpConnection, mail: Envelope<'_>, patience: Patience) -> Answer {
+    if let Err(e) = within(patience.command, session.command(Rset)).await {
+        return broken(e, "RSET");
     }
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    let same = |address: &Address| RecipientAnswer { address: address.to_string(), status: answer.status, text: text.clone() };
-    let mut results = if answer.recipients.is_empty() { taken.iter().map(same).collect() } else { answer.recipients };
-    results.extend(refused.iter().map(|address| RecipientAnswer { address: address.to_string(), status: NOT_PERMITTED, text: NEEDS_SMTPUTF8.to_owned() }));
-    summed(results)
+    send(session, mail, patience, &AtomicBool::new(false)).await
 }
 
 /// Sends it. `sent` is set as soon as the message itself is on its way, after which a broken connection leaves the outcome open.
@@ -117,7 +113,7 @@ fn late(kind: FailedKind, step: &str, limit: std::time::Duration) -> Answer {
 }
 
 /// One answer, with results by recipient only where they differ.
-fn summed(results: Vec<RecipientAnswer>) -> Answer {
+pub(super) fn summed(results: Vec<RecipientAnswer>) -> Answer {
     let best = results.iter().min_by_key(|r| r.status);
     let (status, body) = best.map(|r| (r.status, r.text.clone().into_bytes())).unwrap_or_default();
     let differ = results.iter().any(|r| r.status != status);

@@ -141,6 +141,13 @@ fn what_is_too_much_is_cut_and_the_mail_says_so() {
     let patch = report(json!({"maxMailSize": 60_000, "messageFormatter": {"template": "<html><body>T</body></html>", "template_type": "html"}}), 50_000);
     let body = &patch.only().mail().body[0].1;
     assert!(body.contains("<li>source patch 0: left out (50.0 kB)</li>") && body.ends_with("</ul>\n</body></html>\n\n"), "{body}");
+
+    // Many people take room as well.
+    for (people, attached) in [(1, 1), (900, 0)] {
+        let people: Vec<String> = (0..people).map(|n| format!("somebody{n}@example.org")).collect();
+        let report = report(json!({"maxMailSize": 60_000, "addLogs": false, "extraRecipients": people}), 20_000);
+        assert_eq!(report.only().mail().attachments.len(), attached);
+    }
 }
 
 #[test]

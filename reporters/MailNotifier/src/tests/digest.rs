@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use reporter_sdk::testing::{Report, forget, limit, state};
+use reporter_sdk::testing::{Report, forget, limit, limit_bytes, state};
 use serde_json::{Value, json};
 
 use super::beyond::of;
@@ -62,12 +62,61 @@ fn a_digest_goes_out_early_rather_than_losing_anything() {
         sent.extend(report.sent.into_iter().map(|it| it.mail().body[0].1.matches(&"x".repeat(20_000)).count()));
     }
     assert_eq!(sent, [3]);
-    assert_eq!(digest.remind("digest 2").sent.len(), 1);
+    // The reminder of the window that went out early is still to come.
+    assert_eq!(digest.remind("digest 1").sent.len(), 1);
     // A lost reminder is asked for again when the next letter comes.
     digest.report(at(1_000, json!([]), json!({})));
-    forget("digest 3");
-    assert_eq!(digest.report(at(1_000, json!([]), json!({}))).reminders, [("digest 3".to_owned(), 75)]);
-    assert_eq!(digest.remind("digest 3").sent.len(), 1);
+    forget("digest 2");
+    assert_eq!(digest.report(at(1_000, json!([]), json!({}))).reminders, [("digest 2".to_owned(), 75)]);
+    assert_eq!(digest.remind("digest 2").sent.len(), 1);
+}
+
+#[test]
+fn windows_that_go_out_early_share_a_reminder() {
+    for sends in [100, 1] {
+        limit(sends, 64 << 10);
+        let digest = notifier(json!({"digest": HOUR, "messageFormatter": {"template": "{{ 'x' * 20000 }}"}}));
+        let mut asked = BTreeSet::new();
+        let mut sent = 0;
+        for number in 0..1_000 {
+            let report = digest.report(at(1_000, json!([format!("p{}@x.org", number % 2)]), json!({"number": number})));
+            sent += report.sent.len();
+            asked.extend(report.reminders.into_iter().map(|(tag, _)| tag));
+        }
+        // One for the hour, and one for what a call had no room for.
+        assert!(sent > 300 && asked.len() <= 2, "{sent} {asked:?}");
+    }
+}
+
+#[test]
+fn one_letter_that_is_too_large_does_not_block_the_others() {
+    limit(100, 64 << 10);
+    limit_bytes(10_000);
+    for kind in ["plain", "html"] {
+        let formatter = json!({"template": "{% if build.number == 2 %}{{ 'x' * 20000 }}{% else %}small{% endif %}", "template_type": kind});
+        let digest = notifier(json!({"digest": HOUR, "extraRecipients": "l@x.org", "messageFormatter": formatter}));
+        for number in 0..4 {
+            digest.report(at(1_000, json!([format!("p{number}@x.org")]), json!({"number": number})));
+        }
+        let (mut told, mut cut) = (BTreeSet::new(), 0);
+        let mut tags: VecDeque<String> = state().get("digest").map(|window| format!("digest {}", number(window))).into_iter().collect();
+        while let Some(tag) = tags.pop_front() {
+            let report = digest.remind(&tag);
+            assert!(report.outcome.is_ok(), "{:?}", report.outcome);
+            tags.extend(report.reminders.iter().map(|(tag, _)| tag.clone()));
+            cut += report.log.iter().filter(|(_, line)| line.contains("limits.send_kib")).count();
+            for mail in report.sent.iter().map(|sent| sent.mail()) {
+                told.extend(mail.to.iter().chain(&mail.cc).cloned());
+                assert!(mail.body[0].1.contains("small") || mail.body[0].1.contains("This is cut"), "{:?}", mail.body);
+            }
+        }
+        assert_eq!(told.len(), 5, "{told:?}");
+        assert!(cut > 0 && state().keys().all(|key| key == "digest"));
+    }
+}
+
+fn number(window: &str) -> u64 {
+    serde_json::from_str::<Value>(window).unwrap()["number"].as_u64().unwrap()
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod model;
 mod operators;
 mod ops;
 mod outbox;
+mod parts;
 mod retention;
 
 use std::path::PathBuf;

@@ -218,7 +218,7 @@ impl<'a> Plan<'a> {
                 state: if split.dead.is_some() { "dead" } else { "delivered" },
                 why: split.dead.clone(),
                 ended_ms: Some(self.now),
-                part_of: Some(id),
+                part_of: Some(standing.whole),
             });
         }
         let ends = !matches!(settled.settle, Settle::Retry { .. });

@@ -26,6 +26,8 @@ pub(super) struct Standing {
 pub(super) struct Settling {
     pub event: i64,
     pub unit: i64,
+    /// The delivery of which it is a part, or itself: it has the content.
+    pub whole: i64,
     pub entry: String,
     pub tag: Option<String>,
     pub waits: bool,
@@ -54,12 +56,13 @@ impl Standing {
         for row in among(connection, "SELECT id FROM units WHERE state = 'waiting' AND id IN (", &units).await? {
             standing.units.insert(get(&row, "id")?);
         }
-        let query = "SELECT id, event, unit, entry, tag, state = 'waiting' AS waits, \
+        let query = "SELECT id, event, unit, coalesce(part_of, id) AS whole, entry, tag, state = 'waiting' AS waits, \
                      state = 'dead' AS dead, id IN (SELECT delivery FROM nudges) AS untold FROM deliveries WHERE id IN (";
         for row in among(connection, query, &deliveries).await? {
             let settling = Settling {
                 event: get(&row, "event")?,
                 unit: get(&row, "unit")?,
+                whole: get(&row, "whole")?,
                 entry: get(&row, "entry")?,
                 tag: get(&row, "tag")?,
                 waits: get(&row, "waits")?,

@@ -6,6 +6,7 @@ use super::super::failed;
 use super::super::rows::text;
 use super::plan::{Change, Plan, Row, UnitChange};
 use crate::store::{Result, Unit};
+use crate::transport::{Mail, Payload};
 
 /// Rows of one statement: SQLite takes 32,766 variables, and the widest row has 20.
 pub(super) const ROWS: usize = 1_000;
@@ -130,7 +131,7 @@ async fn change_units(connection: &mut SqliteConnection, units: &[(i64, &UnitCha
 }
 
 async fn insert_deliveries(connection: &mut SqliteConnection, rows: &[Row], now: i64) -> Result<()> {
-    let contents = rows.iter().map(|row| Ok((text(&row.content.then_some(row.new.payload.as_ref()))?, text(&row.new.rules)?))).collect::<Result<Vec<_>>>()?;
+    let contents = rows.iter().map(|row| Ok((content(row)?, text(&row.new.rules)?))).collect::<Result<Vec<_>>>()?;
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO deliveries (id, uid, event, unit, entry, endpoint, destination, lane, supersede, tag, title, state, why, \
          attempts, throttled, queued_ms, due_ms, expires_ms, ended_ms, payload, rules, part_of) ",
@@ -144,6 +145,14 @@ async fn insert_deliveries(connection: &mut SqliteConnection, rows: &[Row], now:
         out.push_bind(rules).push_bind(row.part_of);
     });
     run(connection, query).await
+}
+
+/// Of a part only for whom it is: the delivery of which it is a part has the mail ([`super::super::rows::DELIVERY`]).
+fn content(row: &Row) -> Result<String> {
+    match (row.new.payload.as_ref(), row.part_of) {
+        (Payload::Smtp(Mail { only: Some(only), .. }), Some(_)) => text(only),
+        (payload, _) => text(&row.content.then_some(payload)),
+    }
 }
 
 async fn change_deliveries(connection: &mut SqliteConnection, changes: &[(i64, &Change<'_>)], now: i64) -> Result<()> {
