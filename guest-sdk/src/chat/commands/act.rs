@@ -16,7 +16,7 @@ pub fn commands<P: Presenter>() -> [Command<P>; 2] {
         Command {
             name: "shutdown",
             doc: "shutdown the buildbot master",
-            usage: "shutdown check|start|stop|now - Shut the buildbot master down",
+            usage: "shutdown check|start|stop|now [MASTER] - Shut the buildbot master down",
             dangerous: true,
             run: shutdown,
         },
@@ -103,7 +103,7 @@ fn stop<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     if build != "build" || reason.is_empty() {
         return Err(try_stop(bot));
     }
-    let builder = bot.builder(name)?;
+    let builder = bot.builder_to_change(name)?;
     let running = bot.running(std::slice::from_ref(&builder))?;
     if running.is_empty() {
         return Err(Refusal::new("No build is running there now."));
@@ -182,5 +182,5 @@ fn shutdown<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
 }
 
 fn try_shutdown<P: Presenter>(bot: &Bot<P>) -> Refusal {
-    Refusal::new(format!("Try '{}shutdown check|start|stop|now'.", bot.presenter.prefix()))
+    Refusal::new(format!("Try '{}shutdown check|start|stop|now [MASTER]'.", bot.presenter.prefix()))
 }

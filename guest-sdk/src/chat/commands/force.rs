@@ -32,7 +32,7 @@ fn force<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(format!("Try '{}{USAGE}'.", bot.presenter.prefix())));
     };
     let options = Options::parse(words)?;
-    let builder = bot.builder(&options.builder)?;
+    let builder = bot.builder_to_change(&options.builder)?;
     let scheduler = choose(&builder, &options)?;
     let parameters = scheduler.parameters(&options, &reason(ask, &options.reason)).map_err(Refusal::new)?;
     send(ask, &builder, &scheduler, parameters)
