@@ -90,7 +90,10 @@ impl<P: Presenter> Bot<P> {
         lines.push(match act.what {
             What::Force => {
                 match read::rows(&act.master, &["builders", &act.builder_id.to_string(), "buildrequests"], &[("order", "-buildrequestid"), ("limit", "5")]) {
-                    Ok(rows) => match rows.iter().find(|row| read::number(row, "submitted_at") >= act.at) {
+                    Ok(rows) => match rows.iter().find(|row| match act.after {
+                        Some(before) => read::number(row, "buildrequestid") > before,
+                        None => read::number(row, "submitted_at") >= act.at,
+                    }) {
                         Some(row) => {
                             let request = read::number(row, "buildrequestid");
                             self.wait_for(act, read::number(row, "buildsetid"), request, &mut news);

@@ -57,7 +57,8 @@ pub trait Words: std::fmt::Debug {
     fn no_build(&self, who: &str, builder: &str, results: Option<u8>) -> Line {
         let line = Line::text(format!("{who}: the build of ")).name(builder);
         match results {
-            Some(SKIPPED) => line.and(" that you asked for was merged into a later request for the same; say watch and its name to hear of that."),
+            // The set of a request that was skipped counts as a success.
+            Some(SKIPPED | SUCCESS) => line.and(" that you asked for was merged into a later request for the same; say watch and its name to hear of that."),
             Some(CANCELLED) => line.and(" that you asked for was cancelled before it began."),
             _ => line.and(" that you asked for ended before it began."),
         }

@@ -64,6 +64,9 @@ pub struct Act {
     pub number: u64,
     /// When it was asked for.
     pub at: u64,
+    /// The newest request of the builder before, where it could be asked for: clocks differ, ids do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
 }
 
 /// Bytes of a tag.
@@ -120,6 +123,7 @@ fn stop<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
             build: build.id,
             number: build.number,
             at: ask.said.at,
+            after: None,
         };
         act.send(ask, &["builds", &build.id.to_string()], "stop", &json!({"reason": reason}), "")?;
     }
@@ -176,6 +180,7 @@ fn shutdown<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         build: 0,
         number: 0,
         at: ask.said.at,
+        after: None,
     };
     let reason = format!("asked for by {}", ask.said.who());
     act.send(ask, &["shutdown"], action, &json!({"reason": reason}), "")

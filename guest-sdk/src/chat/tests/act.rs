@@ -40,6 +40,27 @@ fn force_goes_through_a_force_scheduler_and_tells_the_result() {
     assert!(lost.contains("I do not know whether it was done") && lost.contains("is 77, made after you asked"), "{lost}");
 }
 
+#[test]
+fn a_lost_answers_request_is_found_whatever_the_masters_clock_says() {
+    let requests = |limit: u64, ids: &[u64]| {
+        let rows: Vec<Value> = ids.iter().map(|id| json!({"buildrequestid": id, "submitted_at": 9, "buildsetid": 7})).collect();
+        (
+            if limit == 1 { "builders/1/buildrequests?order=-buildrequestid&limit=1" } else { "builders/1/buildrequests?order=-buildrequestid&limit=5" },
+            json!(rows),
+        )
+    };
+    let bot = bot(json!({"authz": {"force": ["alice"]}}));
+    for (before, after, words) in
+        [(&[40][..], &[41, 40, 39][..], "is 41, made after you asked"), (&[], &[1], "is 1, made"), (&[40], &[40, 39], "There is no request")]
+    {
+        usual(&[schedulers(), requests(1, before), requests(5, after)]);
+        let report = bot.heard(json!({"kind": "message", "nick": "Alice", "place": "#ci", "text": "force build linux why"}));
+        let lost = Answer { status: 0, headers: vec![], body: vec![], ended: "unknown".into() };
+        let said = said(&bot.answered(report.only().terms().tag.as_ref().unwrap(), &lost));
+        assert!(said.contains(words), "{said}");
+    }
+}
+
 /// What is said in #ci when a forced build's events and the answer to its request come in this order, and of it what tells that the build began and how it ended.
 fn in_order(bot: &Configured<Mine>, order: &str) -> (String, usize, usize) {
     let report = bot.heard(json!({"kind": "message", "nick": "Alice", "place": "#ci", "text": "force build linux why"}));
@@ -54,7 +75,7 @@ fn in_order(bot: &Configured<Mine>, order: &str) -> (String, usize, usize) {
             "again" => bot.report(event("build-started", build(2, Value::Null))),
             "over" => bot.report(event("build-finished", build(2, json!(0)))),
             "cancelled" | "merged" => {
-                let results = if step == "merged" { 3 } else { 6 };
+                let results = if step == "merged" { 0 } else { 6 };
                 bot.report(json!({"kind": "buildset-complete", "source": "main", "buildset": {"bsid": 7, "results": results}, "builds": []}))
             }
             "set" => bot.report(json!({"kind": "buildset-complete", "source": "main", "buildset": {"bsid": 7, "results": 2}, "builds": [build(1, json!(2))]})),
