@@ -61,6 +61,15 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     says(&mut ann, "`multi` started").await;
     says(&mut ann, "completed successfully").await;
 
+    // What ends without a build is told too.
+    ann.say("#ci", "bbot: force build stuck once").await;
+    says(&mut ann, "is requested").await;
+    ann.say("#ci", "bbot: force build stuck once").await;
+    says(&mut ann, "was merged into a later request").await;
+    let waiting = &buildbot.rows("buildrequests?complete=false&order=-buildrequestid&limit=1").await[0]["buildrequestid"];
+    buildbot.call(&format!("buildrequests/{waiting}"), "cancel", serde_json::json!({ "reason": "not wanted" })).await;
+    says(&mut ann, "was cancelled before it began").await;
+
     // Watched and stopped.
     let gate = buildbot.gate("stop");
     let waiting = buildbot.force("two", "success", Some(&gate)).await;
@@ -92,6 +101,16 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     assert!(away.contains("cannot be asked now"), "{away}");
     let refused = ann.asks("bbot", "#ci", "bbot: shutdown start").await;
     assert!(refused.contains("could not be started"), "{refused}");
+    // What was not done is not done later by the way: nobody would know whether it was.
+    let run = |words: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_host-under-test")).arg("deliveries").args(words).arg("--settings").arg(&file).output();
+        let output = output.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let dead = run(&["list", "--state", "dead"]).1;
+    let id = dead.lines().find(|line| line.contains("clean shutdown")).and_then(|line| line.split(' ').next()).unwrap();
+    let (code, said) = run(&["retry", id]);
+    assert!(code != Some(0) && said.contains("have it asked for again"), "{said}");
     let audit = program.said();
     let stop = audit.lines().find(|line| line.contains("reporter_host::audit") && line.contains("stop of build"));
     assert!(stop.is_some_and(|line| line.contains("asked for by ann!")), "the audit log:\n{audit}");

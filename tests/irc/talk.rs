@@ -137,3 +137,47 @@ async fn long_texts_come_whole_and_in_order() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_is_left_and_joined_again_whatever_was_announced_meanwhile() {
+    let server = Inspircd::new().await;
+    let mut ann = operator(&server, "Ann").await;
+    ann.write("JOIN #ops").await;
+    ann.write("MODE #ops +k k3y").await;
+    let bot = host::start(server.plain, &format!("{CHANNELS}notify_events = ['finished']\nauthz = {{ 'join, leave' = 'ann' }}\n")).await;
+    ann.so("the bot in both channels", |line| line.starts_with(":bbot!") && line.contains("JOIN") && line.contains("#ops")).await;
+    for channel in ["#ci", "#ops"] {
+        ann.say("bbot", &format!("leave {channel}")).await;
+        ann.so("that it is gone", |line| line.starts_with(":bbot!") && line.contains("PART") && line.contains(channel)).await;
+    }
+    bot.ended(2).await;
+    settled(&mut ann).await;
+    for channel in ["#ci", "#ops"] {
+        ann.say("bbot", &format!("join {channel}")).await;
+        ann.so("the bot again", |line| line.starts_with(":bbot!") && line.contains("JOIN") && line.contains(channel)).await;
+    }
+    bot.ended(2).await;
+    let announced = |line: &str| line.starts_with(":bbot!") && line.contains("of `");
+    let first = ann.so("what ends now", announced).await;
+    assert!(first.contains("#2"), "{first}");
+    assert!(!ann.all().contains("#1 "), "nothing was said of the first:\n{}", ann.all());
+    // Without the right to come in, whoever asked is told.
+    ann.write("JOIN #closed").await;
+    ann.write("MODE #closed +i").await;
+    settled(&mut ann).await;
+    ann.say("bbot", "join #closed").await;
+    ann.so("why not", |line| line.starts_with(":bbot!") && line.contains("I am not in #closed: ") && line.contains("invite")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn capitals_beyond_ascii_are_letters_of_their_own() {
+    let server = Inspircd::new().await;
+    let mut ann = Person::new(server.plain, "Ann").await;
+    ann.join("#ÄRZTE").await;
+    let bot = host::start(server.plain, "channels = ['#ÄRZTE']\nnotify_events = ['finished']\n").await;
+    ann.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;
+    bot.ended(2).await;
+    assert!(ann.text("bbot").await.contains("failed"));
+    ann.say("#ÄRZTE", "bbot: source").await;
+    assert!(ann.text("bbot").await.contains("buildbot.net"));
+}

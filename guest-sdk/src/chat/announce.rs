@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bot::{Bot, Presenter};
 use super::channel::Channel;
-use super::commands::waiting::{Build as WaitingBuild, Early, Request};
+use super::commands::waiting::{Build as WaitingBuild, Early, EarlySet, Forcing, Request};
 use super::events::{Occasion, before};
 use super::read;
 use super::text::Line;
@@ -20,7 +20,7 @@ const PLACES: usize = 80;
 
 impl<P: Presenter> Bot<P> {
     /// The kinds of event that a bot wants to see.
-    pub const EVENTS: [&'static str; 4] = ["build-started", "build-finished", "worker-missing", "worker-connected"];
+    pub const EVENTS: [&'static str; 5] = ["build-started", "build-finished", "buildset-complete", "worker-missing", "worker-connected"];
 
     /// Announces an event where it was asked for.
     pub fn report(&self, event: &Event) -> Result<Outcome, Failure> {
@@ -29,6 +29,7 @@ impl<P: Presenter> Bot<P> {
                 Some(build) => self.build(event, build),
                 None => Ok(Outcome::Skipped("the event has no build".into())),
             },
+            "buildset-complete" => self.set(event),
             "worker-missing" | "worker-connected" => self.worker(event),
             other => Ok(Outcome::Skipped(format!("events of kind {other} are not announced"))),
         }
@@ -44,6 +45,33 @@ impl<P: Presenter> Bot<P> {
         };
         let places = listening(|channel| channel.notify.iter().any(|word| word.is(&Occasion::Worker)));
         self.tell(&places, &line, &format!("worker {} is {what}", worker.name()))
+    }
+
+    /// Tells whoever asked for a build that there is none: its request was cancelled, or merged into another.
+    fn set(&self, event: &Event) -> Result<Outcome, Failure> {
+        let (source, set) = (event.source(), event.buildset().unwrap_or_default());
+        let id = read::number(&set, "bsid");
+        let asked = Request::of_set(&source, id);
+        if asked.is_empty() && !Forcing::any() {
+            return Ok(Outcome::Skipped("nobody asked for this event".into()));
+        }
+        if event.builds().iter().any(|build| build.results() != Some(RETRY)) {
+            return Ok(Outcome::Skipped("its builds have events of their own".into()));
+        }
+        let results = read::results(&set);
+        if asked.is_empty() {
+            EarlySet::keep(&source, id, results);
+            return Ok(Outcome::Skipped("nobody asked for this event yet".into()));
+        }
+        for (request, asked) in asked {
+            Request::forget(&source, request);
+            if !Channel::load(&asked.place).is_silent() {
+                let line = self.words().no_build(&asked.who, &asked.builder, results);
+                let title = format!("end of request {request} on {} to {}", asked.builder, asked.place);
+                self.presenter.send(&asked.place, &line.into(), Terms::titled(title));
+            }
+        }
+        Ok(Outcome::Sent)
     }
 
     fn build(&self, event: &Event, build: &Build) -> Result<Outcome, Failure> {
@@ -67,7 +95,7 @@ impl<P: Presenter> Bot<P> {
                 Request::forget(&source, request);
             }
         }
-        places.retain(|place| !Channel::load(place).muted);
+        places.retain(|place| !Channel::load(place).is_silent());
         if speaks {
             let occasion = |compare| match (started, build.results()) {
                 (true, _) => Some(Occasion::Started),
@@ -75,7 +103,7 @@ impl<P: Presenter> Bot<P> {
                 (false, None) => None,
             };
             // The build before is only asked for if somebody wants to compare with it.
-            let all: Vec<(String, Channel)> = Channel::all().into_iter().filter(|(_, channel)| !channel.muted).collect();
+            let all: Vec<(String, Channel)> = Channel::all().into_iter().filter(|(_, channel)| !channel.is_silent()).collect();
             let compare = all.iter().any(|(_, channel)| channel.notify.iter().any(super::EventWord::compares));
             if let Some(occasion) = occasion(compare) {
                 places.extend(all.into_iter().filter(|(_, channel)| channel.notify.iter().any(|word| word.is(&occasion))).map(|(place, _)| place));
@@ -91,26 +119,27 @@ impl<P: Presenter> Bot<P> {
             return Ok(Outcome::Skipped(why.into()));
         }
         let words = self.words();
+        let builder = self.called(&source, &build.builder());
         let (line, what) = if started {
-            (words.build_started(self.of_event(build)), "start")
+            (words.build_started(self.of_event(build, &builder)), "start")
         } else {
             let blame = if self.show_blame_list && build.results() != Some(SUCCESS) { blamed(build) } else { Vec::new() };
-            (words.build_finished(self.of_event(build), build.results(), &build.state_string(), &blame), name(build.results()))
+            (words.build_finished(self.of_event(build, &builder), build.results(), &build.state_string(), &blame), name(build.results()))
         };
-        self.tell(&places, &line, &format!("{what} of build {} on {}", build.number().unwrap_or_default(), build.builder()))
+        self.tell(&places, &line, &format!("{what} of build {} on {builder}", build.number().unwrap_or_default()))
     }
 
-    fn of_event(&self, build: &Build) -> Line {
+    fn of_event(&self, build: &Build, builder: &str) -> Line {
         if self.use_revisions {
             let mut revisions = read::revisions(&build.changes());
             if revisions.is_empty() {
                 revisions = read::revisions(&build.sourcestamps());
             }
             if !revisions.is_empty() {
-                return read::by_revisions(&revisions, &build.builder());
+                return read::by_revisions(&revisions, builder);
             }
         }
-        read::by_number(build.number().unwrap_or_default(), build.url(), &build.builder())
+        read::by_number(build.number().unwrap_or_default(), build.url(), builder)
     }
 
     fn tell(&self, places: &BTreeSet<String>, line: &Line, what: &str) -> Result<Outcome, Failure> {
@@ -133,7 +162,7 @@ impl<P: Presenter> Bot<P> {
 }
 
 fn listening(to: impl Fn(&Channel) -> bool) -> BTreeSet<String> {
-    Channel::all().into_iter().filter(|(_, channel)| !channel.muted && to(channel)).map(|(place, _)| place).collect()
+    Channel::all().into_iter().filter(|(_, channel)| !channel.is_silent() && to(channel)).map(|(place, _)| place).collect()
 }
 
 /// The authors of the changes, each once; of many, some.

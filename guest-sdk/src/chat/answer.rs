@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::bot::{Bot, Presenter, readable};
-use super::commands::waiting::{self, Early, Forcing, Request};
+use super::commands::waiting::{self, Early, EarlySet, Forcing, Request};
 use super::commands::{Act, What};
 use super::read;
 use super::text::{Line, Message};
@@ -37,7 +37,8 @@ impl<P: Presenter> Bot<P> {
             What::Force => {
                 let requests: Vec<u64> = said[1].as_object().into_iter().flatten().filter_map(|(_, request)| request.as_u64()).collect();
                 let mut news = Vec::new();
-                let open = requests.iter().filter(|request| self.wait_for(act, **request, &mut news)).count() > 0 || requests.is_empty();
+                let set = said[0].as_u64().unwrap_or_default();
+                let open = requests.iter().filter(|request| self.wait_for(act, set, **request, &mut news)).count() > 0 || requests.is_empty();
                 let base = read::url(&act.master);
                 let mut line = Line::text(format!("{}: the build of ", act.who)).name(&act.builder).and(" is requested");
                 if let Some(request) = requests.first().filter(|_| !base.is_empty()) {
@@ -60,7 +61,11 @@ impl<P: Presenter> Bot<P> {
 
     /// Whether there is something to wait for. What its build did before the answer came goes to `news`, unless it was told there: nobody was
     /// known then who waits for it. What it does later comes with its events, whatever the master's own tables say by now.
-    fn wait_for(&self, act: &Act, request: u64, news: &mut Vec<Line>) -> bool {
+    fn wait_for(&self, act: &Act, set: u64, request: u64, news: &mut Vec<Line>) -> bool {
+        if let Some(results) = EarlySet::take(&act.master, set) {
+            news.push(self.words().no_build(&act.who, &act.builder, results));
+            return false;
+        }
         if let Some(early) = Early::take(&act.master, request) {
             let named = read::by_number(early.number, early.url, &act.builder);
             let is_told = early.told.contains(&act.place);
@@ -71,7 +76,7 @@ impl<P: Presenter> Bot<P> {
             waiting::Build::add(&act.master, early.build, &act.place);
             news.extend(Some(self.words().build_started(named)).filter(|_| !is_told));
         }
-        Request { place: act.place.clone() }.keep(&act.master, request);
+        Request { place: act.place.clone(), who: act.who.clone(), builder: act.builder.clone(), set }.keep(&act.master, request);
         true
     }
 
@@ -85,10 +90,13 @@ impl<P: Presenter> Bot<P> {
         lines.push(match act.what {
             What::Force => {
                 match read::rows(&act.master, &["builders", &act.builder_id.to_string(), "buildrequests"], &[("order", "-buildrequestid"), ("limit", "5")]) {
-                    Ok(rows) => match rows.iter().find(|row| read::number(row, "submitted_at") >= act.at) {
+                    Ok(rows) => match rows.iter().find(|row| match act.after {
+                        Some(before) => read::number(row, "buildrequestid") > before,
+                        None => read::number(row, "submitted_at") >= act.at,
+                    }) {
                         Some(row) => {
                             let request = read::number(row, "buildrequestid");
-                            self.wait_for(act, request, &mut news);
+                            self.wait_for(act, read::number(row, "buildsetid"), request, &mut news);
                             Line::text("The newest request for ").name(&act.builder).and(format!(" is {request}, made after you asked: it may be yours."))
                         }
                         None => Line::text("There is no request for ").name(&act.builder).and(" that was made after you asked."),

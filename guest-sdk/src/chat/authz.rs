@@ -50,7 +50,7 @@ impl Authz {
     ///
     /// # Errors
     ///
-    /// Commands that do not exist, values that are no users.
+    /// Commands that do not exist or have two rules, values that are no users.
     pub fn parse<U: User>(setting: &Map<String, Value>, commands: &[&str]) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let mut rights = BTreeMap::new();
@@ -71,7 +71,9 @@ impl Authz {
                 if !matches!(word.as_str(), "" | "!" | "*") && !commands.contains(&word.as_str()) {
                     problems.add(&at, format!("there is no command {word:?}; there are {}, and \"\", \"!\" and \"*\"", commands.join(", ")));
                 }
-                rights.insert(word, who.clone());
+                if rights.insert(word.clone(), who.clone()).is_some() {
+                    problems.add(&at, format!("{word:?} has a rule already: name a command once"));
+                }
             }
         }
         problems.or(Self(rights))
@@ -176,6 +178,10 @@ mod tests {
         let wrong = |setting: Value| Authz::parse::<Nick>(setting.as_object().unwrap(), &COMMANDS).unwrap_err().0.remove(0);
         assert_eq!(wrong(json!({"force": 3})).at, "/authz/force");
         assert!(wrong(json!({"force": [3]})).message.contains("nicks"));
+        for twice in [json!({"force": true, "force, stop": ["a"]}), json!({"Force": true, "force": false}), json!({"stop, stop": true})] {
+            let wrong = wrong(twice.clone());
+            assert!(wrong.message.contains("has a rule already"), "{twice}: {wrong:?}");
+        }
         let unknown = wrong(json!({"force, jump": true}));
         assert!(unknown.at == "/authz/force, jump" && unknown.message.contains("\"jump\""), "{unknown:?}");
     }

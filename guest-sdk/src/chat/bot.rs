@@ -278,9 +278,9 @@ impl<P: Presenter> Bot<P> {
         self.presenter.send(&said.place, &message, Self::reply_terms(said));
     }
 
-    /// The terms of a reply.
+    /// The terms of a reply: it holds up other replies there, and no announcement.
     pub fn reply_terms(said: &Said) -> Terms {
-        Terms::titled(format!("reply to {}", said.who())).expire_after(REPLY_EXPIRES)
+        Terms::titled(format!("reply to {}", said.who())).expire_after(REPLY_EXPIRES).lane(format!("replies to {}", said.place))
     }
 
     /// Switches on what the settings say, in the places that they name: when the bot begins.

@@ -22,9 +22,26 @@ pub struct Channel {
     /// Whether nothing is said here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub muted: bool,
+    /// Whether the bot is not there now, and nothing can be said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
 }
 
 impl Channel {
+    /// Whether nothing is to be announced here.
+    pub fn is_silent(&self) -> bool {
+        self.muted || self.left
+    }
+
+    /// The bot has left it or comes back: what is switched on stays on, and is not told meanwhile.
+    pub fn set_left(id: &str, left: bool) {
+        let mut channel = Self::load(id);
+        if channel.left != left && !channel.notify.is_empty() {
+            channel.left = left;
+            state::set(&key(id), serde_json::to_string(&channel).ok().as_deref());
+        }
+    }
+
     /// What is known of it.
     pub fn load(id: &str) -> Self {
         state::get(&key(id)).and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default()

@@ -28,7 +28,7 @@ pub use authz::{Authz, Identity, User};
 pub use bot::{Ask, Bot, Command, Person, Presenter, Refusal, Said, readable};
 pub use channel::Channel;
 pub use events::{EventWord, Occasion};
-pub use read::{Builder, Last, Running, rows, shutdown as shutdown_state};
+pub use read::{Builder, Builders, Last, Running, rows, shutdown as shutdown_state};
 pub use shell::{quote, split};
 pub use text::{Button, Line, Message, Span};
 pub use update::Update;

@@ -1,13 +1,13 @@
 //! What a bot reads from masters.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::bot::{Bot, Presenter, Refusal, readable};
 use super::text::Line;
 use crate::master;
+use crate::services::{Level, log};
 
 /// Builds that are read at once to find the last of each builder.
 const LATEST: &str = "200";
@@ -25,10 +25,19 @@ pub struct Builder {
     pub id: u64,
     /// Its name.
     pub name: String,
-    /// As it is called here: by its name, or as `MASTER/NAME` where another master has one of the same name.
+    /// As it is called here: by its name, or as `MASTER/NAME` where the entry follows several masters.
     pub called: String,
     /// Whether a worker that it is configured on is connected.
     pub online: bool,
+}
+
+/// What is known of builders.
+#[derive(Clone, Debug, Default)]
+pub struct Builders {
+    /// Those of the masters that answer, in the order of the masters.
+    pub all: Vec<Builder>,
+    /// The names of the masters that cannot be asked now.
+    pub away: Vec<String>,
 }
 
 /// A build that runs.
@@ -59,17 +68,23 @@ pub enum Last {
 ///
 /// # Errors
 ///
-/// It cannot be reached, or has no such thing.
+/// It cannot be reached, or has no such thing. Why goes to the log: addresses are nothing for a public channel.
 pub fn rows(name: &str, path: &[&str], query: &[(&str, &str)]) -> Result<Vec<Value>, Refusal> {
     let answer = master::get(name, path, query);
     match (answer.status, serde_json::from_slice(&answer.body)) {
         (200, Ok(Value::Array(rows))) => Ok(rows),
         (404, _) => Err(Refusal::new(format!("The master {name} cannot say that."))),
         _ => {
-            let why = String::from_utf8_lossy(&answer.body).into_owned();
-            Err(Refusal::new(format!("The master {name} cannot be asked now: {}", readable_line(&why))))
+            log(Level::Warn, &format!("the master {name} cannot be asked: {}", readable_line(&String::from_utf8_lossy(&answer.body))));
+            Err(Refusal(cannot_be_asked(&[name.to_owned()]).into()))
         }
     }
+}
+
+/// `The master east cannot be asked now.`
+fn cannot_be_asked(masters: &[String]) -> Line {
+    let many = if masters.len() == 1 { "master" } else { "masters" };
+    Line::text(format!("The {many} {} cannot be asked now.", masters.join(", ")))
 }
 
 /// Whether a master is running or shutting down, in a word.
@@ -120,16 +135,20 @@ impl<P: Presenter> Bot<P> {
         if names.is_empty() { Err(Refusal::new("I follow no master.")) } else { Ok(names) }
     }
 
-    /// The builders that the bot speaks of, in the order of the masters.
+    /// The builders that the bot speaks of.
     ///
     /// # Errors
     ///
-    /// A master cannot be asked.
-    pub fn builders(&self) -> Result<Vec<Builder>, Refusal> {
-        let mut found = Vec::new();
-        for master in self.masters()? {
-            let all = rows(&master, &["builders"], &[])?;
-            let workers = rows(&master, &["workers"], &[]).unwrap_or_default();
+    /// No master can be asked.
+    pub fn builders(&self) -> Result<Builders, Refusal> {
+        let masters = self.masters()?;
+        let mut found = Builders::default();
+        for master in &masters {
+            let Ok(all) = rows(master, &["builders"], &[]) else {
+                found.away.push(master.clone());
+                continue;
+            };
+            let workers = rows(master, &["workers"], &[]).unwrap_or_default();
             let connected = workers.iter().filter(|worker| is_some(&worker["connected_to"]));
             let online: Vec<u64> =
                 connected.flat_map(|worker| worker["configured_on"].as_array().into_iter().flatten()).map(|on| number(on, "builderid")).collect();
@@ -139,34 +158,41 @@ impl<P: Presenter> Bot<P> {
                     continue;
                 }
                 let id = number(row, "builderid");
-                let name = row["name"].as_str().unwrap_or_default().to_owned();
-                found.push(Builder { master: master.clone(), id, called: name.clone(), name, online: online.contains(&id) });
+                let name = row["name"].as_str().unwrap_or_default();
+                let called = called(&masters, master, name);
+                found.all.push(Builder { master: master.clone(), id, called, name: name.to_owned(), online: online.contains(&id) });
             }
         }
-        let mut masters: BTreeMap<String, usize> = BTreeMap::new();
-        found.iter().for_each(|builder| *masters.entry(builder.name.clone()).or_default() += 1);
-        for builder in found.iter_mut().filter(|builder| masters.get(&builder.name).is_some_and(|masters| *masters > 1)) {
-            builder.called = format!("{}/{}", builder.master, builder.name);
-        }
-        Ok(found)
+        if found.away.len() == masters.len() { Err(Refusal(cannot_be_asked(&masters).into())) } else { Ok(found) }
     }
 
-    /// One builder, by its name or as it is called.
+    /// One builder, by its name or as `MASTER/NAME`, to be looked at.
     ///
     /// # Errors
     ///
-    /// There is none of this name, or several masters have one; or a master cannot be asked.
+    /// There is none of this name, or it may mean several; or no master can be asked.
     pub fn builder(&self, name: &str) -> Result<Builder, Refusal> {
-        let all = self.builders()?;
-        if let Some(one) = all.iter().find(|builder| builder.called == name) {
-            return Ok(one.clone());
+        self.builders()?.one(name)
+    }
+
+    /// One builder, to do something there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bot::builder`]; or a master cannot be asked that may have a builder of this name too.
+    pub fn builder_to_change(&self, name: &str) -> Result<Builder, Refusal> {
+        let found = self.builders()?;
+        let one = found.one(name)?;
+        if found.away.is_empty() || name == one.with_master() {
+            return Ok(one);
         }
-        let found: Vec<&str> = all.iter().filter(|builder| builder.name == name).map(|builder| builder.called.as_str()).collect();
-        Err(match found[..] {
-            [] => Line::text("There is no builder ").name(readable(name)).and(". Say list all builders for those there are."),
-            _ => Line::text("More than one master has a builder ").name(readable(name)).and(". Say which, as one of:").items(found),
-        }
-        .into())
+        let line = cannot_be_asked(&found.away).and(" It may have a builder of this name too; if it is not meant, say ").name(one.with_master()).and(".");
+        Err(line.into())
+    }
+
+    /// How the builder of an event is called.
+    pub fn called(&self, source: &str, builder: &str) -> String {
+        called(&master::names(), source, builder)
     }
 
     /// Whether the bot speaks of builders with these tags.
@@ -238,6 +264,53 @@ impl<P: Presenter> Bot<P> {
             }
         }
         by_number(build, build_url(base, builder.id, build), &builder.called)
+    }
+}
+
+/// `NAME`, or `MASTER/NAME` where there are several masters. That depends on the settings alone: what others have or whether they answer
+/// changes no name.
+fn called(masters: &[String], master: &str, name: &str) -> String {
+    if masters.len() > 1 && masters.iter().any(|known| known == master) { format!("{master}/{name}") } else { name.to_owned() }
+}
+
+impl Builder {
+    fn with_master(&self) -> String {
+        format!("{}/{}", self.master, self.name)
+    }
+
+    fn goes_by(&self, name: &str) -> bool {
+        self.name == name || name.strip_prefix(&self.master).and_then(|rest| rest.strip_prefix('/')) == Some(&self.name)
+    }
+}
+
+impl Builders {
+    /// Which masters cannot be asked, to be said beside what the others answered.
+    pub fn missing(&self) -> Option<Line> {
+        (!self.away.is_empty()).then(|| cannot_be_asked(&self.away))
+    }
+
+    /// Says that there is nothing, and which masters cannot be asked.
+    pub fn nothing(&self, text: impl Into<String>) -> Refusal {
+        Refusal(std::iter::once(Line::text(text)).chain(self.missing()).collect::<Vec<_>>().into())
+    }
+
+    fn one(&self, name: &str) -> Result<Builder, Refusal> {
+        let meant = |name: &str| self.all.iter().filter(|builder| builder.goes_by(name)).collect::<Vec<_>>();
+        let found = meant(name);
+        if let [one] = found[..] {
+            return Ok(one.clone());
+        }
+        if found.is_empty() {
+            let line = Line::text("There is no builder ").name(readable(name)).and(". Say list all builders for those there are.");
+            return Err(Refusal(std::iter::once(line).chain(self.missing()).collect::<Vec<_>>().into()));
+        }
+        // A builder may be called as another's master and name are.
+        let alone = |builder: &&&Builder| [builder.with_master(), builder.name.clone()].into_iter().find(|name| meant(name).len() == 1);
+        let names: Vec<String> = found.iter().filter_map(|builder| alone(&builder)).collect();
+        let nameless = found.len() - names.len();
+        let line = Line::text("More than one builder goes by ").name(readable(name));
+        let line = if names.is_empty() { line.and(".") } else { line.and(". Say which, as one of:").items(names) };
+        Err(if nameless == 0 { line } else { line.and(" (What has no name of its own has to be renamed on its master.)") }.into())
     }
 }
 

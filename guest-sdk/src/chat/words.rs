@@ -53,6 +53,17 @@ pub trait Words: std::fmt::Debug {
         if blame.is_empty() { line } else { line.and(format!("  blamelist: {}", blame.join(", "))) }
     }
 
+    /// There will be no build of what `who` asked for: its request ended without one.
+    fn no_build(&self, who: &str, builder: &str, results: Option<u8>) -> Line {
+        let line = Line::text(format!("{who}: the build of ")).name(builder);
+        match results {
+            // The set of a request that was skipped counts as a success.
+            Some(SKIPPED | SUCCESS) => line.and(" that you asked for was merged into a later request for the same; say watch and its name to hear of that."),
+            Some(CANCELLED) => line.and(" that you asked for was cancelled before it began."),
+            _ => line.and(" that you asked for ended before it began."),
+        }
+    }
+
     /// A worker is missing. `last` is when it was last connected, as the master words it, or empty.
     fn worker_missing(&self, worker: &str, last: &str) -> Line {
         let line = Line::text("Worker ").name(worker).and(" is missing.");

@@ -6,7 +6,7 @@ use super::budget::PART;
 use super::call::{Call, Ended, Phase};
 use super::chat::reporter_host::reporter::irc::{Host, Verb};
 use super::delivery::Terms;
-use crate::transport::irc::check_message;
+use crate::transport::irc::{check_message, fold};
 use crate::transport::{EndpointKind, IrcMessage, IrcVerb, Payload};
 
 impl Call {
@@ -19,12 +19,13 @@ impl Call {
         if let Err(wrong) = check_message(&message) {
             return Err(Ended::Misuse(format!("its message cannot go out: {wrong}")).into());
         }
-        // What goes to one target arrives in order, joining and leaving included.
-        let (target, bytes) = match &message {
-            IrcMessage::Say { target, text, .. } => (target, target.len() + text.len() + PART * text.lines().count()),
-            IrcMessage::Membership { channel, key, .. } => (channel, channel.len() + key.as_ref().map_or(0, String::len) + PART),
+        // What goes to one target arrives in order. Joining does not wait for texts: some are not taken before it is done.
+        let (lane, bytes) = match &message {
+            IrcMessage::Say { target, text, .. } => (fold(target), target.len() + text.len() + PART * text.lines().count()),
+            IrcMessage::Membership { channel, key, .. } => {
+                (format!("membership of {}", fold(channel)), channel.len() + key.as_ref().map_or(0, String::len) + PART)
+            }
         };
-        let lane = target.to_lowercase();
         self.default_lane(&terms, lane)?;
         self.queue(&entry, &endpoint, Payload::Irc(message), bytes, terms)
     }

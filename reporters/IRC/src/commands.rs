@@ -1,11 +1,12 @@
 //! Commands of IRC alone, and what people do to the bot.
 
-use reporter_sdk::chat::{Ask, Bot, Channel, Command, Message, Presenter as _, Refusal, Said};
-use reporter_sdk::delivery::Terms;
+use reporter_sdk::chat::{Ask, Bot, Channel, Command, Line, Message, Presenter as _, Refusal, Said};
+use reporter_sdk::delivery::{Terms, Verdict};
 use reporter_sdk::irc;
 use reporter_sdk::prelude::*;
+use serde::Serialize;
 
-use crate::present::{ENDPOINT, Irc, is_channel};
+use crate::present::{ENDPOINT, Irc, fold, is_channel};
 
 /// Bytes of a channel's name (RFC 1459, 1.3).
 const NAME: usize = 200;
@@ -44,11 +45,48 @@ fn membership(bot: &Bot<Irc>, ask: &Ask<'_>, joined: bool) -> Result<(), Refusal
         channels.push(channel);
     }
     for channel in &channels {
-        let title = format!("{said} {channel}, asked for by {} on {}", ask.said.person.full, ask.said.place);
-        irc::membership(ENDPOINT, channel, None, joined, Terms::titled(title));
+        let mut terms = Terms::titled(format!("{said} {channel}, asked for by {} on {}", ask.said.person.full, ask.said.place));
+        if joined {
+            let asked = Joining { joining: channel.clone(), place: ask.said.place.clone(), who: ask.said.person.name.clone() };
+            terms = terms.tag(serde_json::to_string(&asked).unwrap_or_default());
+            // Full, by invitation, without its key, for registered nicks: whoever asked is to know, and to mend it.
+            for refusal in [403..=405, 471..=477, 489..=489] {
+                terms = terms.rule(refusal, "", Verdict::Dead);
+            }
+        }
+        Channel::set_left(&fold(channel), !joined);
+        irc::membership(ENDPOINT, channel, None, joined, terms);
     }
-    bot.reply(ask.said, format!("I am {said} {}.", channels.join(", ")));
+    let mut to = ask.said.clone();
+    if !joined && channels.iter().any(|channel| fold(channel) == to.place) {
+        // The bot may be gone from there before it can say so.
+        to.place.clone_from(&to.person.name);
+    }
+    bot.reply(&to, format!("I am {said} {}.", channels.join(", ")));
     Ok(())
+}
+
+/// Joining a channel, as its tag keeps it until the answer.
+#[derive(Serialize, Deserialize)]
+struct Joining {
+    joining: String,
+    place: String,
+    who: String,
+}
+
+/// Tells whoever had a channel joined that the server does not allow it; none: the answer is to something else.
+pub fn joined(bot: &Bot<Irc>, tag: &str, answer: &Answer) -> Option<Outcome> {
+    let asked: Joining = serde_json::from_str(tag).ok()?;
+    if answer.ended == "delivered" {
+        return Some(Outcome::Skipped(format!("{} is joined", asked.joining)));
+    }
+    let channel = fold(&asked.joining);
+    Channel::set_left(&channel, !bot.configured.contains(&channel));
+    let why: String = String::from_utf8_lossy(&answer.body).chars().filter(|c| !c.is_control()).take(200).collect();
+    let why = if why.is_empty() { "I could not do it in time".to_owned() } else { why };
+    let line = Line::text(format!("{}: I am not in {}: {why}.", asked.who, asked.joining));
+    bot.presenter.send(&asked.place, &line.into(), Terms::titled(format!("answer to {}", asked.who)));
+    Some(Outcome::Sent)
 }
 
 fn dance(bot: &Bot<Irc>, ask: &Ask<'_>) -> Result<(), Refusal> {

@@ -7,10 +7,12 @@ mod commands;
 mod present;
 mod settings;
 
-use reporter_sdk::chat::{ChatReporter, Identity, Person, Said, Update};
+use reporter_sdk::chat::{Channel, ChatReporter, Identity, Person, Said, Update};
 use reporter_sdk::event::Event;
 use reporter_sdk::prelude::*;
 use serde_json::Value;
+
+use present::{fold, is_channel};
 
 pub use present::Irc;
 pub use settings::Settings;
@@ -42,14 +44,23 @@ impl Reporter for IrcBot {
     }
 
     fn answered(&self, tag: &str, answer: &Answer) -> Result<Outcome, Failure> {
-        self.bot.answered(tag, answer)
+        match commands::joined(&self.bot, tag, answer) {
+            Some(outcome) => Ok(outcome),
+            None => self.bot.answered(tag, answer),
+        }
     }
 }
 
 impl ChatReporter for IrcBot {
     fn heard(&self, update: &Update) -> Result<Outcome, Failure> {
         match update.kind() {
-            "started" => self.bot.begin(),
+            "started" => {
+                // The connection is new: the host joins what the settings name, and nothing else.
+                for (place, _) in Channel::all().into_iter().filter(|(place, _)| is_channel(place)) {
+                    Channel::set_left(&place, !self.bot.configured.contains(&place));
+                }
+                self.bot.begin()
+            }
             "message" => match command(update) {
                 Some(text) => self.bot.hear(&self.said(update, text)),
                 None => Ok(Outcome::Skipped("it is not said to the bot".into())),
@@ -69,8 +80,8 @@ impl IrcBot {
         let nick = part("nick").to_owned();
         let account = from.get("account").filter(|_| self.use_accounts);
         let (identity, advice) = match account {
-            None => (Identity { sure: None, claimed: Some(nick.to_lowercase()) }, ""),
-            Some(Value::String(account)) => (Identity { sure: Some(account.to_lowercase()), claimed: None }, OTHER_ACCOUNT),
+            None => (Identity { sure: None, claimed: Some(fold(&nick)) }, ""),
+            Some(Value::String(account)) => (Identity { sure: Some(fold(account)), claimed: None }, OTHER_ACCOUNT),
             Some(_) => (Identity::default(), LOG_IN),
         };
         let mut full = format!("{nick}!{}@{}", part("user"), part("host"));
@@ -79,7 +90,7 @@ impl IrcBot {
         }
         let person = Person { identity, name: nick, full, operator: part("prefixes").contains(['~', '&', '@', '%']), advice };
         let private = document["private"].as_bool() == Some(true);
-        Said { person, place: text(update, "target").to_lowercase(), private, text: what, at: update.at(), ..Said::default() }
+        Said { person, place: fold(&text(update, "target")), private, text: what, at: update.at(), ..Said::default() }
     }
 }
 

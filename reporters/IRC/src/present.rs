@@ -91,6 +91,11 @@ fn few(lines: Vec<String>) -> Vec<String> {
     few
 }
 
+/// How names are compared: servers fold ASCII alone, as the host does.
+pub fn fold(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
 /// A channel's name begins with one of these (RFC 2812, 1.3).
 pub fn is_channel(place: &str) -> bool {
     place.starts_with(['#', '&', '!', '+'])

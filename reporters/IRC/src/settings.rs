@@ -9,7 +9,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use crate::IrcBot;
-use crate::present::{ENDPOINT, Irc, is_channel};
+use crate::present::{ENDPOINT, Irc, fold, is_channel};
 
 /// What the operator writes.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -57,10 +57,10 @@ pub struct Settings {
     /// Whether SASL is used: true: or nothing; false: never; without it, if the server offers it
     #[serde(default, rename = "useSASL")]
     use_sasl: Option<bool>,
-    /// Seconds before a lost connection is made again (default: a random number from 1 to 5)
+    /// Seconds before a lost connection is made again, 1 at least (default: a random number from 1 to 5)
     #[serde(default)]
     lost_delay: Option<u32>,
-    /// Seconds before a connection that failed is tried again (default: a random number from 45 to 60)
+    /// Seconds before a connection that failed is tried again, 1 at least (default: a random number from 45 to 60)
     #[serde(default)]
     failed_delay: Option<u32>,
     /// Whether results have colours (default true)
@@ -157,7 +157,7 @@ struct Nick;
 
 impl User for Nick {
     fn user(value: &Value) -> Option<String> {
-        value.as_str().filter(|nick| !nick.is_empty()).map(str::to_lowercase)
+        value.as_str().filter(|nick| !nick.is_empty()).map(fold)
     }
     const FORM: &'static str = "nicks";
 }
@@ -215,7 +215,7 @@ impl Settings {
         }
         bot.tags = self.tags.as_ref().map(|tags| tags.items.clone()).unwrap_or_default();
         bot.notify_events = events;
-        bot.configured = self.channels.iter().map(|it| it.channel.clone()).chain(people).map(|place| place.to_lowercase()).collect();
+        bot.configured = self.channels.iter().map(|it| it.channel.clone()).chain(people).map(|place| fold(&place)).collect();
         bot.use_revisions = self.use_revisions;
         bot.show_blame_list = self.show_blame_list;
         let endpoint = self.endpoint();
@@ -246,6 +246,12 @@ impl Settings {
             problems.add("/port", "write the server's port: often 6667, or 6697 with useSSL = true; without it, it is 6667");
         }
         for (n, channel) in self.channels.iter().enumerate() {
+            if channel.password.as_ref().is_some_and(|password| !is_word(password)) {
+                problems.add(
+                    format!("/channels/{n}/password"),
+                    "a channel's password has no blanks and no commas, and no colon in front; leave it out where there is none",
+                );
+            }
             if !is_word(&channel.channel) || !is_channel(&channel.channel) {
                 problems.add(format!("/channels/{n}"), format!("a channel begins with #, &, + or ! and has no blanks: write \"#{}\"", channel.channel.trim()));
             }

@@ -53,7 +53,7 @@ fn the_plan_of_the_pages_example() {
         json!({"host": "irc.example.org", "port": 6667, "tls": false, "nick": "bbot", "channels": [{"name": "#ci"}, {"name": "#Ops", "key": "k"}],
                "password": "mysecretnickservpassword"})
     );
-    assert_eq!(page.plan.events, ["build-started", "build-finished", "worker-missing", "worker-connected"]);
+    assert_eq!(page.plan.events, ["build-started", "build-finished", "buildset-complete", "worker-missing", "worker-connected"]);
     assert_eq!(page.plan.uses, ["state"]);
     let all =
         bot(json!({"port": 6697, "useSSL": true, "useSASL": true, "password": "p", "verify": "ca.pem", "clientCertificate": "c.pem", "clientKey": "k.pem",
@@ -90,6 +90,10 @@ fn mistakes_are_found_where_they_are() {
         (json!({"nick": "1bot"}), "/nick", "nick"),
         (json!({"channels": ["ci"]}), "/channels/0", "\"#ci\""),
         (json!({"channels": [{"channel": "#a b"}]}), "/channels/0", "blanks"),
+        (json!({"channels": [{"channel": "#a", "password": "a b"}]}), "/channels/0/password", "no blanks"),
+        (json!({"channels": [{"channel": "#a", "password": "a,b"}]}), "/channels/0/password", "no commas"),
+        (json!({"channels": [{"channel": "#a", "password": ""}]}), "/channels/0/password", "leave it out"),
+        (json!({"authz": {"force": true, "force, stop": false}}), "/authz/force, stop", "once"),
         (json!({"pm_to_nicks": "#ci"}), "/pm_to_nicks/0", "no nick"),
         (json!({"notify_events": ["begin"]}), "/notify_events/0", "failureToSuccess"),
         (json!({"authz": {"jump": true}}), "/authz/jump", "no command"),
@@ -255,9 +259,60 @@ fn channels_are_joined_and_left_by_those_who_may() {
         .collect();
     assert_eq!(joined, [("#a".to_owned(), true), ("#b".to_owned(), true)]);
     assert!(matches!(it.heard(update("message", "alice", "alice", "leave #a")).sent[0], Delivery::Membership { joined: false, .. }));
+    let tag = report.sent[0].terms().tag.clone().unwrap();
+    let answer = |ended: &str, body: &str| Answer { status: 473, headers: vec![], body: body.into(), ended: ended.into() };
+    assert_eq!(only(&it.answered(&tag, &answer("dead", "Cannot join channel (+i)"))).1, "#ci");
+    assert_eq!(only(&it.answered(&tag, &answer("dead", "Cannot join channel (+i)"))).2, "alice: I am not in #a: Cannot join channel (+i).");
+    assert_eq!(it.answered(&tag, &answer("delivered", "")).skipped(), "#a is joined");
     for wrong in ["join", "join '#a b'", "join #a,#b"] {
         assert!(only(&it.heard(update("message", "alice", "alice", wrong))).2.starts_with("T"), "{wrong}");
     }
+}
+
+#[test]
+fn nothing_is_announced_in_a_channel_that_was_left() {
+    let it = bot(json!({"authz": {"join, leave, notify": ["alice"]}, "notify_events": "finished"}));
+    let places = |it: &Configured<IrcBot>| match &it.report(finished(2)) {
+        report if report.sent.is_empty() => Vec::new(),
+        report => said(report).into_iter().map(|(_, place, _)| place).collect::<Vec<_>>(),
+    };
+    it.heard(update("started", "", "", ""));
+    assert_eq!(places(&it), ["#ci", "#ops"]);
+    assert_eq!(only(&it.heard(update("message", "alice", "#ops", "bbot: leave #OPS"))).1, "alice", "where it can still be said");
+    assert_eq!(places(&it), ["#ci"]);
+    it.heard(update("message", "alice", "alice", "join #ops"));
+    assert_eq!(places(&it), ["#ci", "#ops"], "what was on is on again");
+    it.heard(update("message", "alice", "alice", "join #more"));
+    it.heard(update("message", "alice", "#more", "bbot: notify on finished"));
+    it.heard(update("message", "alice", "alice", "leave #ci"));
+    assert_eq!(places(&it), ["#more", "#ops"]);
+    it.heard(update("started", "", "", ""));
+    assert_eq!(places(&it), ["#ci", "#ops"], "a new connection is in the channels of the settings");
+    let report = it.heard(update("message", "alice", "alice", "join #more"));
+    assert_eq!(places(&it), ["#ci", "#more", "#ops"]);
+    let refused = Answer { status: 473, headers: vec![], body: b"no".to_vec(), ended: "dead".into() };
+    it.answered(report.sent[0].terms().tag.as_ref().unwrap(), &refused);
+    assert_eq!(places(&it), ["#ci", "#ops"]);
+}
+
+#[test]
+fn replies_hold_up_no_announcement() {
+    let it = bot(json!({"notify_events": "finished"}));
+    it.heard(update("started", "", "", ""));
+    let reply = it.heard(update("message", "bo", "#ci", "bbot: source")).only().terms().lane.clone();
+    assert_eq!(reply.as_deref(), Some("replies to #ci"));
+    assert!(it.report(finished(2)).sent.iter().all(|it| it.terms().lane.is_none()), "the host's own lane of the channel");
+}
+
+#[test]
+fn names_are_folded_as_servers_do() {
+    let it = bot(json!({"channels": ["#ÄRZTE"], "notify_events": "finished", "authz": {"force": ["ÄNNE"]}}));
+    it.heard(update("started", "", "", ""));
+    assert_eq!(only(&it.report(finished(2))).1, "#Ärzte");
+    assert_eq!(only(&it.heard(update("message", "bo", "#ÄRZTE", "bbot: source"))).1, "#Ärzte");
+    testing::masters(&["main"], |_, _, _| Answer { status: 0, headers: vec![], body: b"away".to_vec(), ended: "answered".into() });
+    assert!(only(&it.heard(update("message", "Änne", "x", "force build a b"))).2.contains("cannot be asked"));
+    assert!(only(&it.heard(update("message", "änne", "x", "force build a b"))).2.contains("may not use"), "it is somebody else's nick");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub fn commands<P: Presenter>() -> [Command<P>; 2] {
         Command {
             name: "shutdown",
             doc: "shutdown the buildbot master",
-            usage: "shutdown check|start|stop|now - Shut the buildbot master down",
+            usage: "shutdown check|start|stop|now [MASTER] - Shut the buildbot master down",
             dangerous: true,
             run: shutdown,
         },
@@ -64,6 +64,9 @@ pub struct Act {
     pub number: u64,
     /// When it was asked for.
     pub at: u64,
+    /// The newest request of the builder before, where it could be asked for: clocks differ, ids do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
 }
 
 /// Bytes of a tag.
@@ -103,7 +106,7 @@ fn stop<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     if build != "build" || reason.is_empty() {
         return Err(try_stop(bot));
     }
-    let builder = bot.builder(name)?;
+    let builder = bot.builder_to_change(name)?;
     let running = bot.running(std::slice::from_ref(&builder))?;
     if running.is_empty() {
         return Err(Refusal::new("No build is running there now."));
@@ -120,6 +123,7 @@ fn stop<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
             build: build.id,
             number: build.number,
             at: ask.said.at,
+            after: None,
         };
         act.send(ask, &["builds", &build.id.to_string()], "stop", &json!({"reason": reason}), "")?;
     }
@@ -176,11 +180,12 @@ fn shutdown<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         build: 0,
         number: 0,
         at: ask.said.at,
+        after: None,
     };
     let reason = format!("asked for by {}", ask.said.who());
     act.send(ask, &["shutdown"], action, &json!({"reason": reason}), "")
 }
 
 fn try_shutdown<P: Presenter>(bot: &Bot<P>) -> Refusal {
-    Refusal::new(format!("Try '{}shutdown check|start|stop|now'.", bot.presenter.prefix()))
+    Refusal::new(format!("Try '{}shutdown check|start|stop|now [MASTER]'.", bot.presenter.prefix()))
 }

@@ -32,7 +32,7 @@ fn force<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         return Err(Refusal::new(format!("Try '{}{USAGE}'.", bot.presenter.prefix())));
     };
     let options = Options::parse(words)?;
-    let builder = bot.builder(&options.builder)?;
+    let builder = bot.builder_to_change(&options.builder)?;
     let scheduler = choose(&builder, &options)?;
     let parameters = scheduler.parameters(&options, &reason(ask, &options.reason)).map_err(Refusal::new)?;
     send(ask, &builder, &scheduler, parameters)
@@ -55,8 +55,16 @@ pub fn send(ask: &Ask<'_>, builder: &Builder, scheduler: &Scheduler, mut paramet
         build: 0,
         number: 0,
         at: ask.said.at,
+        after: newest(builder),
     };
     act.send(ask, &["forceschedulers", &scheduler.name], "force", &Value::Object(parameters), &scheduler.name)
+}
+
+/// The newest request for a builder; 0 if there is none.
+fn newest(builder: &Builder) -> Option<u64> {
+    let path = ["builders", &builder.id.to_string(), "buildrequests"];
+    let rows = read::rows(&builder.master, &path, &[("order", "-buildrequestid"), ("limit", "1")]).ok()?;
+    Some(rows.first().map_or(0, |row| read::number(row, "buildrequestid")))
 }
 
 /// The ForceSchedulers of a master that can be used.

@@ -50,17 +50,18 @@ fn try_this<P: Presenter>(bot: &Bot<P>) -> Refusal {
 fn builders<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), Refusal> {
     let mut line = Line::text("I found these builders:");
     let mut found = bot.builders()?;
-    found.retain(|builder| all || builder.online);
-    if found.is_empty() {
-        return Err(Refusal::new(if all { "There are no builders." } else { "No builder has a connected worker. Say list all builders for the others." }));
+    found.all.retain(|builder| all || builder.online);
+    if found.all.is_empty() {
+        return Err(found.nothing(if all { "There are no builders." } else { "No builder has a connected worker. Say list all builders for the others." }));
     }
-    for builder in found.iter().take(ITEMS) {
+    for builder in found.all.iter().take(ITEMS) {
         line = line.item(&builder.called);
         if !builder.online {
             line = line.and(" [offline]");
         }
     }
-    bot.reply(ask.said, and_more(line, found.len()));
+    let line = and_more(line, found.all.len());
+    bot.reply(ask.said, std::iter::once(line).chain(found.missing()).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -73,10 +74,11 @@ fn workers<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), R
     let mut line = Line::text("I found these workers:");
     let mut found = 0;
     let builders = bot.builders()?;
-    for master in bot.masters()? {
-        for worker in read::rows(&master, &["workers"], &[])? {
+    let masters = bot.masters()?;
+    for master in masters.iter().filter(|master| !builders.away.contains(master)) {
+        for worker in read::rows(master, &["workers"], &[])? {
             let on = worker["configured_on"].as_array().into_iter().flatten();
-            let ours = on.filter(|on| builders.iter().any(|it| it.master == master && it.id == read::number(on, "builderid"))).count() > 0;
+            let ours = on.filter(|on| builders.all.iter().any(|it| it.master == *master && it.id == read::number(on, "builderid"))).count() > 0;
             let configured = read::is_some(&worker["configured_on"]);
             if !ours && !(all && (bot.tags.is_empty() || !configured)) {
                 continue;
@@ -96,9 +98,9 @@ fn workers<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool) -> Result<(), R
         }
     }
     if found == 0 {
-        return Err(Refusal::new("There are no workers."));
+        return Err(builders.nothing("There are no workers."));
     }
-    bot.reply(ask.said, and_more(line, found));
+    bot.reply(ask.said, std::iter::once(and_more(line, found)).chain(builders.missing()).collect::<Vec<_>>());
     Ok(())
 }
 
@@ -113,14 +115,18 @@ fn changes<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool, number: Option<
     } else if limit < wanted {
         lines.push(Line::text(format!("I list {limit} changes at most, so these are the last {limit}; {} that you asked for are left out.", wanted - limit)));
     }
-    let mut found = Vec::new();
+    let (mut found, mut silent) = (Vec::new(), Vec::new());
     for master in bot.masters()? {
-        found.extend(read::rows(&master, &["changes"], &[("order", "-changeid"), ("limit", &limit.to_string())])?);
+        match read::rows(&master, &["changes"], &[("order", "-changeid"), ("limit", &limit.to_string())]) {
+            Ok(changes) => found.extend(changes),
+            Err(refusal) => silent.extend(refusal.0.lines),
+        }
     }
     found.sort_by_key(|change| read::number(change, "when_timestamp"));
     let found = &found[found.len().saturating_sub(limit)..];
     if found.is_empty() {
-        return Err(Refusal::new("There are no changes."));
+        let nothing = Some(Line::text("There are no changes.")).filter(|_| silent.is_empty());
+        return Err(Refusal(nothing.into_iter().chain(silent).collect::<Vec<_>>().into()));
     }
     lines.push(Line::text("I found these recent changes:"));
     for change in found {
@@ -135,6 +141,7 @@ fn changes<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, all: bool, number: Option<
         }
         lines.push(Line::text(about));
     }
+    lines.extend(silent);
     bot.reply(ask.said, Message::from(lines));
     Ok(())
 }

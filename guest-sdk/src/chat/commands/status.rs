@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::chat::bot::{Ask, Bot, Command, Presenter, Refusal};
 use crate::chat::commands::waiting;
-use crate::chat::read::{self, Builder, Last, Running};
+use crate::chat::read::{self, Builder, Builders, Last, Running};
 use crate::chat::text::{Line, Message};
 use crate::chat::words::ago;
 use crate::results::{SUCCESS, name};
@@ -41,23 +41,31 @@ pub fn commands<P: Presenter>() -> [Command<P>; 3] {
 }
 
 /// The builders that an argument means, and whether it is one alone.
-fn meant<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, command: &str) -> Result<(Vec<Builder>, bool), Refusal> {
+fn meant<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>, command: &str) -> Result<(Builders, bool), Refusal> {
     let words = ask.words()?;
     match &words[..] {
-        [] => Ok((bot.builders()?.into_iter().filter(|builder| builder.online).collect(), false)),
-        [all] if all == "all" => Ok((bot.builders()?, false)),
-        [name] => Ok((vec![bot.builder(name)?], true)),
+        [] => {
+            let mut found = bot.builders()?;
+            found.all.retain(|builder| builder.online);
+            if found.all.is_empty() {
+                return Err(found.nothing(format!("No builder has a connected worker. Say {command} all for the others.")));
+            }
+            Ok((found, false))
+        }
+        [all] if all == "all" => {
+            let found = bot.builders()?;
+            if found.all.is_empty() { Err(found.nothing("There are no builders.")) } else { Ok((found, false)) }
+        }
+        [name] => Ok((Builders { all: vec![bot.builder(name)?], away: Vec::new() }, true)),
         _ => Err(Refusal::new(format!("Try '{}{command} BUILDER'; a name with blanks goes in quotes.", bot.presenter.prefix()))),
     }
 }
 
 fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
-    let (builders, one) = meant(bot, ask, "status")?;
-    if builders.is_empty() {
-        return Err(Refusal::new("No builder has a connected worker. Say status all for the others."));
-    }
-    let running = bot.running(&builders)?;
-    let last = bot.last(&builders)?;
+    let (found, one) = meant(bot, ask, "status")?;
+    let builders = &found.all;
+    let running = bot.running(builders)?;
+    let last = bot.last(builders)?;
     let words = bot.words();
     let mut bases: BTreeMap<&str, String> = BTreeMap::new();
     let mut lines = Vec::new();
@@ -94,6 +102,7 @@ fn status<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
         lines.push(Line::text(format!("Builds run on {} more builders.", busy - RUNNING)));
     }
     lines.extend(together.lines());
+    lines.extend(found.missing());
     bot.reply(ask.said, Message::from(lines));
     Ok(())
 }
@@ -125,11 +134,9 @@ impl<'a> Together<'a> {
 }
 
 fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
-    let (builders, _) = meant(bot, ask, "last")?;
-    if builders.is_empty() {
-        return Err(Refusal::new("No builder has a connected worker. Say last all for the others."));
-    }
-    let last = bot.last(&builders)?;
+    let (found, _) = meant(bot, ask, "last")?;
+    let builders = &found.all;
+    let last = bot.last(builders)?;
     let words = bot.words();
     let mut lines = Vec::new();
     let (mut never, mut not_asked) = (Vec::new(), Vec::new());
@@ -165,6 +172,7 @@ fn last<P: Presenter>(bot: &Bot<P>, ask: &Ask<'_>) -> Result<(), Refusal> {
     if !not_asked.is_empty() {
         lines.push(Line::text("No build has ended lately (say last and its name for the last one):").items(not_asked));
     }
+    lines.extend(found.missing());
     bot.reply(ask.said, Message::from(lines));
     Ok(())
 }

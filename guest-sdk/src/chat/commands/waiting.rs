@@ -46,10 +46,17 @@ impl Build {
 }
 
 /// A build request that somebody made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Request {
     /// Where the result goes.
     pub place: String,
+    /// Who made it.
+    pub who: String,
+    /// The builder, as it is called.
+    pub builder: String,
+    /// Its buildset, which tells when it ends without a build.
+    pub set: u64,
 }
 
 impl Request {
@@ -69,6 +76,13 @@ impl Request {
     /// Who made it.
     pub fn find(master: &str, id: u64) -> Option<Self> {
         serde_json::from_str(&state::get(&Self::key(master, id))?).ok()
+    }
+
+    /// The requests of a buildset, with their ids.
+    pub fn of_set(master: &str, set: u64) -> Vec<(u64, Self)> {
+        let id = |key: &str| key[Self::PREFIX.len()..].split_once('/').filter(|(_, of)| *of == master).and_then(|(id, _)| id.parse().ok());
+        let all = state::keys(Self::PREFIX).into_iter().filter_map(|key| id(&key));
+        all.filter_map(|id| Some((id, Self::find(master, id)?))).filter(|(_, request)| set != 0 && request.set == set).collect()
     }
 
     /// It has its result.
@@ -94,6 +108,11 @@ impl Forcing {
         if Self::count() == 0 {
             state::keys(Early::PREFIX).iter().for_each(|key| state::set(key, None));
         }
+    }
+
+    /// Whether there are any.
+    pub fn any() -> bool {
+        Self::count() > 0
     }
 
     fn count() -> u64 {
@@ -147,6 +166,33 @@ impl Early {
         let early = serde_json::from_str(&state::get(&key)?).ok();
         state::set(&key, None);
         early
+    }
+}
+
+/// A buildset that ended without a build, of which nobody knows yet who asked for it.
+pub struct EarlySet;
+
+impl EarlySet {
+    fn key(master: &str, set: u64) -> String {
+        // Goes with what builds did meanwhile.
+        format!("{}set/{set:020}/{master}", Early::PREFIX)
+    }
+
+    /// Keeps how it ended, if somebody may come who waits for it.
+    pub fn keep(master: &str, set: u64, results: Option<u8>) {
+        if Forcing::any() {
+            let key = Self::key(master, set);
+            make_room(Early::PREFIX, &key);
+            state::set(&key, serde_json::to_string(&results).ok().as_deref());
+        }
+    }
+
+    /// How it ended, if it did; which is forgotten.
+    pub fn take(master: &str, set: u64) -> Option<Option<u8>> {
+        let key = Self::key(master, set);
+        let results = serde_json::from_str(&state::get(&key)?).ok();
+        state::set(&key, None);
+        results
     }
 }
 

@@ -40,6 +40,27 @@ fn force_goes_through_a_force_scheduler_and_tells_the_result() {
     assert!(lost.contains("I do not know whether it was done") && lost.contains("is 77, made after you asked"), "{lost}");
 }
 
+#[test]
+fn a_lost_answers_request_is_found_whatever_the_masters_clock_says() {
+    let requests = |limit: u64, ids: &[u64]| {
+        let rows: Vec<Value> = ids.iter().map(|id| json!({"buildrequestid": id, "submitted_at": 9, "buildsetid": 7})).collect();
+        (
+            if limit == 1 { "builders/1/buildrequests?order=-buildrequestid&limit=1" } else { "builders/1/buildrequests?order=-buildrequestid&limit=5" },
+            json!(rows),
+        )
+    };
+    let bot = bot(json!({"authz": {"force": ["alice"]}}));
+    for (before, after, words) in
+        [(&[40][..], &[41, 40, 39][..], "is 41, made after you asked"), (&[], &[1], "is 1, made"), (&[40], &[40, 39], "There is no request")]
+    {
+        usual(&[schedulers(), requests(1, before), requests(5, after)]);
+        let report = bot.heard(json!({"kind": "message", "nick": "Alice", "place": "#ci", "text": "force build linux why"}));
+        let lost = Answer { status: 0, headers: vec![], body: vec![], ended: "unknown".into() };
+        let said = said(&bot.answered(report.only().terms().tag.as_ref().unwrap(), &lost));
+        assert!(said.contains(words), "{said}");
+    }
+}
+
 /// What is said in #ci when a forced build's events and the answer to its request come in this order, and of it what tells that the build began and how it ended.
 fn in_order(bot: &Configured<Mine>, order: &str) -> (String, usize, usize) {
     let report = bot.heard(json!({"kind": "message", "nick": "Alice", "place": "#ci", "text": "force build linux why"}));
@@ -53,6 +74,12 @@ fn in_order(bot: &Configured<Mine>, order: &str) -> (String, usize, usize) {
             "retry" => bot.report(event("build-finished", build(1, json!(5)))),
             "again" => bot.report(event("build-started", build(2, Value::Null))),
             "over" => bot.report(event("build-finished", build(2, json!(0)))),
+            "cancelled" | "merged" => {
+                let results = if step == "merged" { 0 } else { 6 };
+                bot.report(json!({"kind": "buildset-complete", "source": "main", "buildset": {"bsid": 7, "results": results}, "builds": []}))
+            }
+            "set" => bot.report(json!({"kind": "buildset-complete", "source": "main", "buildset": {"bsid": 7, "results": 2}, "builds": [build(1, json!(2))]})),
+            "foreign" => bot.report(json!({"kind": "buildset-complete", "source": "main", "buildset": {"bsid": 8, "results": 6}, "builds": []})),
             "other" => {
                 let mut other = build(8, json!(0));
                 other["buildrequestid"] = json!(51);
@@ -90,6 +117,8 @@ fn a_forced_builds_result_is_told_once_whatever_comes_first() {
         assert_eq!((started, ended), (began, 1), "{order}: {all}");
         assert!(!all.contains("I shall tell how it goes") || !order.ends_with("answer"), "{order}: {all}");
     }
+    let (all, started, ended) = in_order(&alone, "answer start end set");
+    assert_eq!((started, ended, all.lines().count()), (1, 1, 4), "the buildset says nothing more: {all}");
     let (all, ..) = in_order(&alone, "start retry answer again over");
     assert!(all.contains("`linux` started.") && all.ends_with("`linux` completed successfully.\n") && !all.contains("tried again"), "{all}");
 
@@ -101,6 +130,20 @@ fn a_forced_builds_result_is_told_once_whatever_comes_first() {
         // In #ci and in private with bob, whom the settings name.
         assert_eq!((started, ended), (2, 2), "{order}: {all}");
     }
+}
+
+#[test]
+fn a_request_that_ends_without_a_build_is_told_once() {
+    usual(&[schedulers()]);
+    let bot = bot(json!({"authz": {"force": ["alice"]}}));
+    for (end, words) in [("cancelled", "that you asked for was cancelled before it began"), ("merged", "was merged into a later request")] {
+        for order in ["answer foreign END END", "foreign END answer END", "END answer", "start retry answer END"] {
+            let (all, _, ended) = in_order(&bot, &order.replace("END", end));
+            assert_eq!((all.matches(words).count(), ended), (1, 0), "{order}: {all}");
+            assert!(all.contains("#ci: Alice: the build of `linux`") && !(order.ends_with("answer") && all.contains("I shall tell")), "{order}: {all}");
+        }
+    }
+    assert_eq!(bot.report(json!({"kind": "buildset-complete", "source": "main", "buildset": {"bsid": 7}})).skipped(), "nobody asked for this event");
 }
 
 #[test]
@@ -130,7 +173,7 @@ fn stop_and_shutdown() {
     });
     assert_eq!(
         say(&bot, "al", "al", "shutdown check"),
-        "al: The master east cannot be asked now: connection refused\nThe master west is shutting down.",
+        "al: The master east cannot be asked now.\nThe master west is shutting down.",
         "of each master something is said"
     );
     assert_eq!(say(&bot, "al", "al", "shutdown now"), "al: Say which master: 'shutdown now NAME'; there are east, west.");

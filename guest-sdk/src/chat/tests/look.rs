@@ -26,7 +26,7 @@ fn lists() {
     let tagged = self::bot(json!({"tags": ["unit"]}));
     assert_eq!(say(&tagged, "x", "#ci", "list all builders"), "#ci: I found these builders: `linux` `away` [offline]");
     usual(&[("builders", json!("connection refused"))]);
-    assert_eq!(say(&bot, "x", "#ci", "list builders"), "#ci: The master main cannot be asked now: connection refused");
+    assert_eq!(say(&bot, "x", "#ci", "list builders"), "#ci: The master main cannot be asked now.");
 }
 
 #[test]
@@ -145,15 +145,98 @@ fn builders_of_one_name_are_told_apart() {
         )
     });
     let bot = everything();
-    assert_eq!(say(&bot, "x", "#ci", "list builders"), "#ci: I found these builders: `east/linux` `only-east` `west/linux` `only-west`");
+    assert_eq!(say(&bot, "x", "#ci", "list builders"), "#ci: I found these builders: `east/linux` `east/only-east` `west/linux` `west/only-west`");
     assert!(say(&bot, "x", "#ci", "status").contains("`west/linux`: running: build [#3](https://west.example/#/builders/2/builds/3)"));
-    assert!(say(&bot, "x", "#ci", "status only-west").contains("`only-west`: idle"));
+    assert!(say(&bot, "x", "#ci", "status only-west").contains("`west/only-west`: idle"), "a name that one has is enough");
+    assert!(say(&bot, "x", "#ci", "status west/only-west").contains("`west/only-west`: idle"));
     for ask in ["status linux", "last linux", "watch linux", "stop build linux why", "force build linux why"] {
-        assert_eq!(say(&bot, "x", "#ci", ask), "#ci: More than one master has a builder `linux`. Say which, as one of: `east/linux` `west/linux`", "{ask}");
+        assert_eq!(say(&bot, "x", "#ci", ask), "#ci: More than one builder goes by `linux`. Say which, as one of: `east/linux` `west/linux`", "{ask}");
     }
     assert_eq!(say(&bot, "x", "x", "stop build west/linux why"), r#"act stop builds/72 {"reason":"stopped by x: why"}"#);
     assert!(say(&bot, "x", "x", "watch east/linux").contains("[#3](https://east.example/#/builders/1/builds/3) of `east/linux`"));
     assert!(say(&bot, "x", "x", "status north/linux").contains("no builder `north/linux`"));
     // With a tag that one of them has, the other is not spoken of.
     assert!(say(&bot, "x", "x", "force build east/linux why").contains("No ForceScheduler of the master lists `east/linux`"));
+}
+
+/// Masters with these builders each; one without a list is away.
+fn several(masters: &[(&'static str, Option<&'static [&'static str]>)]) {
+    let names: Vec<&str> = masters.iter().map(|(name, _)| *name).collect();
+    let masters = masters.to_vec();
+    testing::masters(&names, move |master, path, query| {
+        let found = masters.iter().find(|(name, _)| *name == master).and_then(|(_, builders)| *builders);
+        let Some(builders) = found else {
+            return Answer { status: 0, headers: vec![], body: b"http://10.0.0.7:8010/: tcp connect error".to_vec(), ended: "answered".into() };
+        };
+        let rows = match path.join("/").as_str() {
+            "builders" => builders.iter().enumerate().map(|(id, name)| json!({"builderid": id, "name": name, "masterids": [1]})).collect(),
+            "workers" => {
+                let on: Vec<Value> = (0..builders.len()).map(|id| json!({"builderid": id})).collect();
+                json!([{"name": format!("w-{master}"), "configured_on": on, "connected_to": [{"masterid": 1}]}])
+            }
+            "changes" => json!([{"comments": format!("change on {master}"), "author": "a", "when_timestamp": 0}]),
+            "builds" if query.contains(&("complete".into(), "false".into())) => json!([{"buildid": 70, "number": 3, "builderid": 0}]),
+            _ => json!([]),
+        };
+        Answer { status: 200, headers: vec![], body: rows.to_string().into_bytes(), ended: "answered".into() }
+    });
+}
+
+#[test]
+fn a_master_that_is_away_takes_nothing_from_the_others() {
+    several(&[("east", Some(&["linux"])), ("west", None)]);
+    let bot = everything();
+    let away = "The master west cannot be asked now.";
+    for (ask, answer) in [
+        ("list builders", "I found these builders: `east/linux`"),
+        ("list workers", "I found these workers: `w-east`"),
+        ("list changes", "change on east"),
+        ("status all", "`east/linux`: running"),
+        ("last all", "`east/linux`: no build has ended yet"),
+    ] {
+        let said = say(&bot, "x", "#ci", ask);
+        assert!(said.contains(answer) && said.ends_with(away), "{ask}: {said}");
+    }
+    for ask in ["status linux", "watch linux", "last east/linux"] {
+        let said = say(&bot, "x", "#ci", ask);
+        assert!(said.contains("`east/linux`") && !said.contains("cannot"), "{ask}: {said}");
+    }
+    assert_eq!(say(&bot, "x", "#ci", "stop build east/linux why"), r##"act stop builds/70 {"reason":"stopped by x on #ci: why"}"##);
+    for ask in ["stop build linux why", "force build linux why"] {
+        assert_eq!(say(&bot, "x", "#ci", ask), format!("#ci: {away} It may have a builder of this name too; if it is not meant, say `east/linux`."), "{ask}");
+    }
+    assert!(say(&bot, "x", "#ci", "force build east/linux why").contains("No ForceScheduler of the master lists `east/linux`"));
+    assert!(say(&bot, "x", "#ci", "status west/linux").ends_with(away), "it may be there");
+    several(&[("east", None), ("west", None)]);
+    for ask in ["list builders", "list workers", "status", "stop build linux why"] {
+        assert_eq!(say(&bot, "x", "#ci", ask), "#ci: The masters east, west cannot be asked now.", "{ask}");
+    }
+    assert!(say(&bot, "x", "#ci", "list changes").ends_with(away));
+}
+
+#[test]
+fn a_builder_that_is_called_as_anothers_master_and_name() {
+    several(&[("east", Some(&["west/linux"])), ("west", Some(&["linux"]))]);
+    let bot = everything();
+    for ask in ["status west/linux", "stop build west/linux why", "force build west/linux why"] {
+        assert_eq!(say(&bot, "x", "#ci", ask), "#ci: More than one builder goes by `west/linux`. Say which, as one of: `east/west/linux` `linux`", "{ask}");
+    }
+    assert!(say(&bot, "x", "#ci", "status east/west/linux").contains("`east/west/linux`: running"));
+    assert!(say(&bot, "x", "#ci", "status linux").contains("`west/linux`: running"));
+    several(&[("east", Some(&["west/linux", "linux"])), ("west", Some(&["linux"]))]);
+    let said = say(&bot, "x", "#ci", "status west/linux");
+    assert!(said.contains("as one of: `east/west/linux` (What has no name of its own has to be renamed"), "{said}");
+}
+
+#[test]
+fn announcements_name_the_master_where_there_are_several() {
+    let bot = everything();
+    say(&bot, "al", "al", "notify on started");
+    several(&[("main", Some(&["linux"])), ("west", None)]);
+    assert_eq!(said(&bot.report(event("build-started", build(1, Value::Null)))), "al: Build [#1](https://ci/1) of `main/linux` started.");
+    let mut elsewhere = event("build-started", build(2, Value::Null));
+    elsewhere["source"] = json!("inbox");
+    assert_eq!(said(&bot.report(elsewhere)), "al: Build [#2](https://ci/2) of `linux` started.", "an inbox has one builder of a name");
+    several(&[("main", Some(&["linux"]))]);
+    assert_eq!(said(&bot.report(event("build-started", build(3, Value::Null)))), "al: Build [#3](https://ci/3) of `linux` started.");
 }

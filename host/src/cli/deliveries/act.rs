@@ -9,6 +9,7 @@ use super::super::output::Output;
 use super::failed;
 use crate::store::{Store, now_ms};
 use crate::tenant::settings::Settings;
+use crate::transport::Payload;
 
 /// For an entry that is not in the settings any more.
 const EXPIRES_AFTER: Duration = Duration::from_secs(3 * 24 * 3600);
@@ -44,6 +45,11 @@ pub(super) async fn retry(args: RetryArgs, settings: &Settings, store: &dyn Stor
                 Ok(()) => output.done(&format!("{} is called again for {}", story.row.entry, story.row.event), &json!({ "id": id, "done": "retry" })),
                 Err(why) => refused.because(id, &why),
             }
+            continue;
+        }
+        // The mark that it was made stays, so that it would be told as one of which nobody knows what came.
+        if matches!(story.payload, Some(Payload::Master(_))) {
+            refused.because(id, "it is a call that somebody asked for, and is made once; have it asked for again");
             continue;
         }
         let service = settings.services.iter().find(|service| service.name == story.row.entry);

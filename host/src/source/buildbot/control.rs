@@ -24,11 +24,17 @@ impl Master {
         }
     }
 
-    /// Whether it is shutting down, as far as that can be seen.
+    /// Whether it is shutting down, as far as that can be seen. What a command has begun cannot.
     pub(super) async fn shutdown_state(&self) -> Result<Rows, RestError> {
         let workers = self.rest.rows("workers").await?;
         let paused = workers.iter().filter(|worker| is_ours(worker)).count();
-        let state = if paused > 0 { "shutting down" } else { "running" };
+        let open = workers.iter().filter(|worker| takes_builds(worker)).count();
+        let state = match (paused, open) {
+            (0, _) if self.settings.shutdown_command.is_some() => "up; whether it is shutting down cannot be seen from outside".to_owned(),
+            (0, _) => "running".to_owned(),
+            (_, 0) => "shutting down".to_owned(),
+            _ => format!("running, with {paused} of {} paused", workers_in_words(paused + open)),
+        };
         Ok(vec![json!({"state": state, "paused": paused})])
     }
 
@@ -49,11 +55,11 @@ impl Master {
     /// No worker takes new builds: those that run end.
     async fn pause(&self, reason: &str) -> Acted {
         let reason = format!("{PAUSED}, {reason}");
-        let is_wanted = |worker: &Value| worker["paused"] != true && worker["configured_on"].as_array().is_some_and(|on| !on.is_empty());
-        match self.each_worker("pause", "paused", is_wanted, &json!({"reason": reason})).await {
+        match self.each_worker("pause", "paused", takes_builds, &json!({"reason": reason})).await {
             Ok(0) => Acted::Refused(409, "all of its workers are paused already".into()),
             Ok(paused) => Acted::Done(json!(format!(
-                "takes no new builds: {paused} workers are paused; end it when its builds have ended, or take it back with shutdown stop"
+                "takes no new builds: {} paused; end it when its builds have ended, or take it back with shutdown stop",
+                are(paused)
             ))),
             Err(failed) => failed,
         }
@@ -65,7 +71,7 @@ impl Master {
                 Acted::Refused(409, "a shutdown that the master's own command began cannot be taken back from outside".into())
             }
             Ok(0) => Acted::Refused(409, "there is no shutdown that could be taken back".into()),
-            Ok(unpaused) => Acted::Done(json!(format!("takes builds again: {unpaused} workers are unpaused"))),
+            Ok(unpaused) => Acted::Done(json!(format!("takes builds again: {} unpaused", are(unpaused)))),
             Err(failed) => failed,
         }
     }
@@ -77,7 +83,7 @@ impl Master {
         workers.retain(wanted);
         let (mut changed, mut refusals, mut status) = (0, Vec::new(), 0);
         for worker in &workers {
-            let of = |count: usize| format!("{count} of {} workers are {done}", workers.len());
+            let of = |count: usize| format!("{count} of {} are {done}", workers_in_words(workers.len()));
             let named = |why: String| format!("{}: {why}", worker["name"].as_str().unwrap_or_default());
             match call(&self.rest, &format!("workers/{}", worker["workerid"]), method, parameters.clone()).await {
                 Acted::Done(_) => changed += 1,
@@ -92,9 +98,21 @@ impl Master {
         match (refusals.len(), changed) {
             (0, _) => Ok(changed),
             (_, 0) => Err(Acted::Refused(status, format!("no worker is {done}; {}", refusals.join("; ")))),
-            _ => Err(Acted::Refused(status, format!("only {changed} of {} workers are {done}, and stay so; {}", workers.len(), refusals.join("; ")))),
+            _ => Err(Acted::Refused(status, format!("only {changed} of {} are {done}, and stay so; {}", workers_in_words(workers.len()), refusals.join("; ")))),
         }
     }
+}
+
+fn workers_in_words(count: usize) -> String {
+    if count == 1 { "1 worker".into() } else { format!("{count} workers") }
+}
+
+fn are(count: usize) -> String {
+    format!("{} {}", workers_in_words(count), if count == 1 { "is" } else { "are" })
+}
+
+fn takes_builds(worker: &Value) -> bool {
+    worker["paused"] != true && worker["configured_on"].as_array().is_some_and(|on| !on.is_empty())
 }
 
 fn is_ours(worker: &Value) -> bool {

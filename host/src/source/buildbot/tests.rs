@@ -184,6 +184,10 @@ fn operator() -> Arc<Policy> {
 }
 
 fn master(url: &url::Url, with_login: bool) -> Arc<Master> {
+    with_command(url, with_login, None)
+}
+
+fn with_command(url: &url::Url, with_login: bool, shutdown_command: Option<Vec<String>>) -> Arc<Master> {
     let settings = MasterSettings {
         url: url.clone(),
         login: None,
@@ -192,7 +196,7 @@ fn master(url: &url::Url, with_login: bool) -> Arc<Master> {
         poll_every: Duration::from_millis(20),
         worker_missing_after: Duration::ZERO,
         most_log_bytes: 20_000,
-        shutdown_command: None,
+        shutdown_command,
         stop_command: None,
         verify: Verify::System,
     };
@@ -256,6 +260,8 @@ async fn half_a_shutdown_is_told_as_such() {
     let refused = "you need to have role 'boss'";
     assert_eq!(act("start").await, Acted::Refused(403, format!("only 2 of 3 workers are paused, and stay so; w2: {refused}")));
     assert_eq!(paused(), 2, "one that refuses does not keep the others from it");
+    let state = async |master: &Arc<Master>| master.fetch("shutdown").await.unwrap()[0]["state"].as_str().unwrap().to_owned();
+    assert_eq!(state(&master).await, "running, with 2 of 3 workers paused");
     made.lock().unwrap().kept = vec![1];
     assert_eq!(act("stop").await, Acted::Refused(403, format!("only 1 of 2 workers are unpaused, and stay so; w1: {refused}")));
     begin(&[1, 2, 3], None);
@@ -264,7 +270,19 @@ async fn half_a_shutdown_is_told_as_such() {
     let Acted::Lost(why) = act("start").await else { panic!("it is not known whether the second is paused") };
     assert!(why.starts_with("1 of 3 workers are paused, then w2: it answers 504"), "{why}");
     begin(&[], None);
+    assert_eq!(state(&master).await, "running");
     assert!(matches!(act("start").await, Acted::Done(done) if done.as_str().unwrap().contains("3 workers are paused")));
+    assert_eq!(state(&master).await, "shutting down");
+    made.lock().unwrap().workers = vec![worker(1)];
+    assert!(matches!(act("start").await, Acted::Done(done) if done.as_str().unwrap().contains("1 worker is paused")));
+
+    // What a command begins nobody sees.
+    let master = with_command(&url, true, Some(vec!["true".into()]));
+    made.lock().unwrap().workers = vec![worker(1)];
+    for _ in 0..2 {
+        assert_eq!(state(&master).await, "up; whether it is shutting down cannot be seen from outside");
+        assert!(matches!(master.act("shutdown", "start", json!({})).await, Acted::Done(_)));
+    }
 }
 
 #[tokio::test]

@@ -68,9 +68,17 @@ fn with_port(host: &str) -> Option<(&str, u16)> {
     port.parse().ok().filter(|_| is_name).map(|port| (name, port))
 }
 
+/// Whether something can stand as one word in a line of IRC.
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TARGET && !text.starts_with(':') && !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',')
+}
+
 fn word(text: &str, what: &str) -> Result<(), String> {
-    let fits = !text.is_empty() && text.len() <= TARGET && !text.starts_with(':') && !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',');
-    if fits { Ok(()) } else { Err(format!("its {what} {text:?} is none: 1 to {TARGET} bytes, no blank, comma or control character, and no colon in front")) }
+    if is_word(text) {
+        Ok(())
+    } else {
+        Err(format!("its {what} {text:?} is none: 1 to {TARGET} bytes, no blank, comma or control character, and no colon in front"))
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod session;
 mod tests;
 
 pub use check::{check_endpoint, check_message};
+pub use rooms::fold;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,9 +34,8 @@ use super::policy::{Level, Policy};
 use super::{Answer, Attempt, Ears, Endpoint, EndpointKind, FailedKind, IrcEndpoint, IrcMessage, Kept, Payload, Sasl, Transport, Wanted, Whereto};
 use crate::secret::{Encode, Vault, substitute};
 use register::{Login, Registered, register};
-use rooms::fold;
 use sending::Job;
-use session::{Ended, Session, Wishes};
+use session::{Ended, Place, Session, Wishes};
 
 /// Updates that wait to be journalled.
 const WAITING: usize = 200;
@@ -186,7 +186,7 @@ impl Keeper {
         let EndpointKind::Irc(endpoint) = &self.wanted.endpoint.kind else { return };
         let endpoint = endpoint.clone();
         let (lost, failed) = delays(&endpoint);
-        let mut channels: Option<BTreeMap<String, (String, Option<String>)>> = None;
+        let mut channels: Option<BTreeMap<String, Place>> = None;
         let destination = self.wanted.endpoint.destination();
         let entry = self.wanted.entry.clone();
         let mut stop = self.stop.clone();
@@ -243,13 +243,17 @@ impl Keeper {
         Ok((register(stream, &login).await?, login))
     }
 
-    fn channels(&self, endpoint: &IrcEndpoint) -> BTreeMap<String, (String, Option<String>)> {
+    fn channels(&self, endpoint: &IrcEndpoint) -> BTreeMap<String, Place> {
+        let reveal = |key: &String| {
+            let key = substitute(key, &self.wanted.endpoint.name, self.wanted.vault.as_ref(), Encode::Credential).map_err(|error| error.to_string())?;
+            // What a server would take for two words could not be told from a wrong key.
+            check::is_word(&key).then_some(key).ok_or_else(|| "a key has no blanks, commas or control characters, and no colon in front".to_owned())
+        };
         let mut channels = BTreeMap::new();
         for channel in &endpoint.channels {
-            let key = channel.key.as_ref().map(|key| substitute(key, &self.wanted.endpoint.name, self.wanted.vault.as_ref(), Encode::Credential));
-            match key.transpose() {
+            match channel.key.as_ref().map(reveal).transpose() {
                 Ok(key) => {
-                    channels.insert(fold(&channel.name), (channel.name.clone(), key));
+                    channels.insert(fold(&channel.name), Place { name: channel.name.clone(), key, joined: true, own: true });
                 }
                 Err(error) => tracing::error!(entry = self.wanted.entry, channel = channel.name, "its key cannot be had, so it is not joined: {error}"),
             }
@@ -279,12 +283,13 @@ async fn with_updates(session: impl Future<Output = Ended>, updates: &mut mpsc::
     tokio::join!(working, journalling).0
 }
 
-/// The pauses after a lost and after a failed connection. Drawn where the settings have none, so that many bots do not come back at once.
+/// The pauses after a lost and after a failed connection, a second at least. Drawn where the settings have none, so that many bots do not come
+/// back at once.
 fn delays(endpoint: &IrcEndpoint) -> (Duration, Duration) {
     let mut random = [0; 2];
     getrandom::fill(&mut random).ok();
     let drawn = |given: Option<u32>, byte: u8, from: u64, to: u64| match given {
-        Some(seconds) => Duration::from_secs(seconds.into()),
+        Some(seconds) => Duration::from_secs(u64::from(seconds).max(1)),
         None => Duration::from_secs(from + u64::from(byte) % (to - from + 1)),
     };
     (drawn(endpoint.lost_delay, random[0], 1, 5), drawn(endpoint.failed_delay, random[1], 45, 60))

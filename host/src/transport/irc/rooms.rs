@@ -26,7 +26,7 @@ struct Room {
 const SIGNS: [char; 5] = ['~', '&', '@', '%', '+'];
 
 /// How names are compared. Servers differ in a few signs; what is taken for different is no harm.
-pub(super) fn fold(name: &str) -> String {
+pub fn fold(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 

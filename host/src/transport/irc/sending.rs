@@ -152,6 +152,14 @@ impl Sending {
         }
     }
 
+    /// The channel that the server did not let us join.
+    pub fn refused_channel(&self) -> Option<&str> {
+        match &self.job.message {
+            IrcMessage::Membership { channel, joined: true, .. } if self.refused.is_some() => Some(channel),
+            _ => None,
+        }
+    }
+
     /// When the server has taken too long.
     pub fn deadline(&self) -> Instant {
         let waits = self.fence.is_some() || !self.labels.is_empty();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::super::IrcMessage;
+use super::super::{Answer, FailedKind, IrcMessage};
 use super::hearing::Hearing;
 use super::line::{self, Came, command};
 use super::register::{Lines, Registered};
@@ -33,13 +33,24 @@ pub(super) enum Ended {
     Lost(String),
 }
 
+/// A channel that the settings or a delivery named.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub name: String,
+    pub key: Option<String>,
+    /// Whether the host is to be in it; false: it was told to leave.
+    pub joined: bool,
+    /// Whether the settings name it.
+    pub own: bool,
+}
+
 /// What a connection is to do.
 pub(super) struct Wishes<'a> {
     pub nick: &'a str,
     /// NickServ as it is addressed, and the password for it; none: it is not to be asked.
     pub identify: Option<(&'a str, String)>,
-    /// Channels by folded name: name and key. What is joined and left by deliveries changes it.
-    pub channels: &'a mut BTreeMap<String, (String, Option<String>)>,
+    /// Channels by folded name. What is joined and left by deliveries changes it.
+    pub channels: &'a mut BTreeMap<String, Place>,
     pub jobs: &'a mut mpsc::Receiver<Job>,
     pub heard: mpsc::Sender<Value>,
     /// Called when a channel is joined later than the others: what waited for it can be sent.
@@ -162,7 +173,8 @@ impl Session {
                 Some(message) = self.own.recv() => self.write(message).await?,
                 () = sleep_until(join_at) => {
                     join_at = None;
-                    self.join(channels.values()).await?;
+                    let wanted: Vec<_> = channels.values().filter(|place| place.joined).collect();
+                    self.join(&wanted).await?;
                     let token = self.token();
                     self.write(command("PING", &[&token])).await?;
                     joined = Some(token);
@@ -179,16 +191,16 @@ impl Session {
                     if self.me != nick {
                         self.write(command("NICK", &[nick])).await?;
                     }
-                    let missing: Vec<_> = channels.values().filter(|(name, _)| joined.is_some() && !self.rooms.is_in(name)).cloned().collect();
+                    let missing: Vec<_> = channels.values().filter(|place| joined.is_some() && place.joined && !self.rooms.is_in(&place.name)).collect();
                     self.join(&missing).await?;
                 }
             }
-            self.advance().await?;
+            self.advance(channels).await?;
         }
     }
 
-    async fn join(&mut self, channels: impl IntoIterator<Item = &(String, Option<String>)>) -> Result<(), String> {
-        for line in line::joins(channels.into_iter().map(|(name, key)| (name.as_str(), key.as_deref()))) {
+    async fn join(&mut self, channels: &[&Place]) -> Result<(), String> {
+        for line in line::joins(channels.iter().map(|place| (place.name.as_str(), place.key.as_deref()))) {
             self.write(line).await?;
         }
         Ok(())
@@ -221,15 +233,24 @@ impl Session {
         format!("rh{}", self.number)
     }
 
-    fn begin(&mut self, job: Job, channels: &mut BTreeMap<String, (String, Option<String>)>) {
-        let pieces = match &job.message {
+    fn begin(&mut self, mut job: Job, channels: &mut BTreeMap<String, Place>) {
+        if let IrcMessage::Say { target, .. } = &job.message
+            && channels.get(&fold(target)).is_some_and(|place| !place.joined)
+            && !self.rooms.is_in(target)
+        {
+            let why = format!("it is not in {target}, which it was told to leave or could not join, and is not to try until it is told to join");
+            job.answer.send(Answer::failed(FailedKind::Never, why)).ok();
+            return;
+        }
+        let pieces = match &mut job.message {
             IrcMessage::Say { target, verb, text } => line::pieces(*verb, target, text, self.own_bytes()),
-            IrcMessage::Membership { channel, key, joined: true } => {
-                channels.insert(fold(channel), (channel.clone(), key.clone()));
-                Vec::new()
-            }
-            IrcMessage::Membership { channel, .. } => {
-                channels.remove(&fold(channel));
+            IrcMessage::Membership { channel, key, joined } => {
+                let new = || Place { name: channel.clone(), key: None, joined: *joined, own: false };
+                let place = channels.entry(fold(channel)).or_insert_with(new);
+                // A key that is known is not forgotten because somebody does not say it.
+                *key = key.take().or_else(|| place.key.clone());
+                place.key.clone_from(key);
+                place.joined = *joined;
                 Vec::new()
             }
         };
@@ -244,12 +265,14 @@ impl Session {
     }
 
     /// Writes what can be written, and answers what is done.
-    async fn advance(&mut self) -> Result<(), String> {
+    async fn advance(&mut self, channels: &mut BTreeMap<String, Place>) -> Result<(), String> {
         loop {
-            if self.sending.as_ref().is_some_and(Sending::is_over) {
-                if let Some(sending) = self.sending.take() {
-                    sending.finish();
+            if let Some(sending) = self.sending.take_if(|sending| sending.is_over()) {
+                // Whoever wanted it is told, and may try again; what the settings name is tried by itself.
+                if let Some(channel) = sending.refused_channel() {
+                    channels.entry(fold(channel)).and_modify(|place| place.joined = place.own);
                 }
+                sending.finish();
                 return Ok(());
             }
             if self.pause().is_some() {
@@ -272,7 +295,7 @@ impl Session {
                     message.tags = label.map(|label| vec![Tag("label".into(), Some(label))]);
                     self.write(message).await?;
                 }
-                Next::Member(channel, key, true) => self.join(&[(channel, key)]).await?,
+                Next::Member(name, key, true) => self.join(&[&Place { name, key, joined: true, own: false }]).await?,
                 Next::Member(channel, _, false) => self.write(command("PART", &[&channel])).await?,
                 Next::Fence(token) => self.write(command("PING", &[&token])).await?,
             }

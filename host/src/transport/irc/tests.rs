@@ -310,3 +310,51 @@ async fn what_waits_is_sent_when_a_channel_is_joined_again() {
     assert_eq!(*woken.lock().unwrap(), [endpoint.destination(), endpoint.destination()]);
     transport.end().await;
 }
+
+async fn kept(endpoint: &Arc<Endpoint>) -> IrcTransport {
+    let transport = transport();
+    let wanted = Wanted { entry: "bot".into(), endpoint: endpoint.clone(), vault: Arc::new(NoSecrets), made_from: String::new() };
+    transport.keep(vec![wanted], &Whereto { ears: Arc::new(Deaf), wake: Arc::new(|_| {}) }).await;
+    transport
+}
+
+fn member(channel: &str, key: Option<&str>, joined: bool) -> Payload {
+    Payload::Irc(IrcMessage::Membership { channel: channel.into(), key: key.map(str::to_owned), joined })
+}
+
+#[tokio::test]
+async fn a_channel_that_was_left_is_told_nothing_and_its_key_is_kept() {
+    let (port, told) = server(|_, line| match line.split_once(' ') {
+        Some(("JOIN", "#locked")) => say(&[":s 473 bbot #locked :Cannot join channel (+i)"]),
+        Some(("JOIN", channel)) => say(&[&format!(":bbot!u@h JOIN {}", channel.split(' ').next().unwrap())]),
+        Some(("PART", channel)) => say(&[&format!(":bbot!u@h PART {channel}")]),
+        _ => registers(line, "").unwrap_or_else(|| say(&[])),
+    })
+    .await;
+    let endpoint = endpoint(port, json!({"channels": [{"name": "#C", "key": "k3y"}]}));
+    let transport = kept(&endpoint).await;
+    let status = async |payload: &Payload| attempt(&transport, &endpoint, payload).await;
+    assert_eq!(status(&member("#c", None, true)).await.status, 200, "joining once more without the key");
+    assert_eq!(status(&member("#c", None, false)).await.status, 200);
+    let refused = status(&text("nobody hears this")).await.error.unwrap();
+    assert!(refused.kind == FailedKind::Never && refused.message.contains("told to leave"), "{refused:?}");
+    assert_eq!(status(&member("#c", None, true)).await.status, 200);
+    assert_eq!(status(&text("back")).await.status, 200);
+    assert_eq!(status(&member("#locked", None, true)).await.status, 473);
+    let elsewhere = Payload::Irc(IrcMessage::Say { target: "#locked".into(), verb: IrcVerb::Message, text: "x".into() });
+    assert_eq!(status(&elsewhere).await.error.unwrap().kind, FailedKind::Never);
+    transport.end().await;
+    let told: Vec<String> = told.lock().unwrap().iter().filter(|line| line.starts_with("JOIN") || line.starts_with("PRIVMSG")).cloned().collect();
+    assert_eq!(told, ["JOIN #C k3y", "JOIN #c k3y", "JOIN #c k3y", "PRIVMSG #c back", "JOIN #locked"]);
+}
+
+#[test]
+fn no_pause_is_shorter_than_a_second() {
+    let of = |seconds: u64| {
+        let endpoint = endpoint(1, json!({"lost_delay": seconds, "failed_delay": seconds}));
+        let EndpointKind::Irc(irc) = &endpoint.kind else { panic!("it is of another kind") };
+        delays(irc)
+    };
+    assert_eq!(of(0), (Duration::from_secs(1), Duration::from_secs(1)));
+    assert_eq!(of(7), (Duration::from_secs(7), Duration::from_secs(7)));
+}

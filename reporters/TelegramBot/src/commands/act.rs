@@ -36,7 +36,7 @@ fn stop(bot: &Bot<Telegram>, ask: &Ask<'_>) -> Done {
             Ok(())
         }
         [build, name] if build == "build" => {
-            let builder = bot.builder(name)?;
+            let builder = bot.builder_to_change(name)?;
             if bot.running(std::slice::from_ref(&builder))?.is_empty() {
                 return Err(Line::text("No build is running on ").name(name).and(" now.").into());
             }
@@ -69,7 +69,7 @@ fn shutdown(bot: &Bot<Telegram>, ask: &Ask<'_>) -> Done {
         message.lines.push(Line::text("The master ").name(master).and(format!(" is {state}.")));
         // With several masters it has to be said which.
         let (of, named) = if masters.len() > 1 { (format!(" {}", quote(master)), format!(" {master}")) } else { Default::default() };
-        let shuts_down = state.contains("shutting");
+        let shuts_down = state.starts_with("shutting");
         let mut row = if shuts_down {
             button(format!("🔙 Stop shutdown{named}"), format!("/shutdown stop{of}"))
         } else {

@@ -34,6 +34,12 @@ struct Known {
     scheduler: Scheduler,
 }
 
+impl Known {
+    fn goes_by(&self, word: &str) -> bool {
+        self.word == word || word.strip_prefix(&self.master).and_then(|rest| rest.strip_prefix('/')) == Some(&self.scheduler.name)
+    }
+}
+
 /// What has been chosen.
 struct Chosen<'a> {
     known: &'a Known,
@@ -62,9 +68,9 @@ fn run(bot: &Bot<Telegram>, ask: &Ask<'_>) -> Done {
         return bot.core("force", ask);
     }
     let mut words = words.into_iter().peekable();
-    let named = words.next_if(|word| all.iter().any(|it| it.word == *word));
+    let named = words.next_if(|word| all.iter().any(|it| it.goes_by(word)));
     let found = match (&named, &all[..]) {
-        (Some(word), _) => all.iter().find(|it| it.word == *word),
+        (Some(word), _) => all.iter().find(|it| it.goes_by(word)),
         (None, [one]) => Some(one),
         (None, _) => None,
     };
@@ -95,7 +101,7 @@ fn run(bot: &Bot<Telegram>, ask: &Ask<'_>) -> Done {
             .and(". Say /force to choose.")
             .into());
     }
-    let builder = bot.builders()?.into_iter().find(|it| it.master == found.master && it.name == name);
+    let builder = bot.builders()?.all.into_iter().find(|it| it.master == found.master && it.name == name);
     let builder = builder.ok_or_else(|| Refusal::from(Line::text("There is no builder ").name(readable(&name)).and(".")))?;
     let mut values: Vec<(String, String)> = Vec::new();
     for word in words {
@@ -114,19 +120,24 @@ fn run(bot: &Bot<Telegram>, ask: &Ask<'_>) -> Done {
     }
 }
 
-/// The ForceSchedulers of all masters. Where two have the same name, it is said of which master.
+/// The ForceSchedulers of the masters that answer. Where two have the same name, or it is not known whether they have, it is said of which master.
 fn known(bot: &Bot<Telegram>) -> Result<Vec<Known>, Refusal> {
     let mut all: Vec<Known> = Vec::new();
+    let mut silent = None;
     for master in bot.masters()? {
-        for scheduler in force::schedulers(&master)? {
-            all.push(Known { word: scheduler.name.clone(), master: master.clone(), scheduler });
+        match force::schedulers(&master) {
+            Ok(schedulers) => all.extend(schedulers.into_iter().map(|scheduler| Known { word: scheduler.name.clone(), master: master.clone(), scheduler })),
+            Err(refusal) => silent = silent.or(Some(refusal)),
         }
     }
     let names: Vec<String> = all.iter().map(|it| it.word.clone()).collect();
     for it in &mut all {
-        if names.iter().filter(|name| **name == it.word).count() > 1 {
+        if names.iter().filter(|name| **name == it.scheduler.name).count() > 1 || silent.is_some() {
             it.word = format!("{}/{}", it.master, it.word);
         }
+    }
+    if let Some(refusal) = silent.filter(|_| all.is_empty()) {
+        return Err(refusal);
     }
     if all.is_empty() { Err(Refusal::new("The master has no ForceScheduler that I could use, so nothing can be forced from here.")) } else { Ok(all) }
 }
@@ -141,7 +152,7 @@ fn in_one_line(words: &[String], all: &[Known]) -> bool {
 }
 
 fn which_builder(bot: &Bot<Telegram>, ask: &Ask<'_>, known: &Known, task: &str, field: Option<&str>) -> Done {
-    let there: Vec<String> = bot.builders()?.into_iter().filter(|it| it.master == known.master).map(|it| it.name).collect();
+    let there: Vec<String> = bot.builders()?.all.into_iter().filter(|it| it.master == known.master).map(|it| it.name).collect();
     let task = field.map_or_else(|| task.to_owned(), |field| format!("{task} {}", quote(field)));
     let mut message = Message::from("Which builder is to build?");
     for name in known.scheduler.builders.iter().filter(|name| there.contains(name)) {

@@ -1,6 +1,6 @@
 //! `list`, `status`, `last` and `watch`.
 
-use reporter_sdk::chat::{Ask, Bot, Command, Line, Message, Refusal, quote, rows};
+use reporter_sdk::chat::{Ask, Bot, Command, Message, Refusal, quote, rows};
 
 use super::{Done, button, without_buttons};
 use crate::present::Telegram;
@@ -111,11 +111,11 @@ fn watch(bot: &Bot<Telegram>, ask: &Ask<'_>) -> Done {
 pub fn running(bot: &Bot<Telegram>) -> Result<Vec<String>, Refusal> {
     let mut names: Vec<String> = Vec::new();
     let builders = bot.builders()?;
-    let running = if builders.is_empty() { Vec::new() } else { bot.running(&builders)? };
+    let running = if builders.all.is_empty() { Vec::new() } else { bot.running(&builders.all)? };
     for build in running {
         if !names.contains(&build.builder.called) {
             names.push(build.builder.called);
         }
     }
-    if names.is_empty() { Err(Line::text("There are no currently running builds.").into()) } else { Ok(names) }
+    if names.is_empty() { Err(builders.nothing("There are no currently running builds.")) } else { Ok(names) }
 }
