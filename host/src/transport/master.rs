@@ -126,18 +126,7 @@ mod tests {
     use super::super::{Endpoint, MasterCall};
     use super::*;
     use crate::event::{FetchError, Rows};
-    use crate::secret::{Plain, Vault, VaultError};
-
-    struct NoSecrets;
-
-    impl Vault for NoSecrets {
-        fn reveal(&self, _: &str, _: &str) -> Result<Option<Plain>, VaultError> {
-            Ok(None)
-        }
-        fn values(&self) -> Vec<Plain> {
-            Vec::new()
-        }
-    }
+    use crate::secret::NoSecrets;
 
     /// Counts what it is asked.
     #[derive(Default)]

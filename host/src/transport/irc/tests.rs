@@ -10,18 +10,7 @@ use tokio::net::TcpListener;
 
 use super::super::{IrcVerb, Transport as _};
 use super::*;
-use crate::secret::{Plain, VaultError};
-
-struct NoSecrets;
-
-impl Vault for NoSecrets {
-    fn reveal(&self, _: &str, _: &str) -> Result<Option<Plain>, VaultError> {
-        Ok(None)
-    }
-    fn values(&self) -> Vec<Plain> {
-        Vec::new()
-    }
-}
+use crate::secret::NoSecrets;
 
 /// What a server does after a line.
 enum Does {
