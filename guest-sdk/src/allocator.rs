@@ -51,7 +51,7 @@ unsafe impl GlobalAlloc for Allocator {
         // SAFETY: the place is in the front; otherwise as the caller says.
         unsafe {
             match self.front.take(layout) {
-                Some(at) => (&raw mut BEGIN).cast::<u8>().add(at),
+                Some(at) => (&raw mut BEGIN.0).cast::<u8>().add(at),
                 None => self.rest.alloc(layout),
             }
         }
@@ -96,7 +96,7 @@ unsafe impl Source for Memory {
         if !talc.source.begun {
             talc.source.begun = true;
             // SAFETY: nobody else uses what comes after the front.
-            return unsafe { talc.claim((&raw mut BEGIN).cast::<u8>().add(FRONT), ROOM) }.map(|_| ()).ok_or(());
+            return unsafe { talc.claim((&raw mut BEGIN.0).cast::<u8>().add(FRONT), ROOM) }.map(|_| ()).ok_or(());
         }
         // The allocator's own words about an allocation take less than a page.
         let needed = (layout.size() + layout.align()).div_ceil(PAGE) + 1;

@@ -1,14 +1,14 @@
 //! The whole host with entries that spin, that reach for what is not theirs, and one that does its work.
 
-use reporter_host_tests::play::{record, start};
+use reporter_host_tests::play::{record, record_another, start};
 use reporter_host_tests::process::PATIENCE;
-use reporter_host_tests::server::Server;
+use reporter_host_tests::server::{Reply, Server};
 use serde_json::Value;
 
 use super::whole::{hostile, open, play, play_once};
 
 pub fn words() -> Vec<&'static str> {
-    vec!["plan-fallback"]
+    vec!["plan-fallback", "wait-for-some"]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,5 +83,30 @@ async fn those_that_wait_for_a_hung_remote_do_not_hold_up_the_others() {
     assert!(tokio::time::timeout(PATIENCE, all).await.is_ok(), "{:?}", playing.noted.of("works"));
     let ended: Vec<_> = (0..20).flat_map(|n| playing.noted.of(&format!("waits-{n}"))).collect();
     assert!(ended.is_empty(), "a call that waits has ended before: {ended:?}");
+    playing.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_an_entry_that_keeps_state_holds_up_its_own_source_and_no_other() {
+    let server = Server::of(|post, _| if post.path().ends_with("/slow") { Reply::of(503, "not now") } else { Reply::of(200, "{}") }).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hostile.wasm"), test_guests::HOSTILE).unwrap();
+    record(folder.path(), 4);
+    record_another(folder.path(), "west", 3);
+    let entry = hostile("asks", "wait-for-some", "text = 'main/builds/2/'").replace("SERVER", &format!("http://127.0.0.1:{}", server.port));
+    let west = "[[recordings]]\nname = 'west'\nfile = 'west.jsonl'\n";
+    let playing = start(folder.path(), &open(format!("{west}{entry}"))).await;
+    // A question has no body.
+    let arrived = || server.bodies("/").into_iter().filter(|body| !body.is_empty()).collect::<Vec<_>>();
+    let waiting = async {
+        while arrived().len() < 4 || playing.noted.of("asks").iter().filter(|end| end.starts_with("Again")).count() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "{:?}", playing.noted.of("asks"));
+    let mut arrived = arrived();
+    arrived.sort();
+    let of = |source: &str| arrived.iter().filter(|body| body.contains(source)).count();
+    assert_eq!((of("main/builds/1/"), of("main/"), of("west/"), arrived.len()), (1, 1, 3, 4), "{arrived:?}");
     playing.stop().await;
 }

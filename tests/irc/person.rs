@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,6 +14,8 @@ use tokio_rustls::TlsConnector;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// What a bot listens to at once, and then one in each second (docs/chat.md); less the one that an odd moment may cost.
+const AT_ONCE: f64 = 19.0;
 
 /// Somebody connected.
 pub struct Person {
@@ -22,6 +24,8 @@ pub struct Person {
     seen: Arc<(Mutex<Vec<Vec<u8>>>, Notify)>,
     /// Lines that the test has looked at.
     at: usize,
+    /// How much more a bot would listen to, and when something was said last.
+    patience: (f64, Instant),
 }
 
 impl Person {
@@ -48,7 +52,7 @@ impl Person {
 
     async fn over(reader: impl AsyncRead + Send + Unpin + 'static, writer: Box<dyn AsyncWrite + Send + Unpin>, nick: &str) -> Self {
         let seen = Arc::new((Mutex::new(Vec::new()), Notify::new()));
-        let mut person = Self { nick: nick.to_owned(), writer, seen: seen.clone(), at: 0 };
+        let mut person = Self { nick: nick.to_owned(), writer, seen: seen.clone(), at: 0, patience: (AT_ONCE, Instant::now()) };
         let mut reader = BufReader::new(reader);
         tokio::spawn(async move {
             loop {
@@ -82,8 +86,12 @@ impl Person {
         self.until(" 366 ").await;
     }
 
-    /// Says something.
+    /// Says something, when it will be listened to.
     pub async fn say(&mut self, target: &str, text: &str) {
+        let (left, last) = self.patience;
+        let left = (left + last.elapsed().as_secs_f64()).min(AT_ONCE);
+        tokio::time::sleep(Duration::from_secs_f64((1.0 - left).max(0.0))).await;
+        self.patience = (left.max(1.0) - 1.0, Instant::now());
         self.write(&format!("PRIVMSG {target} :{text}")).await;
     }
 

@@ -48,7 +48,7 @@ async fn questions_are_answered_where_they_are_asked() {
         ann.say("#ci", &long).await;
         // However much Ann says, others are heard.
         for n in 0..40 {
-            ann.say("#ci", &format!("bbot: nonsense {n}")).await;
+            ann.write(&format!("PRIVMSG #ci :bbot: nonsense {n}")).await;
         }
         let mut bo = Person::new(server.plain, "Bo").await;
         bo.join("#ci").await;

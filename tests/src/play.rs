@@ -12,6 +12,9 @@ use reporter_host::tenant::Components;
 use reporter_host::tenant::settings::load_to_run;
 
 use crate::process::PATIENCE;
+
+/// The recording of a folder.
+const RECORDING: &str = "recording.jsonl";
 use crate::{Mapped, build};
 
 /// What became of units and deliveries, by entry.
@@ -75,24 +78,31 @@ pub async fn play(folder: &Path, settings: &str, builds: u64) -> Arc<Noted> {
 
 /// Builds 1 to `builds`, which failed, as the recording of the folder.
 pub fn record(folder: &Path, builds: u64) {
-    let failed = |number| {
-        let (mut event, source) = build(2);
-        event.id = format!("main/builds/{number}/finished");
-        (event, source)
-    };
-    record_events(folder, (1..=builds).map(failed));
+    record_events(&folder.join(RECORDING), failed("main", builds));
+}
+
+/// The same builds of another master, as `NAME.jsonl`.
+pub fn record_another(folder: &Path, name: &str, builds: u64) {
+    record_events(&folder.join(format!("{name}.jsonl")), failed(name, builds));
+}
+
+fn failed(source: &str, builds: u64) -> impl Iterator<Item = (Event, Mapped)> {
+    (1..=builds).map(move |number| {
+        let (mut event, details) = build(2);
+        event.id = format!("{source}/builds/{number}/finished");
+        (event, details)
+    })
 }
 
 /// The same with these events. What was played in the folder before is not played again.
 pub async fn play_events(folder: &Path, settings: &str, events: impl IntoIterator<Item = (Event, Mapped)>) -> Arc<Noted> {
-    record_events(folder, events);
+    record_events(&folder.join(RECORDING), events);
     start(folder, settings).await.end().await
 }
 
-fn record_events(folder: &Path, events: impl IntoIterator<Item = (Event, Mapped)>) {
-    let recording = folder.join("recording.jsonl");
-    std::fs::remove_file(&recording).ok();
-    let mut writer = Writer::append(&recording).expect("a recording");
+fn record_events(recording: &Path, events: impl IntoIterator<Item = (Event, Mapped)>) {
+    std::fs::remove_file(recording).ok();
+    let mut writer = Writer::append(recording).expect("a recording");
     for (event, source) in events {
         let details: Vec<_> = source.rows().map(|(path, rows)| (path.clone(), rows.clone())).collect();
         writer.write(&event, &details).expect("written");
@@ -109,7 +119,7 @@ pub struct Playing {
 /// Starts a host that plays the recording in `folder`, with these settings. It can be stopped and started again.
 pub async fn start(folder: &Path, settings: &str) -> Playing {
     let file = folder.join("settings.toml");
-    std::fs::write(&file, format!("[[recordings]]\nfile = 'recording.jsonl'\n{settings}")).expect("written");
+    std::fs::write(&file, format!("[[recordings]]\nfile = '{RECORDING}'\n{settings}")).expect("written");
     let workbench = Workbench::new().expect("the engine starts");
     let settings = load_to_run(&file, &Components::new(workbench.loader.clone())).unwrap_or_else(|report| panic!("{}", report.render(false)));
     let noted = Arc::new(Noted::default());

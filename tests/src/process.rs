@@ -117,5 +117,9 @@ impl Drop for Process {
             child.kill().ok();
             child.wait().ok();
         }
+        // Who waited in vain for a server's word knows nothing of the host's.
+        if std::thread::panicking() {
+            eprintln!("the host said:\n{}", self.said());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Fan-out: shows each journalled event to the entries that follow it, and commits what came of it.
 //!
-//! A unit of work is one entry and one event. Units of one entry with the same order key run one
-//! after another; everything else runs side by side, as far as there are places ([`places`]), so that a slow entry delays
+//! A unit of work is one entry and one event. Units of one entry with the same order key, and all of an entry that keeps state, run one
+//! after another ([`lanes`]); everything else runs side by side, as far as there are places ([`places`]), so that a slow entry delays
 //! nobody else. A call that waits for the event's source gives its place up, and is made again when the source has answered.
 
 mod at_hand;
@@ -11,6 +11,7 @@ mod lanes;
 mod places;
 mod reminders;
 mod tries;
+mod working;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
@@ -53,9 +54,6 @@ const UNITS: usize = 1_024;
 /// The call after which a snapshot of the entry is made: when those before have cost about as much more as making it
 /// does, which is a second or two of a core against a tenth or two of a millisecond a call.
 const SNAPSHOT_AFTER: u32 = 10_000;
-
-/// The longest sleep until a reminder is due, in milliseconds.
-const LOOK_AGAIN_MS: u64 = 60_000;
 
 /// The entries of the settings in force, by name.
 pub type Entries = BTreeMap<String, Arc<Entry>>;
@@ -170,40 +168,6 @@ impl Dispatch {
         }
     }
 
-    /// Takes up units of work.
-    pub fn push(self: &Arc<Self>, units: Vec<Unit>) {
-        for unit in units {
-            self.reminders.add(&unit);
-            // Until its time it holds up nobody.
-            if unit.is_reminder() && unit.due_ms > now_ms() {
-                let key = (unit.entry.clone(), format!("/{}", unit.order));
-                if self.lanes.push(key.clone(), unit) {
-                    let this = self.clone();
-                    tokio::spawn(async move { this.wait_for(key).await });
-                }
-                continue;
-            }
-            let key = self.key(&unit);
-            if self.lanes.push(key.clone(), unit) {
-                let this = self.clone();
-                tokio::spawn(async move { this.work(key).await });
-            }
-        }
-    }
-
-    /// Takes up a unit that an operator, or the end of a delivery, made: the store may have told of it at the start already.
-    fn push_once(self: &Arc<Self>, unit: Unit) {
-        if !self.lanes.have(&self.key(&unit), unit.id) {
-            self.push(vec![unit]);
-        }
-    }
-
-    /// What a unit is ordered by. An answer is ordered with the events of an entry that keeps state.
-    fn key(&self, unit: &Unit) -> OrderKey {
-        let whole = self.entries.load().get(&unit.entry).is_some_and(|entry| entry.plan.state);
-        (unit.entry.clone(), if whole { String::new() } else { unit.order.clone() })
-    }
-
     /// Entries are others now: what waits for its next try is tried.
     pub fn look_again(&self) {
         self.look_again.notify_waiters();
@@ -234,64 +198,6 @@ impl Dispatch {
             permits.forget();
         }
         self.engine.drain().await;
-    }
-
-    /// Puts a reminder among other work when it is due.
-    async fn wait_for(self: Arc<Self>, key: OrderKey) {
-        let mut stop = self.stop.subscribe();
-        let Some(unit) = self.lanes.front(&key) else { return };
-        while unit.due_ms > now_ms() {
-            // Clocks can be set.
-            let wait = u64::try_from(unit.due_ms - now_ms()).unwrap_or_default().min(LOOK_AGAIN_MS);
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-        }
-        self.push(vec![unit]);
-        self.lanes.pop(&key);
-    }
-
-    /// Works off one lane.
-    async fn work(self: Arc<Self>, key: OrderKey) {
-        let mut stop = self.stop.subscribe();
-        let mut next = self.lanes.front(&key);
-        while let Some(unit) = next {
-            let wait = u64::try_from(unit.due_ms - now_ms()).unwrap_or_default();
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-                () = self.source_answers(&unit) => {}
-                () = self.look_again.notified() => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-            let Some(place) = self.places(&unit.entry).take(&unit.entry).await else { return };
-            let Ok(_under_way) = self.under_way.acquire().await else { return };
-            let ended = self.unit(&unit).await;
-            drop(place);
-            next = match self.commit(ended).await {
-                Some((due_ms, cause)) => self.lanes.put_off(&key, due_ms, cause),
-                None => self.lanes.pop(&key),
-            };
-        }
-    }
-
-    /// The places for an entry's calls.
-    fn places(&self, entry: &str) -> &Arc<Places> {
-        let large = self.entries.load().get(entry).is_some_and(|entry| entry.is_large());
-        if large { &self.large_calls } else { &self.calls }
-    }
-
-    /// Returns when something has come that the unit's event is being asked for; never, if nothing is, or nothing comes: who
-    /// tried again then would never leave a source alone that is away.
-    async fn source_answers(&self, unit: &Unit) {
-        let asked = self.at_hand.find(unit.event).filter(|details| unit.attempts > 0 && details.is_fetching());
-        let came = match asked {
-            Some(details) => details.answered().await,
-            None => false,
-        };
-        if !came {
-            std::future::pending::<()>().await;
-        }
     }
 
     /// What the component logged. `verbose` and `debug` entries say more, whatever the log shows of others: the target of

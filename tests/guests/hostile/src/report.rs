@@ -69,6 +69,9 @@ pub fn report(settings: &Settings, event: &Event) -> Result<Outcome, Failure> {
 
         // Waiting.
         "wait" => wire::post(&http::query(Request::new::<&str>("server", "GET", ["slow"])).status.to_string()),
+        // Only if the event's id contains `text`.
+        "wait-for-some" if !event.id().contains(&settings.text) => wire::post(&event.id()),
+        "wait-for-some" => wire::post(&http::query(Request::new::<&str>("server", "GET", ["slow"])).status.to_string()),
         "query-flood" => endless.for_each(|n| {
             http::query(Request::new("server", "GET", ["q", &n.to_string()]));
         }),
