@@ -1,6 +1,6 @@
 //! The whole host with entries that spin, that reach for what is not theirs, and one that does its work.
 
-use reporter_host_tests::play::{record, record_another, start};
+use reporter_host_tests::play::{record, record_another, start, start_without_broken};
 use reporter_host_tests::process::PATIENCE;
 use reporter_host_tests::server::{Reply, Server};
 use serde_json::Value;
@@ -96,17 +96,39 @@ async fn what_waits_in_an_entry_that_keeps_state_holds_up_its_own_source_and_no_
     let entry = hostile("asks", "wait-for-some", "text = 'main/builds/2/'").replace("SERVER", &format!("http://127.0.0.1:{}", server.port));
     let west = "[[recordings]]\nname = 'west'\nfile = 'west.jsonl'\n";
     let playing = start(folder.path(), &open(format!("{west}{entry}"))).await;
-    // A question has no body.
-    let arrived = || server.bodies("/").into_iter().filter(|body| !body.is_empty()).collect::<Vec<_>>();
     let waiting = async {
-        while arrived().len() < 4 || playing.noted.of("asks").iter().filter(|end| end.starts_with("Again")).count() < 2 {
+        while playing.noted.reported("asks").len() < 4 || playing.noted.of("asks").iter().filter(|end| end.starts_with("Again")).count() < 2 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
     assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "{:?}", playing.noted.of("asks"));
-    let mut arrived = arrived();
-    arrived.sort();
-    let of = |source: &str| arrived.iter().filter(|body| body.contains(source)).count();
-    assert_eq!((of("main/builds/1/"), of("main/"), of("west/"), arrived.len()), (1, 1, 3, 4), "{arrived:?}");
+    let reported = playing.noted.reported("asks");
+    let of = |source: &str| reported.iter().filter(|id| id.starts_with(source)).cloned().collect::<Vec<_>>();
+    assert_eq!((of("main/"), of("west/").len(), reported.len()), (vec!["main/builds/1/finished".to_owned()], 3, 4), "{reported:?}");
+    assert!(of("west/").is_sorted(), "{reported:?}");
     playing.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_for_an_entry_that_could_not_run_comes_first_and_one_at_a_time() {
+    let server = Server::content().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = open(hostile("late", "state-count", "").replace("SERVER", &format!("http://127.0.0.1:{}", server.port)));
+    record(folder.path(), 3);
+    let without = start_without_broken(folder.path(), &settings).await;
+    let waits = async {
+        while without.noted.of("late").len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waits).await.is_ok(), "nothing waits for it");
+    assert!(without.stop().await.reported("late").is_empty());
+
+    std::fs::write(folder.path().join("hostile.wasm"), test_guests::HOSTILE).unwrap();
+    record(folder.path(), 6);
+    let noted = start(folder.path(), &settings).await.end().await;
+    let builds: Vec<_> = (1..=6).map(|number| format!("main/builds/{number}/finished")).collect();
+    assert_eq!(noted.reported("late"), builds);
+    let counted: Vec<_> = (1..=6).map(|number| format!("call {number}")).collect();
+    assert_eq!(server.sorted("/"), counted, "no call overlooked what another had kept");
 }

@@ -9,13 +9,13 @@ use reporter_host::host::{Host, Workbench};
 use reporter_host::source::recording::Writer;
 use reporter_host::store::{Delivery, End, Settle, Settled};
 use reporter_host::tenant::Components;
-use reporter_host::tenant::settings::load_to_run;
+use reporter_host::tenant::settings::{Describe, Report, Settings, load_to_run, load_to_start};
 
 use crate::process::PATIENCE;
+use crate::{Mapped, build};
 
 /// The recording of a folder.
 const RECORDING: &str = "recording.jsonl";
-use crate::{Mapped, build};
 
 /// What became of units and deliveries, by entry.
 #[derive(Default)]
@@ -23,6 +23,7 @@ pub struct Noted {
     ends: Mutex<Vec<(String, String)>>,
     titles: Mutex<Vec<String>>,
     dead: Mutex<Vec<String>>,
+    reported: Mutex<Vec<(String, String)>>,
     units: AtomicUsize,
 }
 
@@ -30,6 +31,11 @@ impl Noted {
     /// How the units of an entry ended, and what was settled of its deliveries, in order.
     pub fn of(&self, entry: &str) -> Vec<String> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(name, _)| name == entry).map(|(_, what)| what.clone()).collect()
+    }
+
+    /// The ids of the events whose units ended for good in an entry, in the order in which they did.
+    pub fn reported(&self, entry: &str) -> Vec<String> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(name, _)| name == entry).map(|(_, id)| id.clone()).collect()
     }
 
     /// How many calls have ended, of all entries.
@@ -49,8 +55,11 @@ impl Noted {
 }
 
 impl reporter_host::dispatch::Observer for Noted {
-    fn unit(&self, _: &Event, entry: &str, end: &End, _: &[(String, String)]) {
+    fn unit(&self, event: &Event, entry: &str, end: &End, _: &[(String, String)]) {
         self.units.fetch_add(1, Ordering::Relaxed);
+        if !matches!(end, End::Again { .. }) {
+            self.reported.lock().unwrap_or_else(PoisonError::into_inner).push((entry.to_owned(), event.id.clone()));
+        }
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).push((entry.to_owned(), format!("{end:?}")));
     }
 }
@@ -118,10 +127,19 @@ pub struct Playing {
 
 /// Starts a host that plays the recording in `folder`, with these settings. It can be stopped and started again.
 pub async fn start(folder: &Path, settings: &str) -> Playing {
+    run(folder, settings, load_to_run).await
+}
+
+/// The same though a component may be missing or broken: its entry is kept out.
+pub async fn start_without_broken(folder: &Path, settings: &str) -> Playing {
+    run(folder, settings, load_to_start).await
+}
+
+async fn run(folder: &Path, settings: &str, load: fn(&Path, &dyn Describe) -> Result<Settings, Report>) -> Playing {
     let file = folder.join("settings.toml");
     std::fs::write(&file, format!("[[recordings]]\nfile = '{RECORDING}'\n{settings}")).expect("written");
     let workbench = Workbench::new().expect("the engine starts");
-    let settings = load_to_run(&file, &Components::new(workbench.loader.clone())).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let settings = load(&file, &Components::new(workbench.loader.clone())).unwrap_or_else(|report| panic!("{}", report.render(false)));
     let noted = Arc::new(Noted::default());
     let host = Host::start(workbench, &settings, noted.clone()).await.expect("the host starts");
     Playing { host, noted }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::Dispatch;
-use crate::event::{Event, Kind, Rows};
+use crate::event::{Event, HEARD, Kind, Rows};
 use crate::source::Journal;
 use crate::store::{NewEvent, NewUnit, Result, now_ms};
 use crate::transport::Ears;
@@ -26,9 +26,9 @@ impl Ears for Dispatch {
             None => format!("{}-{}", now_ms(), self.heard.fetch_add(1, Ordering::Relaxed)),
         };
         let short = |name: &str| name[..name.floor_char_boundary(60)].to_owned();
-        let id = format!("/heard/{}/{}/{own}", short(entry), short(endpoint));
+        let id = format!("{HEARD}{}/{}/{own}", short(entry), short(endpoint));
         let event = Event { id, kind: Kind::Heard, source: String::new(), occurred_at: at, late: false, message: update };
-        let unit = NewUnit { entry: entry.to_owned(), order: found.order(&event) };
+        let unit = NewUnit { entry: entry.to_owned(), order: event.order() };
         let new = NewEvent { event: Arc::new(event), details: Vec::new(), units: vec![unit] };
         match self.store.journal("", None, vec![new]).await {
             Ok(journalled) => {
@@ -63,10 +63,10 @@ impl Journal for Intake {
         let (entries, out) = (self.0.entries.load_full(), self.0.out.load_full());
         let events = events.into_iter().map(|(event, details)| {
             let following = entries.iter().filter(|(_, entry)| entry.follows(&event));
-            let units = following.map(|(name, entry)| NewUnit { entry: name.clone(), order: entry.order(&event) });
-            // What those that cannot run would follow is not known: they see everything when they can, one after the other.
+            let units = following.map(|(name, _)| NewUnit { entry: name.clone(), order: event.order() });
+            // What those that cannot run would follow is not known: they see everything when they can.
             let waiting = out.iter().filter(|(_, out)| out.follows.is_empty() || out.follows.contains(&event.source));
-            let waiting = waiting.map(|(name, _)| NewUnit { entry: name.clone(), order: String::new() });
+            let waiting = waiting.map(|(name, _)| NewUnit { entry: name.clone(), order: event.order() });
             let units = units.chain(waiting.filter(|unit| !entries.contains_key(&unit.entry))).collect();
             NewEvent { event: Arc::new(event), details: details.into_iter().map(|(path, rows)| (path, Arc::new(rows))).collect(), units }
         });

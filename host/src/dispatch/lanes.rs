@@ -1,131 +1,82 @@
 //! Units of work in order: a queue for each (entry, order key).
 //!
-//! The units of a queue are worked on one at a time. Of an entry that keeps state all are in one, and each of them has an order key of
-//! its own within: those of one key keep their order, and one that waits for its next try holds up its own key and no other.
+//! The order key of a unit is that of its build, `SOURCE/buildrequests/12`. An entry that keeps state, or of which nobody knows yet whether it
+//! does, has a queue for all of one source. What is no source's begins with a slash: what people say is one queue, an answer or a reminder one each.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::event::HEARD;
 use crate::store::{Cause, Unit};
 
 /// A service entry's name, and what its units are ordered by.
 pub type OrderKey = (String, String);
 
+type Queues = HashMap<OrderKey, VecDeque<Unit>>;
+
+/// Where a unit can be queued: with all of its source, or with those of its build.
+fn keys(unit: &Unit) -> [OrderKey; 2] {
+    let order = &unit.order;
+    let of_source = match order.split_once('/') {
+        Some(("", _)) if order.starts_with(HEARD) => HEARD,
+        Some(("", _)) | None => order,
+        Some((source, _)) => source,
+    };
+    [of_source, order].map(|order| (unit.entry.clone(), order.to_owned()))
+}
+
+fn push(queues: &mut Queues, key: OrderKey, unit: Unit) -> Option<OrderKey> {
+    let queue = queues.entry(key.clone()).or_default();
+    queue.push_back(unit);
+    (queue.len() == 1).then_some(key)
+}
+
 /// Queues of units that wait. A queue exists while somebody works it off.
 #[derive(Default)]
 pub struct Lanes {
-    queues: Mutex<HashMap<OrderKey, Queue>>,
+    queues: Mutex<Queues>,
     emptied: Notify,
 }
 
-/// What is to be done with a queue.
-pub enum Next {
-    /// This unit's turn has come.
-    Now(Unit),
-    /// Nothing can be done before `due_ms`, unless one of these, which were put off, can be tried earlier; or another unit comes.
-    Later {
-        /// In milliseconds since 1970.
-        due_ms: i64,
-        /// The first of each order key.
-        put_off: Vec<Unit>,
-        /// Tells that another has come.
-        more: Arc<Notify>,
-    },
-}
-
-#[derive(Default)]
-struct Queue {
-    /// By order key, with their turns.
-    orders: HashMap<String, VecDeque<(u64, Unit)>>,
-    /// The order keys whose first unit can be worked on, by its turn.
-    ready: BTreeMap<u64, String>,
-    /// The others, by when their first unit is due, in milliseconds since 1970, and its turn.
-    waiting: BTreeMap<(i64, u64), String>,
-    /// Counts units.
-    turn: u64,
-    more: Arc<Notify>,
-}
-
-impl Queue {
-    fn push(&mut self, unit: Unit) {
-        self.turn += 1;
-        let units = self.orders.entry(unit.order.clone()).or_default();
-        if units.is_empty() {
-            self.waiting.insert((unit.due_ms, self.turn), unit.order.clone());
-        }
-        units.push_back((self.turn, unit));
-        self.more.notify_one();
-    }
-
-    /// What is next at `now_ms`. None: nothing is left.
-    fn next(&mut self, now_ms: i64) -> Option<Next> {
-        while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= now_ms) {
-            let ((_, turn), order) = first.remove_entry();
-            self.ready.insert(turn, order);
-        }
-        let first = |order: &String| self.orders.get(order).and_then(VecDeque::front).map(|(_, unit)| unit.clone());
-        if let Some(unit) = self.ready.values().next().and_then(first) {
-            return Some(Next::Now(unit));
-        }
-        let ((due_ms, _), _) = self.waiting.first_key_value()?;
-        let put_off = self.waiting.values().filter_map(first).filter(|unit| unit.attempts > 0).collect();
-        Some(Next::Later { due_ms: *due_ms, put_off, more: self.more.clone() })
-    }
-
-    /// The first unit of an order key is done.
-    fn pop(&mut self, order: &str) {
-        let Some(units) = self.orders.get_mut(order) else { return };
-        if let Some((turn, _)) = units.pop_front() {
-            self.ready.remove(&turn);
-        }
-        match units.front() {
-            Some((turn, unit)) => drop(self.waiting.insert((unit.due_ms, *turn), order.to_owned())),
-            None => drop(self.orders.remove(order)),
-        }
-    }
-
-    fn put_off(&mut self, order: &str, due_ms: i64, cause: Cause) {
-        let Some((turn, unit)) = self.orders.get_mut(order).and_then(VecDeque::front_mut) else { return };
-        unit.put_off(due_ms, cause);
-        self.ready.remove(turn);
-        self.waiting.insert((due_ms, *turn), order.to_owned());
-    }
-
-    fn hasten(&mut self, which: impl Fn(&str) -> bool) {
-        let which: Vec<_> = self.waiting.iter().filter(|(_, order)| which(order)).map(|(at, _)| *at).collect();
-        for at in which {
-            if let Some(order) = self.waiting.remove(&at) {
-                self.ready.insert(at.1, order);
-            }
-        }
-    }
-}
-
 impl Lanes {
-    fn queues(&self) -> std::sync::MutexGuard<'_, HashMap<OrderKey, Queue>> {
+    fn queues(&self) -> std::sync::MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a unit. Tells whether the queue is new and nobody works it off yet.
-    pub fn push(&self, key: OrderKey, unit: Unit) -> bool {
+    /// Queues a unit: `whole`, behind all of its source. So it is as long as others wait there, or it would pass them. Answers with the
+    /// queue's key if it is new and nobody works it off yet.
+    pub fn push(&self, unit: Unit, whole: bool) -> Option<OrderKey> {
+        let [of_source, of_build] = keys(&unit);
         let mut queues = self.queues();
-        let new = !queues.contains_key(&key);
-        queues.entry(key).or_default().push(unit);
-        new
+        let key = if whole || of_source.1 == HEARD || queues.contains_key(&of_source) { of_source } else { of_build };
+        push(&mut queues, key, unit)
     }
 
-    /// Whether this unit waits there, or is being worked on.
-    pub fn have(&self, key: &OrderKey, unit: i64) -> bool {
-        self.queues().get(key).is_some_and(|queue| queue.orders.values().flatten().any(|(_, queued)| queued.id == unit))
+    /// Queues a unit with none but those of the same key.
+    pub fn push_apart(&self, key: OrderKey, unit: Unit) -> Option<OrderKey> {
+        push(&mut self.queues(), key, unit)
     }
 
-    /// What is next at `now_ms`, in milliseconds since 1970. The queue goes with its last unit: after none, whoever worked it off must not look
-    /// at it again.
-    pub fn next(&self, key: &OrderKey, now_ms: i64) -> Option<Next> {
+    /// Whether this unit waits, or is being worked on.
+    pub fn have(&self, unit: &Unit) -> bool {
+        let queues = self.queues();
+        keys(unit).iter().filter_map(|key| queues.get(key)).flatten().any(|queued| queued.id == unit.id)
+    }
+
+    /// The unit that is next.
+    pub fn front(&self, key: &OrderKey) -> Option<Unit> {
+        self.queues().get(key).and_then(|queue| queue.front().cloned())
+    }
+
+    /// Takes the first unit away, which is done, and tells the next. The queue goes with its last
+    /// unit: after none, whoever worked it off must not look at it again.
+    pub fn pop(&self, key: &OrderKey) -> Option<Unit> {
         let mut queues = self.queues();
-        let next = queues.get_mut(key)?.next(now_ms);
+        let queue = queues.get_mut(key)?;
+        queue.pop_front();
+        let next = queue.front().cloned();
         if next.is_none() {
             queues.remove(key);
             if queues.is_empty() {
@@ -135,25 +86,12 @@ impl Lanes {
         next
     }
 
-    /// Takes away the first unit of an order key, which is done.
-    pub fn pop(&self, key: &OrderKey, order: &str) {
-        if let Some(queue) = self.queues().get_mut(key) {
-            queue.pop(order);
-        }
-    }
-
-    /// The first unit of an order key is to be tried again at `due_ms`; it stays the first.
-    pub fn put_off(&self, key: &OrderKey, order: &str, due_ms: i64, cause: Cause) {
-        if let Some(queue) = self.queues().get_mut(key) {
-            queue.put_off(order, due_ms, cause);
-        }
-    }
-
-    /// What waits for its time is due: of one order key, or of all.
-    pub fn hasten(&self, key: &OrderKey, order: Option<&str>) {
-        if let Some(queue) = self.queues().get_mut(key) {
-            queue.hasten(|waits| order.is_none_or(|order| waits == order));
-        }
+    /// The first unit is to be tried again at `due_ms`; it stays the next.
+    pub fn put_off(&self, key: &OrderKey, due_ms: i64, cause: Cause) -> Option<Unit> {
+        let mut queues = self.queues();
+        let unit = queues.get_mut(key).and_then(VecDeque::front_mut)?;
+        unit.put_off(due_ms, cause);
+        Some(unit.clone())
     }
 
     /// Whether no unit waits.
@@ -186,80 +124,41 @@ mod tests {
         Unit { id, event: id, entry, order, job: Job::Report, made_ms: 0, attempts: 0, failed: 0, waited: 0, due_ms: 0 }
     }
 
-    fn key() -> OrderKey {
-        ("bot".to_owned(), String::new())
-    }
-
-    fn pushed(units: &[(i64, &str)]) -> Lanes {
+    /// The queues that these come into, by order key, with who is in them.
+    fn queued(units: &[(&str, bool)]) -> Vec<(String, Vec<i64>)> {
         let lanes = Lanes::default();
-        let new: Vec<_> = units.iter().map(|(id, order)| lanes.push(key(), unit(*id, order))).collect();
-        assert!(new[0] && !new[1..].contains(&true));
-        lanes
+        let mut new = Vec::new();
+        for (n, (order, whole)) in units.iter().enumerate() {
+            let unit = unit(n as i64, order);
+            new.extend(lanes.push(unit.clone(), *whole));
+            assert!(lanes.have(&unit));
+        }
+        let in_it = |key: &OrderKey| lanes.queues()[key].iter().map(|unit| unit.id).collect();
+        assert_eq!(new.len(), lanes.queues().len());
+        new.into_iter().map(|key| (key.1.clone(), in_it(&key))).collect()
     }
 
-    /// The unit whose turn it is at `now_ms`, or when there will be one and which were put off.
-    fn next(lanes: &Lanes, now_ms: i64) -> Result<i64, (i64, Vec<i64>)> {
-        match lanes.next(&key(), now_ms).expect("something is left") {
-            Next::Now(unit) => Ok(unit.id),
-            Next::Later { due_ms, put_off, .. } => Err((due_ms, put_off.iter().map(|unit| unit.id).collect())),
-        }
+    fn expect(queues: &[(&str, &[i64])]) -> Vec<(String, Vec<i64>)> {
+        queues.iter().map(|(order, units)| ((*order).to_owned(), units.to_vec())).collect()
     }
 
     #[test]
-    fn units_keep_their_order_whatever_their_keys() {
-        let lanes = pushed(&[(1, "a"), (2, "b"), (3, "a"), (4, "c"), (5, "b")]);
-        for (id, order) in [(1, "a"), (2, "b"), (3, "a"), (4, "c"), (5, "b")] {
-            assert_eq!((next(&lanes, 0), next(&lanes, 0)), (Ok(id), Ok(id)), "until it is done");
-            assert!(lanes.have(&key(), id) && !lanes.is_idle());
-            lanes.pop(&key(), order);
-            assert!(!lanes.have(&key(), id));
-        }
-        // Until whoever works it off knows that it is empty it is not new.
-        assert!(!lanes.push(key(), unit(6, "a")));
-        lanes.pop(&key(), "a");
-        assert!(lanes.next(&key(), 0).is_none() && lanes.is_idle());
-        assert!(lanes.push(key(), unit(7, "a")));
+    fn builds_are_apart_unless_state_is_kept_and_what_is_no_sources_is_apart_always() {
+        const MAIN: [&str; 3] = ["main/buildrequests/1", "main/buildrequests/2", "main/buildrequests/1"];
+        const OTHERS: [&str; 5] = ["west/workers/1", "/heard/bot/server/1", "/heard/bot/server/2", "/answered/1", "/answered/2"];
+        let all = |whole| MAIN.iter().chain(&OTHERS).map(|order| (*order, whole)).collect::<Vec<_>>();
+        assert_eq!(queued(&all(true)), expect(&[("main", &[0, 1, 2]), ("west", &[3]), (HEARD, &[4, 5]), ("/answered/1", &[6]), ("/answered/2", &[7])]));
+        let apart = [("main/buildrequests/1", &[0, 2][..]), ("main/buildrequests/2", &[1]), ("west/workers/1", &[3]), (HEARD, &[4, 5])];
+        assert_eq!(queued(&all(false))[..4], expect(&apart));
     }
 
     #[test]
-    fn one_that_waits_holds_up_its_own_key_only_and_then_comes_first() {
-        let lanes = pushed(&[(1, "a"), (2, "a"), (3, "b"), (4, "c"), (5, "b")]);
-        assert_eq!(next(&lanes, 0), Ok(1));
-        lanes.put_off(&key(), "a", 1_000, Cause::NotNow);
-        assert_eq!(next(&lanes, 999), Ok(3));
-        lanes.pop(&key(), "b");
-        assert_eq!(next(&lanes, 1_000), Ok(1), "its time has come");
-        lanes.put_off(&key(), "a", 3_000, Cause::NotNow);
-        assert_eq!(next(&lanes, 1_000), Ok(4));
-        lanes.put_off(&key(), "c", 2_000, Cause::Failed);
-        assert_eq!(next(&lanes, 1_000), Ok(5));
-        lanes.pop(&key(), "b");
-        assert_eq!(next(&lanes, 1_000), Err((2_000, vec![4, 1])));
-        assert_eq!(next(&lanes, 3_000), Ok(1));
-        lanes.pop(&key(), "a");
-        assert_eq!(next(&lanes, 3_000), Ok(2));
-    }
-
-    #[tokio::test]
-    async fn who_waits_is_told_of_another_and_hastened_ones_are_due() {
-        let lanes = pushed(&[(1, "a"), (2, "b")]);
-        for order in ["a", "b"] {
-            next(&lanes, 0).unwrap();
-            lanes.put_off(&key(), order, 1_000, Cause::NotNow);
-        }
-        let Some(Next::Later { more, .. }) = lanes.next(&key(), 0) else { panic!("nothing is due") };
-        // Of those before, who was not waiting heard nothing.
-        more.notified().await;
-        assert!(futures_util::FutureExt::now_or_never(more.notified()).is_none());
-        lanes.push(key(), unit(3, "b"));
-        more.notified().await;
-        assert_eq!(next(&lanes, 0), Err((1_000, vec![1, 2])), "it is behind another");
-        lanes.hasten(&key(), Some("b"));
-        assert_eq!(next(&lanes, 0), Ok(2));
-        lanes.put_off(&key(), "b", 2_000, Cause::NotNow);
-        lanes.hasten(&key(), None);
-        assert_eq!(next(&lanes, 0), Ok(1));
-        lanes.pop(&key(), "a");
-        assert_eq!(next(&lanes, 0), Ok(2));
+    fn nobody_passes_those_that_waited_while_the_entry_was_not_known() {
+        let units = [("main/buildrequests/1", true), ("main/buildrequests/2", false), ("west/buildrequests/1", false)];
+        assert_eq!(queued(&units), expect(&[("main", &[0, 1]), ("west/buildrequests/1", &[2])]));
+        let lanes = Lanes::default();
+        let key = lanes.push(unit(1, "main/buildrequests/1"), true).unwrap();
+        assert!(lanes.pop(&key).is_none() && lanes.is_idle());
+        assert_eq!(lanes.push(unit(2, "main/buildrequests/2"), false).unwrap().1, "main/buildrequests/2", "they are gone");
     }
 }

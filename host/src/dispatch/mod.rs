@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::LOUD;
 use crate::contract::{EntryView, OWN_BUDGET};
@@ -48,6 +48,8 @@ const LARGE_CALLS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Tries after which a call waits for as long as its limit says: it may need more at a time than is kept at hand.
 const PATIENT_AFTER: u32 = 20;
+/// The longest pause of what waits for an entry that cannot run, in milliseconds.
+const OUT_MS: i64 = 30_000;
 /// Units at a time that are called or wait for the store to take what came of them. More than calls, so that none waits
 /// for another's commit; bounded, so that a store that takes nothing stops the calls.
 const UNITS: usize = 1_024;
@@ -74,11 +76,13 @@ pub struct Dispatch {
     entries: Arc<ArcSwap<Entries>>,
     out: Arc<ArcSwap<Out>>,
     /// Units that wait are looked at again.
-    look_again: Notify,
+    look_again: watch::Sender<()>,
     sources: Mutex<HashMap<String, Arc<dyn Fetch>>>,
     engine: Engine,
     observer: Arc<dyn Observer>,
     lanes: lanes::Lanes,
+    /// Of entries that keep state, by name.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     reminders: Reminders,
     calls: Arc<Places>,
     large_calls: Arc<Places>,
@@ -126,11 +130,12 @@ impl Dispatch {
             snapshots: Arc::default(),
             entries: directory.entries.clone(),
             out: directory.out.clone(),
-            look_again: Notify::new(),
+            look_again: watch::Sender::new(()),
             sources: Mutex::default(),
             engine,
             observer,
             lanes: lanes::Lanes::default(),
+            turns: Mutex::default(),
             reminders: Reminders::default(),
             calls: Places::new(CALLS),
             large_calls: Places::new(LARGE_CALLS),
@@ -170,7 +175,7 @@ impl Dispatch {
 
     /// Entries are others now: what waits for its next try is tried.
     pub fn look_again(&self) {
-        self.look_again.notify_waiters();
+        self.look_again.send_replace(());
     }
 
     /// A destination can be reached again: what waits for it is due.
@@ -269,8 +274,11 @@ impl Dispatch {
     async fn call(self: &Arc<Self>, unit: &Unit, details: &Arc<Details>) -> UnitEnd {
         let Some(entry) = self.entries.load().get(&unit.entry).cloned() else {
             if let Some(out) = self.out.load().get(&unit.entry) {
-                return match tries::after(unit, RunError::NotNow(format!("it cannot run: {}", out.why.message)), out.expires_after, now_ms()) {
+                let why = RunError::NotNow(format!("it cannot run: {}", out.why.message));
+                return match tries::after(unit, why, out.expires_after, now_ms()) {
                     End::Failed(why) => given_up(unit, details, why),
+                    // Looking whether it can costs nothing, also after a restart with what it lacked.
+                    End::Again { due_ms, why, cause } => ended(unit, End::Again { due_ms: due_ms.min(now_ms() + OUT_MS), why, cause }),
                     end => ended(unit, end),
                 };
             }

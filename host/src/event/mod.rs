@@ -23,6 +23,9 @@ use serde_json::Value;
 /// Buildbot's words for results, by number.
 pub const RESULTS: [&str; 7] = ["success", "warnings", "failure", "skipped", "exception", "retry", "cancelled"];
 
+/// What the ids of events begin with that people's words are; no source has such a name.
+pub const HEARD: &str = "/heard/";
+
 /// One event of a source, as it stands in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -41,4 +44,18 @@ pub struct Event {
     /// are the event's own, never those of a later read), a build request, a buildset, or a worker
     /// (with `notify` and `last_connection` where the master said so).
     pub message: Value,
+}
+
+impl Event {
+    /// The key by which work about it is ordered: what concerns one build (its request), one buildset or one worker, below the source's name.
+    pub fn order(&self) -> String {
+        let id = |key: &str| self.message[key].as_u64();
+        match (id("buildrequestid"), id("bsid"), id("workerid")) {
+            _ if self.kind == Kind::Heard => self.id.clone(),
+            (Some(request), ..) => format!("{}/buildrequests/{request}", self.source),
+            (_, Some(set), _) => format!("{}/buildsets/{set}", self.source),
+            (.., Some(worker)) => format!("{}/workers/{worker}", self.source),
+            _ => format!("{}/{}", self.source, self.id),
+        }
+    }
 }

@@ -23,7 +23,8 @@ pub struct NewEvent {
 pub struct NewUnit {
     /// The service entry's name.
     pub entry: String,
-    /// Units of one entry with equal keys run in journal order: the build's key, or the empty string for all of an entry.
+    /// Units of one entry with equal keys run in journal order: the build's key below its source's name, or one that begins with a slash
+    /// where there is no source.
     pub order: String,
 }
 
@@ -115,7 +116,7 @@ pub struct TaggedAnswer {
 }
 
 /// What the order key of a reminder that counts as a send begins with.
-pub const SOON: &str = "soon/";
+pub const SOON: &str = "/soon/";
 
 /// How the answer ended that a reminder brings.
 pub const DUE: &str = "due";

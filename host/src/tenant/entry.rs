@@ -11,13 +11,10 @@ use url::Url;
 
 use super::settings::{ComponentRef, Formatter, Service};
 use crate::contract::{Ask, Ended, EntryView, Formatted, Masters, Plan, Spool, Subformat, Subjects};
-use crate::event::{Details, Event, FetchError, Kind, Rows};
+use crate::event::{Details, Event, FetchError, Rows};
 use crate::sandbox::{ConfigureError, Limits, LoadError, Loaded, Loader, Profile, Reporter, RunError};
 use crate::transport::policy::Level;
 use crate::transport::{Auth, Endpoint, EndpointKind, Sources, Updates};
-
-/// What everything that people say to an entry that keeps state is ordered by: no source has such a name.
-const HEARD: &str = "/heard";
 
 /// A service entry that can be shown events.
 pub struct Entry {
@@ -167,21 +164,6 @@ impl Entry {
     pub fn follows(&self, event: &Event) -> bool {
         let sources = &self.service.follows;
         self.plan.events.contains(&event.kind) && (sources.is_empty() || sources.contains(&event.source))
-    }
-
-    /// The key by which its units of work are ordered: what concerns one build, or, if it keeps state, everything of one source, and
-    /// everything that people say.
-    pub fn order(&self, event: &Event) -> String {
-        if self.plan.state {
-            return if event.kind == Kind::Heard { HEARD.to_owned() } else { event.source.clone() };
-        }
-        let id = |key: &str| event.message[key].as_u64();
-        match (id("buildrequestid"), id("bsid"), id("workerid")) {
-            (Some(request), ..) => format!("{}/buildrequests/{request}", event.source),
-            (_, Some(set), _) => format!("{}/buildsets/{set}", event.source),
-            (.., Some(worker)) => format!("{}/workers/{worker}", event.source),
-            _ => event.id.clone(),
-        }
     }
 
     /// Whether a call of it, or of one of its formatters, takes an instance of the large profile.

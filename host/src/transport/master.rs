@@ -1,18 +1,25 @@
 //! Control calls on masters: recorded before they are sent, and sent once.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{Answer, Attempt, FailedKind, Payload, Transport};
-use crate::event::{Acted, Fetch};
+use crate::event::{Acted, Fetch, FetchError, Rows};
 use crate::secret::{Encode, encode};
 
 /// The log's target for what people have the host do.
 pub const AUDIT: &str = "reporter_host::audit";
+/// How long a conversation waits for a master.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one that has not answered then is taken to be away.
+const SILENT: Duration = Duration::from_secs(30);
 /// Bytes of a master's answer that the log shows.
 const SHOWN: usize = 500;
 
@@ -22,6 +29,8 @@ pub struct Sources {
     running: Mutex<Vec<(String, Arc<dyn Fetch>)>>,
     /// Whether they were set.
     known: watch::Sender<bool>,
+    /// Which have left a question of a conversation unanswered, and until when none is asked again.
+    silent: Mutex<HashMap<String, Instant>>,
 }
 
 impl Sources {
@@ -35,6 +44,26 @@ impl Sources {
     async fn known(&self) {
         // Its sender is this.
         self.known.subscribe().wait_for(|known| *known).await.ok();
+    }
+
+    /// Reads a path of one of them for a conversation: nobody in it waits for long, and one that has not answered is not waited for again at once.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn read(&self, name: &str, path: &str) -> Result<Rows, FetchError> {
+        let Some(source) = self.find(name) else {
+            return Err(FetchError::NotNow(format!("the host does not run with {name}")));
+        };
+        let silent = || self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = || FetchError::NotNow(format!("{name} has not answered within {} seconds", PATIENCE.as_secs()));
+        if silent().get(name).is_some_and(|until| *until > Instant::now()) {
+            return Err(why());
+        }
+        let Ok(answered) = tokio::time::timeout(PATIENCE, source.fetch(path)).await else {
+            silent().insert(name.to_owned(), Instant::now() + SILENT);
+            return Err(why());
+        };
+        answered
     }
 
     /// Their names.
@@ -119,13 +148,11 @@ impl Transport for MasterTransport {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
 
     use serde_json::{Value, json};
 
     use super::super::{Endpoint, MasterCall};
     use super::*;
-    use crate::event::{FetchError, Rows};
     use crate::secret::NoSecrets;
 
     /// Counts what it is asked.
@@ -182,6 +209,36 @@ mod tests {
         let (answer, ()) = tokio::join!(biased; attempt(&transport, "one"), set);
         assert_eq!((answer.status, answer.error), (200, None));
         assert_eq!(counts.0.load(Ordering::Relaxed), 1);
+    }
+
+    /// Takes a minute for each answer.
+    #[derive(Default)]
+    struct Slow(AtomicU32);
+
+    #[async_trait]
+    impl Fetch for Slow {
+        async fn fetch(&self, _: &str) -> Result<Rows, FetchError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(vec![json!("late")])
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_conversation_does_not_wait_for_a_master_that_hangs_and_asks_it_again_later() {
+        let (slow, sources) = (Arc::new(Slow::default()), Sources::default());
+        sources.set(vec![("slow".into(), slow.clone() as Arc<dyn Fetch>), ("quick".into(), Arc::new(Counts::default()))]);
+        let asked = async |name: &str| {
+            let began = Instant::now();
+            let Err(error) = sources.read(name, "builders").await else { panic!("an answer") };
+            (began.elapsed().as_secs(), matches!(error, FetchError::NotNow(_)), slow.0.load(Ordering::Relaxed))
+        };
+        assert_eq!(asked("slow").await, (10, true, 1));
+        assert_eq!(asked("slow").await, (0, true, 1), "it is taken to be away");
+        assert_eq!(asked("quick").await, (0, false, 1), "others are asked");
+        tokio::time::advance(SILENT).await;
+        assert_eq!(asked("slow").await, (10, true, 2));
+        assert_eq!(asked("nobody").await, (0, true, 2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -115,7 +115,7 @@ async fn take_notes(connection: &mut SqliteConnection, busy: &[i64], next: &mut 
 fn answer(dropped: Delivery, next: &mut Next) -> Option<Unit> {
     let answer = TaggedAnswer { status: 0, headers: Vec::new(), body: String::new(), ended: "dead".into() };
     let job = Job::Answered { tag: dropped.new.tag?, answer };
-    let order = format!("answered/{}", dropped.id);
+    let order = format!("/answered/{}", dropped.id);
     let now = now_ms();
     let (id, event, entry) = (take(&mut next.unit), dropped.event, dropped.new.entry);
     Some(Unit { id, event, entry, order, job, made_ms: now, attempts: 0, failed: 0, waited: 0, due_ms: now })

@@ -175,7 +175,7 @@ impl<'a> Plan<'a> {
                 let id = take(&mut next.unit);
                 let answer = TaggedAnswer { status: 0, headers: Vec::new(), body: String::new(), ended: DUE.to_owned() };
                 let job = Job::Answered { tag: reminder.tag.clone(), answer };
-                let (entry, order) = (unit.entry.clone(), format!("{}{id}", if reminder.soon { SOON } else { "reminder/" }));
+                let (entry, order) = (unit.entry.clone(), format!("{}{id}", if reminder.soon { SOON } else { "/reminder/" }));
                 let (made_ms, due_ms) = (self.now, reminder.due_ms);
                 Unit { id, event: unit.event, entry, order, job, made_ms, attempts: 0, failed: 0, waited: 0, due_ms }
             })
@@ -253,7 +253,7 @@ impl<'a> Plan<'a> {
             id: 0,
             event: standing.event,
             entry: standing.entry.clone(),
-            order: format!("answered/{id}"),
+            order: format!("/answered/{id}"),
             job: Job::Answered { tag: standing.tag.clone()?, answer: settled.answer.clone()? },
             made_ms: self.now,
             attempts: 0,
