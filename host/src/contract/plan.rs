@@ -29,7 +29,7 @@ pub struct Plan {
     pub fallback: Option<Fallback>,
     /// Kinds of event that wake it.
     pub events: BTreeSet<Kind>,
-    /// Whether its events are handled one after another.
+    /// Whether it keeps state, and so is called for one thing at a time.
     pub state: bool,
     /// What it said of its settings while it made this: level and text.
     pub said: Vec<(String, String)>,

@@ -11,7 +11,7 @@ const WAITING: usize = 1_000;
 pub const OWN_BUDGET: u32 = 60;
 
 impl Call {
-    /// State belongs to entries whose events are handled one after another.
+    /// State belongs to entries that are called for one thing at a time.
     fn declared(&self, function: &str) -> Result<(), Ended> {
         self.only(&[Phase::Report], function)?;
         if self.entry.as_ref().is_some_and(|entry| entry.state) {
