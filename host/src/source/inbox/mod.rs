@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Arrived, Journal, Reveal, SourceError, now};
+use super::{Arrived, Journal, Reveal, SourceError, lenient, now};
 use crate::event::{Fetch, FetchError, Rows, paths};
 use crate::tenant::settings::InboxSettings;
 
@@ -155,7 +155,7 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
     }
     // Closed by nobody; without a permit the document would still have to be parsed.
     let _reading = posts.reading.acquire().await.ok();
-    let document: Value = match serde_json::from_slice(&body) {
+    let document = match lenient::read(&body) {
         Ok(document) => document,
         Err(error) => return refused(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"), None),
     };

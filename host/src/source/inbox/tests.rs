@@ -156,6 +156,27 @@ async fn refusals_name_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn what_python_takes_for_json_is_taken() {
+    let inbox = running().await;
+    let (status, answer) = inbox
+        .post(
+            "Bearer right",
+            None,
+            r#"{"id": "x", "builder": "b", "number": 1, "results": 0, "properties": {"limit": Infinity, "file": "a\udcffb", "n": [NaN, "Step"]}}"#,
+        )
+        .await;
+    assert_eq!(status, 202, "{answer}");
+    let events = inbox.journal.events();
+    let properties = details(&events[0], &paths::properties(events[0].0.message["buildid"].as_i64().unwrap()));
+    assert_eq!(
+        (&properties[0]["limit"], &properties[0]["file"], &properties[0]["n"]),
+        (&json!([null, "Inbox"]), &json!(["a\u{fffd}b", "Inbox"]), &json!([null, "Step"]))
+    );
+    let (status, answer) = inbox.post("Bearer right", None, r#"{"id": "x", "number": NaN"#).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("the body is not JSON: expected value at line 1 column 23")));
+}
+
+#[tokio::test]
 async fn a_post_that_never_ends_does_not_keep_the_host_from_ending() {
     let Running { url, inbox, .. } = running().await;
     let (listener, address) = inbox.listen().await.unwrap();
