@@ -156,7 +156,7 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
     // Closed by nobody; without a permit the document would still have to be parsed.
     let _reading = posts.reading.acquire().await.ok();
     let document = match lenient::read(&body) {
-        Ok(document) => document,
+        Ok(document) => document::with_integers(document),
         Err(error) => return refused(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"), None),
     };
     match posts.arrived(&parts.headers, &document) {

@@ -156,6 +156,31 @@ async fn refusals_name_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn integers_are_integers_however_they_are_written() {
+    let inbox = running().await;
+    let written = r#"{"builder": {"name": "b", "builderid": 5.0}, "number": 1e3, "buildid": 77.0, "results": 2.0, "started_at": 1.0e9, "complete_at": 1000000060.0,
+        "buildrequestid": 38.0, "buildrequest": {"buildsetid": 39.0}, "prev_build": {"number": 999.0, "results": 0.0}, "parentbuild": {"buildid": 35.0},
+        "steps": [{"name": "s", "stepid": 2.0, "results": -0.0, "logs": [{"name": "stdio", "logid": 9.0, "content": ""}]}],
+        "properties": {"ratio": 0.5, "large": 1e300, "negative": -3.0}}"#;
+    assert_eq!(inbox.post("Bearer right", None, written).await, (202, json!({"id": "ci/builds/77/finished", "known": false})));
+    let (event, mut details) = inbox.journal.events().remove(0);
+    let plain = written.replace("1e3,", "1000,").replace("1.0e9", "1000000000").replace("-0.0", "0").replace(".0", "").replace("77", "78");
+    assert_eq!(inbox.post("Bearer right", None, &plain).await.0, 202);
+    let (other, expected) = inbox.journal.events().remove(1);
+    assert_eq!((&event.message["results"], &event.message["number"], event.occurred_at), (&json!(2), &json!(1000), 1_000_000_060));
+    assert_eq!(event.message.to_string(), other.message.to_string().replace("78", "77"));
+    assert_eq!(details.remove(1).1[0]["negative"], json!([-3, "Inbox"]));
+    for path in ["steps/2/logs", "logs/9/contents", "builds/35", "builders/5", "builders/5/builds?number__lt=1000&order=-number&limit=10"] {
+        let of = |details: &[(String, Rows)]| details.iter().find(|(at, _)| at == path).unwrap_or_else(|| panic!("no {path}")).1.clone();
+        assert_eq!(of(&details), of(&expected), "{path}");
+    }
+    for (number, member) in [("1.5", "/number"), ("1e300", "/number"), ("-1.0", "/number")] {
+        let (status, answer) = inbox.post("Bearer right", None, &format!(r#"{{"id": "x", "builder": "b", "number": {number}, "results": 0}}"#)).await;
+        assert_eq!((status, &answer["member"]), (400, &json!(member)), "{number}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_python_takes_for_json_is_taken() {
     let inbox = running().await;
     let (status, answer) = inbox
