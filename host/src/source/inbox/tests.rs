@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::connections::{CONNECTIONS, GOODBYE, HEAD};
 use super::*;
-use crate::secret::Plain;
+use crate::secret::{Plain, VaultError};
 use crate::source::memory::Memory;
 use crate::tenant::settings::SecretRef;
 
@@ -199,6 +199,35 @@ async fn what_python_takes_for_json_is_taken() {
     );
     let (status, answer) = inbox.post("Bearer right", None, r#"{"id": "x", "number": NaN"#).await;
     assert_eq!((status, &answer["error"]), (400, &json!("the body is not JSON: expected value at line 1 column 23")));
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_read_is_told_of_once() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let cause = Arc::new(Mutex::new("no such file"));
+    let reveal = {
+        let cause = cause.clone();
+        move |_: &SecretRef| match *cause.lock().unwrap() {
+            "" => Ok(Plain::new("right")),
+            cause => Err(VaultError::Unreadable { secret: "inbox".into(), cause: cause.into() }),
+        }
+    };
+    let inbox = running_with(Inbox::new("ci", settings(), Arc::new(reveal))).await;
+    for (now, status) in [("no such file", 503), ("it is empty", 503), ("", 401), ("it is empty", 503)] {
+        *cause.lock().unwrap() = now;
+        for _ in 0..3 {
+            assert_eq!(inbox.post("Bearer wrong", None, "{}").await.0, status, "{now}");
+        }
+    }
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("token")).collect();
+    assert_eq!(lines.len(), 4, "{said}");
+    for (line, says) in lines.iter().zip(["no such file", "it is empty", "can be read again", "it is empty"]) {
+        assert!(line.contains(says) && line.contains("source=\"ci\""), "no {says:?} in {line}");
+        assert_eq!(line.contains("ERROR"), !says.contains("again"), "{line}");
+    }
 }
 
 #[tokio::test]
