@@ -11,6 +11,7 @@
 
 pub mod buildbot;
 pub mod inbox;
+mod lenient;
 #[cfg(test)]
 mod memory;
 pub mod recording;

@@ -183,8 +183,10 @@ impl Journal for Recorder {
             if self.state.lock().unwrap_or_else(PoisonError::into_inner).ids.contains(&event.id) {
                 continue;
             }
-            let details = gather(&event, came, self.fetch.as_ref(), self.logs).await.map_err(|error| StoreError::Failed(error.to_string()))?;
-            self.writer.lock().unwrap_or_else(PoisonError::into_inner).write(&event, &details).map_err(|error| StoreError::Failed(error.to_string()))?;
+            let unread = |error: FetchError| StoreError::NotRecorded(format!("{}: its details cannot be read: {error}", event.id));
+            let details = gather(&event, came, self.fetch.as_ref(), self.logs).await.map_err(unread)?;
+            let unwritten = |error: SourceError| StoreError::NotRecorded(format!("{}: {error}", event.id));
+            self.writer.lock().unwrap_or_else(PoisonError::into_inner).write(&event, &details).map_err(unwritten)?;
             self.state.lock().unwrap_or_else(PoisonError::into_inner).ids.insert(event.id.clone());
             (self.told)(&event);
             new += 1;

@@ -28,6 +28,9 @@ pub enum StoreError {
     /// Anything else.
     #[error("store: {0}")]
     Failed(String),
+    /// A recording stands in for the store, and cannot take the event.
+    #[error("cannot be recorded: {0}")]
+    NotRecorded(String),
 }
 
 /// A store's answer.

@@ -68,7 +68,7 @@ pub(super) async fn record(settings: &Settings, recording: Recording, tell: Tell
 /// Records the newest builds that have ended, the oldest of them first.
 async fn past(name: &str, most: u32, master: &dyn Fetch, recorder: &Recorder) -> Result<(), String> {
     let path = format!("builds?complete=true&order=-buildid&limit={most}");
-    let builds = master.fetch(&path).await.map_err(|error| error.to_string())?;
+    let builds = master.fetch(&path).await.map_err(|error| format!("the builds of {name} cannot be read: {error}"))?;
     for build in builds.into_iter().rev() {
         let event = Event {
             id: format!("{name}/builds/{}/{}", build["buildid"], Kind::BuildFinished.verb()),
@@ -81,4 +81,42 @@ async fn past(name: &str, most: u32, master: &dyn Fetch, recorder: &Recorder) ->
         recorder.journal(name, None, vec![(event, Vec::new())]).await.map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::{FetchError, Rows};
+
+    /// A master with two builds, one of which has steps that nobody can read.
+    struct Half;
+
+    #[async_trait]
+    impl Fetch for Half {
+        async fn fetch(&self, path: &str) -> Result<Rows, FetchError> {
+            match path {
+                "builds?complete=true&order=-buildid&limit=2" => Ok(vec![json!({"buildid": 8, "complete_at": 80}), json!({"buildid": 7, "complete_at": 70})]),
+                "builds/8/steps" => Err(FetchError::NotNow("the answer is no JSON".into())),
+                "config" => Ok(vec![json!({"title": "T"})]),
+                _ if path.starts_with("builds?") => Err(FetchError::NotNow("nobody answers".into())),
+                _ => Err(FetchError::Missing("it has none".into())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_said_of_the_master_and_not_of_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.jsonl");
+        let recorder = Recorder::new(Writer::append(&path).unwrap(), Arc::new(Half), |_: &Event| {}, true);
+        let error = past("main", 2, &Half, &recorder).await.unwrap_err();
+        assert_eq!(error, "cannot be recorded: main/builds/8/finished: its details cannot be read: the answer is no JSON");
+        let recorded = std::fs::read_to_string(&path).unwrap();
+        assert!(recorded.lines().count() == 1 && recorded.contains("main/builds/7/finished"), "{recorded}");
+        let error = past("main", 3, &Half, &recorder).await.unwrap_err();
+        assert_eq!(error, "the builds of main cannot be read: nobody answers");
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Master;
 use super::rest::{Rest, RestError};
 use crate::event::{Acted, Rows};
+use crate::source::lenient;
 
 /// The path of what is the host's own.
 pub(super) const SHUTDOWN: &str = "shutdown";
@@ -139,7 +140,7 @@ async fn call(rest: &Rest, path: &str, method: &str, parameters: Value) -> Acted
 /// What an answer to a call says. Gateways answer 502 and 504 too when the master took the call and they did not hear what came of it.
 fn read(status: u16, body: &[u8]) -> Acted {
     let said = || format!("it answers {status}: {}", String::from_utf8_lossy(body).chars().take(200).collect::<String>());
-    let answer: Value = match serde_json::from_slice(body) {
+    let answer = match lenient::read(body) {
         Ok(answer) => answer,
         Err(_) if matches!(status, 502 | 504) => return Acted::Lost(said()),
         Err(_) => return Acted::Refused(status, said()),
@@ -193,5 +194,6 @@ mod tests {
         assert!(matches!(read(503, b"busy"), Acted::Refused(503, _)));
         assert!(matches!(read(200, b"<html>"), Acted::Refused(200, _)));
         assert_eq!(read(200, br#"{"result": [1, {}]}"#), Acted::Done(json!([1, {}])));
+        assert_eq!(read(200, br#"{"result": {"load": NaN, "file": "\udcff"}}"#), Acted::Done(json!({"load": null, "file": "\u{fffd}"})), "it was done");
     }
 }

@@ -12,6 +12,7 @@ use super::Master;
 use super::control::SHUTDOWN;
 use super::rest::{Rest, RestError};
 use crate::event::{Acted, Fetch, FetchError, Rows, paths};
+use crate::source::lenient;
 
 /// How long builders and the master's own settings are taken as they were read.
 const FRESH: Duration = Duration::from_secs(600);
@@ -90,7 +91,7 @@ impl Master {
 /// The master's settings as its pages see them: at `config` since 4.0, within the start page before.
 async fn config(rest: &Rest) -> Result<Value, RestError> {
     let own = match rest.get("config").await {
-        Ok(body) => serde_json::from_slice(&body).ok(),
+        Ok(body) => lenient::read(&body).ok(),
         Err(RestError::Missing(_)) => None,
         Err(error) => return Err(error),
     };
@@ -110,7 +111,7 @@ async fn config(rest: &Rest) -> Result<Value, RestError> {
 /// The settings within the start page of a master before 4.0.
 fn embedded(page: &str) -> Option<Value> {
     let (_, after) = page.split_once("constant(\"config\",")?;
-    serde_json::Deserializer::from_str(after).into_iter().next()?.ok()
+    lenient::read_beginning(after.as_bytes()).ok()
 }
 
 /// A build's properties. The master writes `owners` between announcing a build and preparing its

@@ -17,6 +17,7 @@ use url::Url;
 use super::answer::{Ended, Read, read};
 use crate::event::{Acted, FetchError, Rows};
 use crate::secret::{Plain, VaultError};
+use crate::source::lenient;
 use crate::transport::Verify;
 use crate::transport::http::{chain, verified};
 use crate::transport::policy::{Policy, Resolver};
@@ -106,8 +107,8 @@ impl Rest {
     /// See [`RestError`].
     pub async fn rows(&self, path: &str) -> Result<Rows, RestError> {
         let body = self.get(&format!("api/v2/{path}")).await?;
-        let mut answer: Value = serde_json::from_slice(&body)
-            .map_err(|error| RestError::Away(format!("{path}: the answer is no JSON ({error}); is {} a Buildbot master?", self.base)))?;
+        let mut answer: Value =
+            lenient::read(&body).map_err(|error| RestError::Away(format!("{path}: the answer is no JSON ({error}); is {} a Buildbot master?", self.base)))?;
         let plural = answer.as_object_mut().and_then(|object| object.iter_mut().find(|(key, value)| *key != "meta" && value.is_array()));
         match plural {
             Some((_, Value::Array(rows))) => Ok(std::mem::take(rows)),
@@ -344,7 +345,7 @@ fn foreign(base: &Url, leads: &str) -> bool {
 /// What an error answer says: its `error`, or its beginning.
 fn said(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    match serde_json::from_slice::<Value>(body).ok().and_then(|answer| Some(answer["error"].as_str()?.to_owned())) {
+    match lenient::read(body).ok().and_then(|answer| Some(answer["error"].as_str()?.to_owned())) {
         Some(error) => error,
         None => text.chars().take(200).collect(),
     }

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::rest::{Rest, RestError};
+use crate::source::lenient;
 use crate::transport::http::chain;
 
 /// What is subscribed to. A `*` is exactly one segment.
@@ -152,11 +153,25 @@ async fn listen(mut stream: SplitStream<WebSocketStream<Upgraded>>, tell: mpsc::
 }
 
 fn parse(text: &str) -> Option<Heard> {
-    let mut frame: Value = serde_json::from_str(text).ok()?;
+    let mut frame = lenient::read(text.as_bytes()).ok()?;
     if let Some(key) = frame["k"].as_str() {
         let key = key.split('/').map(str::to_owned).collect();
         return Some(Heard::Event(key, frame["m"].take()));
     }
     let error = frame["error"].as_str().map(str::to_owned);
     Some(Heard::Answer(frame["_id"].as_i64()?, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_heard_whatever_its_properties_are() {
+        let frame = r#"{"k": "builds/1/finished", "m": {"buildid": 1, "properties": {"limit": [Infinity, "Build"], "file": ["\udcff.c", "Step"]}}}"#;
+        let Some(Heard::Event(key, message)) = parse(frame) else { panic!("it is an event") };
+        assert_eq!(key, ["builds", "1", "finished"]);
+        assert_eq!(message, json!({"buildid": 1, "properties": {"limit": [null, "Build"], "file": ["\u{fffd}.c", "Step"]}}));
+        assert!(parse("<html>").is_none());
+    }
 }

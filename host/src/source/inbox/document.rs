@@ -1,6 +1,6 @@
 //! A posted document, turned into an event and into what each REST path would have answered.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::event::{Event, Kind, Rows, paths};
@@ -15,6 +15,25 @@ pub struct Wrong {
     pub member: &'static str,
     /// What, and what to write instead.
     pub why: String,
+}
+
+/// The document with each number that is an integer by the schema as one: `2.0` and `1e3` are.
+pub fn with_integers(mut document: Value) -> Value {
+    make_integers(&mut document);
+    document
+}
+
+fn make_integers(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(make_integers),
+        Value::Object(members) => members.values_mut().for_each(make_integers),
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < 2_f64.powi(63)) {
+                *number = Number::from(float as i64);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// An event of a validated document. `key` is the id from the header, `now` the time in seconds since 1970.

@@ -10,7 +10,7 @@ mod document;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,8 +27,9 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Arrived, Journal, Reveal, SourceError, now};
+use super::{Arrived, Journal, Reveal, SourceError, lenient, now};
 use crate::event::{Fetch, FetchError, Rows, paths};
+use crate::secret::Plain;
 use crate::tenant::settings::InboxSettings;
 
 /// The schema of what is posted.
@@ -50,12 +51,14 @@ pub struct Inbox {
     name: String,
     settings: InboxSettings,
     reveal: Reveal,
+    /// Why the token could not be read, as it was last said.
+    said: Mutex<Option<String>>,
 }
 
 impl Inbox {
     /// An inbox by its settings. `reveal` gives the token, anew for each post.
     pub fn new(name: &str, settings: InboxSettings, reveal: Reveal) -> Arc<Self> {
-        Arc::new(Self { name: name.to_owned(), settings, reveal })
+        Arc::new(Self { name: name.to_owned(), settings, reveal, said: Mutex::default() })
     }
 
     /// Listens on the settings' address, until the shutdown.
@@ -77,6 +80,23 @@ impl Inbox {
         let listener = TcpListener::bind(self.settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok((listener, address))
+    }
+
+    /// The token as it is now. What keeps it from being read is said once, not as often as anybody posts.
+    fn token(&self) -> Option<Plain> {
+        let (token, why) = match (self.reveal)(&self.settings.token) {
+            Ok(token) => (Some(token), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said != why {
+            match &why {
+                Some(error) => tracing::error!(source = self.name, error, "the inbox's token cannot be read, so every post is refused"),
+                None => tracing::info!(source = self.name, "the inbox's token can be read again"),
+            }
+            *said = why;
+        }
+        token
     }
 
     /// Takes posts until the shutdown; those under way are answered.
@@ -155,8 +175,8 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
     }
     // Closed by nobody; without a permit the document would still have to be parsed.
     let _reading = posts.reading.acquire().await.ok();
-    let document: Value = match serde_json::from_slice(&body) {
-        Ok(document) => document,
+    let document = match lenient::read(&body) {
+        Ok(document) => document::with_integers(document),
         Err(error) => return refused(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"), None),
     };
     match posts.arrived(&parts.headers, &document) {
@@ -167,12 +187,8 @@ async fn take(State(posts): State<Posts>, request: Request<Body>) -> Response {
 
 impl Posts {
     fn unauthorised(&self, headers: &HeaderMap) -> Option<Response> {
-        let token = match (self.inbox.reveal)(&self.inbox.settings.token) {
-            Ok(token) => token,
-            Err(error) => {
-                tracing::error!(source = self.inbox.name, %error, "the inbox's token cannot be read");
-                return Some(refused(StatusCode::SERVICE_UNAVAILABLE, "the inbox's token cannot be read; its log says why", None));
-            }
+        let Some(token) = self.inbox.token() else {
+            return Some(refused(StatusCode::SERVICE_UNAVAILABLE, "the inbox's token cannot be read; its log says why", None));
         };
         let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let (scheme, given) = given.split_at(given.len().min("bearer ".len()));

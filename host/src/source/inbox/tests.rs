@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::connections::{CONNECTIONS, GOODBYE, HEAD};
 use super::*;
-use crate::secret::Plain;
+use crate::secret::{Plain, VaultError};
 use crate::source::memory::Memory;
 use crate::tenant::settings::SecretRef;
 
@@ -153,6 +153,81 @@ async fn refusals_name_what_is_wrong() {
     assert_eq!(schema["required"], json!(["builder", "number"]));
     let other = inbox.client.get(&inbox.url).send().await.unwrap();
     assert_eq!(other.status(), 405);
+}
+
+#[tokio::test]
+async fn integers_are_integers_however_they_are_written() {
+    let inbox = running().await;
+    let written = r#"{"builder": {"name": "b", "builderid": 5.0}, "number": 1e3, "buildid": 77.0, "results": 2.0, "started_at": 1.0e9, "complete_at": 1000000060.0,
+        "buildrequestid": 38.0, "buildrequest": {"buildsetid": 39.0}, "prev_build": {"number": 999.0, "results": 0.0}, "parentbuild": {"buildid": 35.0},
+        "steps": [{"name": "s", "stepid": 2.0, "results": -0.0, "logs": [{"name": "stdio", "logid": 9.0, "content": ""}]}],
+        "properties": {"ratio": 0.5, "large": 1e300, "negative": -3.0}}"#;
+    assert_eq!(inbox.post("Bearer right", None, written).await, (202, json!({"id": "ci/builds/77/finished", "known": false})));
+    let (event, mut details) = inbox.journal.events().remove(0);
+    let plain = written.replace("1e3,", "1000,").replace("1.0e9", "1000000000").replace("-0.0", "0").replace(".0", "").replace("77", "78");
+    assert_eq!(inbox.post("Bearer right", None, &plain).await.0, 202);
+    let (other, expected) = inbox.journal.events().remove(1);
+    assert_eq!((&event.message["results"], &event.message["number"], event.occurred_at), (&json!(2), &json!(1000), 1_000_000_060));
+    assert_eq!(event.message.to_string(), other.message.to_string().replace("78", "77"));
+    assert_eq!(details.remove(1).1[0]["negative"], json!([-3, "Inbox"]));
+    for path in ["steps/2/logs", "logs/9/contents", "builds/35", "builders/5", "builders/5/builds?number__lt=1000&order=-number&limit=10"] {
+        let of = |details: &[(String, Rows)]| details.iter().find(|(at, _)| at == path).unwrap_or_else(|| panic!("no {path}")).1.clone();
+        assert_eq!(of(&details), of(&expected), "{path}");
+    }
+    for (number, member) in [("1.5", "/number"), ("1e300", "/number"), ("-1.0", "/number")] {
+        let (status, answer) = inbox.post("Bearer right", None, &format!(r#"{{"id": "x", "builder": "b", "number": {number}, "results": 0}}"#)).await;
+        assert_eq!((status, &answer["member"]), (400, &json!(member)), "{number}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_python_takes_for_json_is_taken() {
+    let inbox = running().await;
+    let (status, answer) = inbox
+        .post(
+            "Bearer right",
+            None,
+            r#"{"id": "x", "builder": "b", "number": 1, "results": 0, "properties": {"limit": Infinity, "file": "a\udcffb", "n": [NaN, "Step"]}}"#,
+        )
+        .await;
+    assert_eq!(status, 202, "{answer}");
+    let events = inbox.journal.events();
+    let properties = details(&events[0], &paths::properties(events[0].0.message["buildid"].as_i64().unwrap()));
+    assert_eq!(
+        (&properties[0]["limit"], &properties[0]["file"], &properties[0]["n"]),
+        (&json!([null, "Inbox"]), &json!(["a\u{fffd}b", "Inbox"]), &json!([null, "Step"]))
+    );
+    let (status, answer) = inbox.post("Bearer right", None, r#"{"id": "x", "number": NaN"#).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("the body is not JSON: expected value at line 1 column 23")));
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_read_is_told_of_once() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_ansi(false).with_writer(Arc::new(log.reopen().unwrap())).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let cause = Arc::new(Mutex::new("no such file"));
+    let reveal = {
+        let cause = cause.clone();
+        move |_: &SecretRef| match *cause.lock().unwrap() {
+            "" => Ok(Plain::new("right")),
+            cause => Err(VaultError::Unreadable { secret: "inbox".into(), cause: cause.into() }),
+        }
+    };
+    let inbox = running_with(Inbox::new("ci", settings(), Arc::new(reveal))).await;
+    for (now, status) in [("no such file", 503), ("it is empty", 503), ("", 401), ("it is empty", 503)] {
+        *cause.lock().unwrap() = now;
+        for _ in 0..3 {
+            assert_eq!(inbox.post("Bearer wrong", None, "{}").await.0, status, "{now}");
+        }
+    }
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("token")).collect();
+    assert_eq!(lines.len(), 4, "{said}");
+    for (line, says) in lines.iter().zip(["no such file", "it is empty", "can be read again", "it is empty"]) {
+        assert!(line.contains(says) && line.contains("source=\"ci\""), "no {says:?} in {line}");
+        assert_eq!(line.contains("ERROR"), !says.contains("again"), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::node::{Kind, Node};
 use super::secrets::Secrets;
 use super::source::Span;
 use super::table::Table;
-use super::{InboxSettings, MasterSettings, SourceKind, SourceSettings, include, keys};
+use super::{InboxSettings, MasterSettings, SecretRef, SourceKind, SourceSettings, include, keys};
 use crate::transport::Verify;
 
 /// The name of a source that has none.
@@ -169,7 +169,7 @@ fn inbox(table: &Table<'_>, title: &str, secrets: &Secrets, found: &mut Found) -
         None => table.missing(title, "listen", "listen = \"127.0.0.1:8085\"", found),
     };
     let token = match table.secret("token", secrets, found) {
-        Some(token) => Some(token),
+        Some(token) => carried(token, table, found),
         None => table.missing(title, "token", "token = { secret = \"…\" }: whoever knows it may post events", found),
     };
     let path = table.text("path", found).unwrap_or("/events");
@@ -190,6 +190,20 @@ fn inbox(table: &Table<'_>, title: &str, secrets: &Secrets, found: &mut Found) -
     })
 }
 
+/// A token, if a post can carry it. What a secret holds is looked at when it is read.
+fn carried(token: SecretRef, table: &Table<'_>, found: &mut Found) -> Option<SecretRef> {
+    let why = match &token {
+        SecretRef::Plain(text) if text.trim_ascii().is_empty() => "`token` is empty, so every post would be refused",
+        SecretRef::Plain(text) if text.trim_ascii() != text => {
+            "`token` begins or ends with white space, which no post's header keeps, so every one would be refused"
+        }
+        _ => return Some(token),
+    };
+    let at = table.get("token").map_or(table.span, |node| &node.span);
+    found.error(Diagnostic::error(at, why).with_help("write token = { secret = \"…\" }: whoever knows it may post events"));
+    None
+}
+
 fn recording(table: &Table<'_>, title: &str, found: &mut Found) -> Option<SourceKind> {
     let Some(written) = table.text("file", found) else {
         return table.missing(title, "file", "file = \"recording.jsonl\"", found);
@@ -200,4 +214,36 @@ fn recording(table: &Table<'_>, title: &str, found: &mut Found) -> Option<Source
         found.error(Diagnostic::error(&node.span, format!("there is no file {}", file.display())).with_help("`reporter-host record` makes one"));
     }
     Some(SourceKind::Recording { file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::PlaceholderKey;
+
+    fn read_text(text: &str) -> (Vec<SourceSettings>, Found) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reporter-host.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut found = Found::default();
+        let trees = include::read(&file, &mut found);
+        let secrets = Secrets::read(None, PlaceholderKey::load_or_create(folder.path()).unwrap(), &mut found);
+        (read(&trees, &secrets, &mut found), found)
+    }
+
+    #[test]
+    fn a_token_that_no_post_can_carry_is_refused_where_it_stands() {
+        let inbox = |token: &str| read_text(&format!("[[inboxes]]\nlisten = '127.0.0.1:0'\ntoken = {token}\n"));
+        for (token, why) in [("''", "is empty"), ("' \t'", "is empty"), ("'x '", "white space"), ("\"\\nx\"", "white space")] {
+            let (sources, found) = inbox(token);
+            assert!(sources.is_empty(), "{token}");
+            let [error] = &found.errors[..] else { panic!("{token}: {:?}", found.errors) };
+            assert_eq!((error.line, error.column), (3, 9), "{token}");
+            assert!(error.message.contains(why) && error.help.as_ref().unwrap().contains("token = { secret ="), "{token}: {error:?}");
+        }
+        for token in ["'x'", "'two words'"] {
+            let (sources, found) = inbox(token);
+            assert!(sources.len() == 1 && found.errors.is_empty(), "{token}: {:?}", found.errors);
+        }
+    }
 }
