@@ -17,7 +17,8 @@ pub struct Wrong {
     pub why: String,
 }
 
-/// The document with each number that is an integer by the schema as one: `2.0` and `1e3` are.
+/// The document with each number that is an integer by the schema as one: `2.0` and `1e3` are. Properties stay as they are: of what they are
+/// nothing is said.
 pub fn with_integers(mut document: Value) -> Value {
     make_integers(&mut document);
     document
@@ -26,7 +27,7 @@ pub fn with_integers(mut document: Value) -> Value {
 fn make_integers(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(make_integers),
-        Value::Object(members) => members.values_mut().for_each(make_integers),
+        Value::Object(members) => members.iter_mut().filter(|(key, _)| *key != "properties").for_each(|(_, value)| make_integers(value)),
         Value::Number(number) => {
             if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < 2_f64.powi(63)) {
                 *number = Number::from(float as i64);

@@ -161,7 +161,7 @@ async fn integers_are_integers_however_they_are_written() {
     let written = r#"{"builder": {"name": "b", "builderid": 5.0}, "number": 1e3, "buildid": 77.0, "results": 2.0, "started_at": 1.0e9, "complete_at": 1000000060.0,
         "buildrequestid": 38.0, "buildrequest": {"buildsetid": 39.0}, "prev_build": {"number": 999.0, "results": 0.0}, "parentbuild": {"buildid": 35.0},
         "steps": [{"name": "s", "stepid": 2.0, "results": -0.0, "logs": [{"name": "stdio", "logid": 9.0, "content": ""}]}],
-        "properties": {"ratio": 0.5, "large": 1e300, "negative": -3.0}}"#;
+        "properties": {"ratio": 0.5, "large": 1e300, "whole": 3e0}}"#;
     assert_eq!(inbox.post("Bearer right", None, written).await, (202, json!({"id": "ci/builds/77/finished", "known": false})));
     let (event, mut details) = inbox.journal.events().remove(0);
     let plain = written.replace("1e3,", "1000,").replace("1.0e9", "1000000000").replace("-0.0", "0").replace(".0", "").replace("77", "78");
@@ -169,7 +169,7 @@ async fn integers_are_integers_however_they_are_written() {
     let (other, expected) = inbox.journal.events().remove(1);
     assert_eq!((&event.message["results"], &event.message["number"], event.occurred_at), (&json!(2), &json!(1000), 1_000_000_060));
     assert_eq!(event.message.to_string(), other.message.to_string().replace("78", "77"));
-    assert_eq!(details.remove(1).1[0]["negative"], json!([-3, "Inbox"]));
+    assert_eq!(details.remove(1).1[0]["whole"], json!([3.0, "Inbox"]));
     for path in ["steps/2/logs", "logs/9/contents", "builds/35", "builders/5", "builders/5/builds?number__lt=1000&order=-number&limit=10"] {
         let of = |details: &[(String, Rows)]| details.iter().find(|(at, _)| at == path).unwrap_or_else(|| panic!("no {path}")).1.clone();
         assert_eq!(of(&details), of(&expected), "{path}");
