@@ -87,6 +87,12 @@ impl Build {
         ask!(self, h => h.id(), j => j["buildid"].as_u64())
     }
 
+    /// The database id of its build request, which a pseudo-build has as well; none if the source knows none. *Fetches.*
+    pub fn request_id(&self) -> Option<u64> {
+        let document = self.document(&[]);
+        document["buildrequestid"].as_u64().or_else(|| document["buildrequest"]["buildrequestid"].as_u64())
+    }
+
     /// The number within its builder; none for a pseudo-build.
     pub fn number(&self) -> Option<u64> {
         ask!(self, h => h.number(), j => j["number"].as_u64())

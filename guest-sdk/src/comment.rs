@@ -8,7 +8,8 @@
 //! A comment that somebody has deleted meanwhile, or that we may not edit (any more), is made anew.
 //!
 //! Adding twice cannot always be avoided: a report may come while the comment before it is on its way, and its id in nobody's hands; or the service
-//! does not say who we are before it has a comment of ours. Then the older one is removed as soon as both are known.
+//! does not say who we are before it has a comment of ours; or its comments could not be read. Then the older one is removed as soon as both are known:
+//! it is looked for when the new one has been added, and where that fails, each time when that has been edited.
 
 use std::borrow::Cow;
 
@@ -44,6 +45,8 @@ const MOST_PAGES: usize = 20;
 const PER_PAGE: u64 = 32;
 /// How often an edit is begun anew because somebody else has edited meanwhile.
 const MOST_CONFLICTS: u8 = 3;
+/// How often an earlier comment is looked for beside one that is known, each time when that has been written.
+const MOST_LOOKS: u8 = 10;
 
 /// One comment to come back to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,10 +186,10 @@ pub fn say(service: &dyn Service, thread: &Thread, text: &str, link: &str, terms
         let text = cut::with_link_below(&text, link, limits.chars - marker.chars().count(), bytes - marker.len());
         format!("{text}{marker}")
     };
-    let (mut comment, mut unseen) = (known(&key), false);
+    let (mut comment, mut unseen) = (known(&key).map(|(comment, _)| comment), false);
     if comment.is_none() {
         match ourselves(service).map(|name| find(service, thread, &name, None)) {
-            Some(Ok(found)) => comment = found.inspect(|comment| remember(&key, comment)),
+            Some(Ok(found)) => comment = found.inspect(|comment| remember(&key, comment, 0)),
             None | Some(Err(Unread)) => unseen = true,
         }
     }
@@ -260,7 +263,8 @@ pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Out
     let (Some(id), "dead") = (tag.edited.clone(), answer.ended.as_str()) else { return skip("it was not delivered, so there is nothing to keep") };
     match answer.status {
         401 | 403 | 404 | 410 => {
-            if known(&key).is_some_and(|known| known.id == id) {
+            let known = known(&key).filter(|(known, _)| known.id == id);
+            if known.is_some() {
                 KNOWN.forget(&key);
             }
             let why = if matches!(answer.status, 401 | 403) {
@@ -274,8 +278,8 @@ pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Out
             TEXTS.forget(&key);
             log(Level::Info, &format!("the comment {why}: a new one is made"));
             let title = tag.title.clone();
-            // Whoever we are now may have one there already.
-            let unseen = matches!(answer.status, 401 | 403);
+            // Whoever we are now may have one there already, and so may we.
+            let unseen = matches!(answer.status, 401 | 403) || known.is_some_and(|(_, looks)| looks > 0);
             write(service, &Tag { edited: None, text: NOT_KEPT, unseen, ..tag }, None, &text, Terms::titled(title));
             Ok(Outcome::Sent)
         }
@@ -298,23 +302,39 @@ pub fn answered(service: &dyn Service, tag: &str, answer: &Answer) -> Result<Out
 fn keep(service: &dyn Service, tag: &Tag, answer: &Answer) -> Outcome {
     let Some(comment) = read(service, answer) else { return Outcome::Skipped("the answer has no id of a comment".into()) };
     let key = tag.thread.key();
-    let mut before = known(&key).filter(|before| before.id != comment.id);
-    remember(&key, &comment);
-    if tag.edited.is_none() && !comment.author.is_empty() {
-        if tag.unseen && before.is_none() {
-            // What still cannot be read is left.
-            before = find(service, &tag.thread, &comment.author, Some(&comment.id)).unwrap_or_default();
-        }
+    let is_new = tag.edited.is_none();
+    let (known, mut looks) = known(&key).unzip();
+    let mut before = known.filter(|before| is_new && before.id != comment.id);
+    if is_new && !comment.author.is_empty() {
         state::set(OURSELVES, Some(&comment.author));
     }
-    match before {
-        Some(before) if tag.edited.is_none() => {
-            // Whoever removed it by hand did the same.
-            let terms = Terms::titled(format!("removal of the comment before {}", tag.title)).lane(key).rule(404..=404, "", Verdict::Done);
-            http::send(service.remove(&tag.thread.place, &before), terms);
-            Outcome::Sent
+    let is_unseen = if is_new { tag.unseen } else { looks > Some(0) };
+    if is_unseen && before.is_none() {
+        (before, looks) = earlier(service, tag, &comment, looks.unwrap_or_default());
+    }
+    remember(&key, &comment, looks.unwrap_or_default());
+    let Some(before) = before else { return Outcome::Skipped("the comment's id is kept".into()) };
+    // Whoever removed it by hand did the same.
+    let terms = Terms::titled(format!("removal of the comment before {}", tag.title)).lane(key).rule(404..=404, "", Verdict::Done);
+    http::send(service.remove(&tag.thread.place, &before), terms);
+    Outcome::Sent
+}
+
+/// Looks for the comment before one that was written, and says how often that has failed, if it is to be done again.
+fn earlier(service: &dyn Service, tag: &Tag, comment: &Comment, looks: u8) -> (Option<Comment>, Option<u8>) {
+    let author = Some(comment.author.clone()).filter(|author| !author.is_empty()).or_else(|| state::get(OURSELVES));
+    match author.map(|author| find(service, &tag.thread, &author, Some(&comment.id))) {
+        Some(Ok(found)) => (found, None),
+        Some(Err(Unread)) if looks + 1 < MOST_LOOKS => (None, Some(looks + 1)),
+        Some(Err(Unread)) => {
+            let place = tag.thread.place.join("/");
+            log(
+                Level::Warn,
+                &format!("comments at {place} could not be read {MOST_LOOKS} times: if an earlier one of ours is there, it stays until somebody removes it"),
+            );
+            (None, None)
         }
-        _ => Outcome::Skipped("the comment's id is kept".into()),
+        None => (None, None),
     }
 }
 
@@ -325,17 +345,22 @@ fn read(service: &dyn Service, answer: &Answer) -> Option<Comment> {
     service.read(&serde_json::from_slice(&answer.body).ok()?).filter(|comment| !comment.id.is_empty())
 }
 
-/// `12` or `12 3`: id and version.
-fn known(key: &str) -> Option<Comment> {
+/// `12`, `12 3`, `12 3 1` or `12 - 1`: id, version, and how often an earlier comment could not be looked for; 0 if there is none to look for.
+fn known(key: &str) -> Option<(Comment, u8)> {
     let row = KNOWN.get(key)?;
-    let (id, version) = row.split_once(' ').unwrap_or((&row, ""));
-    Some(Comment { id: id.into(), version: version.parse().ok(), ..Comment::default() })
+    let mut words = row.split(' ');
+    let id = words.next()?.into();
+    let version = words.next().and_then(|version| version.parse().ok());
+    let looks = words.next().and_then(|looks| looks.parse().ok()).unwrap_or_default();
+    Some((Comment { id, version, ..Comment::default() }, looks))
 }
 
-fn remember(key: &str, comment: &Comment) {
-    let row = match comment.version {
-        Some(version) => format!("{} {version}", comment.id),
-        None => comment.id.clone(),
+fn remember(key: &str, comment: &Comment, looks: u8) {
+    let row = match (comment.version, looks) {
+        (Some(version), 0) => format!("{} {version}", comment.id),
+        (None, 0) => comment.id.clone(),
+        (Some(version), _) => format!("{} {version} {looks}", comment.id),
+        (None, _) => format!("{} - {looks}", comment.id),
     };
     KNOWN.put(key, &row);
 }

@@ -321,6 +321,54 @@ fn every_thread_that_could_not_be_looked_through_is_later() {
 }
 
 #[test]
+fn one_that_could_not_be_looked_for_is_removed_as_soon_as_it_can_be() {
+    let talker = talker();
+    let broken = || testing::remote(|_| answer("answered", 502, json!({})));
+    state::set(OURSELVES, Some("ci"));
+    // With a version and without, as services have it.
+    for version in [json!(null), json!(3)] {
+        let written = |report: &Report| talker.answered(&tag(report.only()), &answer("delivered", 200, json!({"id": 91, "version": version, "by": "ci"})));
+        broken();
+        let added = says(&talker, "begun");
+        assert_eq!(sent(&added).0, "POST");
+        assert!(written(&added).sent.is_empty());
+        assert!(written(&says(&talker, "on its way")).sent.is_empty());
+        board(Some("ci"), json!([{"id": 90, "text": MARKER, "by": "ci"}, {"id": 91, "text": MARKER, "by": "ci"}]));
+        let edit = says(&talker, "done");
+        assert_eq!((sent(&edit).1.as_str(), &edit.only().http().query[0].1), ("o/r/7/91", &version.as_u64().map_or_else(String::new, |it| it.to_string())));
+        assert_eq!(sent(&written(&edit)), ("DELETE".into(), "o/r/7/90".into(), String::new()));
+        // That is all.
+        testing::remote(|request| panic!("{request:?}"));
+        assert!(written(&says(&talker, "again")).sent.is_empty());
+        KNOWN.forget("o/r/7 linux -->");
+    }
+    // The new one is gone before the earlier one has been found; what is answered to an edit need not name its author.
+    broken();
+    talker.answered(&tag(says(&talker, "begun").only()), &answer("delivered", 201, json!({"id": 91, "by": "ci"})));
+    let again = talker.answered(&tag(says(&talker, "done").only()), &answer("dead", 404, json!({})));
+    assert!(talker.answered(&tag(again.only()), &answer("delivered", 201, json!({"id": 92, "by": "ci"}))).sent.is_empty());
+    board(Some("ci"), json!([{"id": 90, "text": MARKER, "by": "ci"}]));
+    assert_eq!(sent(&talker.answered(&tag(says(&talker, "more").only()), &answer("delivered", 200, json!({"id": 92})))).1, "o/r/7/90");
+}
+
+#[test]
+fn one_that_can_never_be_looked_for_is_left_at_last() {
+    let talker = talker();
+    state::set(OURSELVES, Some("ci"));
+    testing::remote(|_| answer("answered", 502, json!({})));
+    let mut warned = 0;
+    for _ in 0..MOST_LOOKS {
+        let report = says(&talker, "news");
+        assert_eq!(warned, 0);
+        let kept = talker.answered(&tag(report.only()), &answer("delivered", 200, json!({"id": 91, "by": "ci"})));
+        warned += kept.log.iter().filter(|(level, line)| *level == Level::Warn && line.contains("could not be read 10 times")).count();
+    }
+    assert_eq!(warned, 1);
+    testing::remote(|request| panic!("{request:?}"));
+    assert!(talker.answered(&tag(says(&talker, "news").only()), &answer("delivered", 200, json!({"id": 91, "by": "ci"}))).sent.is_empty());
+}
+
+#[test]
 fn the_newer_of_two_edits_is_made_anew() {
     let talker = talker();
     KNOWN.put("o/r/7 linux -->", "4");

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reporter_host::event::{Event, Rows};
+use reporter_host_tests::Mapped;
 use reporter_host_tests::server::{Post, Reply, Server};
 use reporter_host_tests::stage::{Checkout, Stage};
 use serde_json::{Value, json};
@@ -149,7 +151,7 @@ fn checkout() -> Checkout {
     Checkout::of("git@gitlab.com:grp/sub/proj.git", "main")
 }
 
-fn events(stages: &[Stage]) -> Vec<(reporter_host::event::Event, reporter_host_tests::Mapped)> {
+fn events(stages: &[Stage]) -> Vec<(Event, Mapped)> {
     stages.iter().enumerate().map(|(n, stage)| checkout().at(*stage, n)).collect()
 }
 
@@ -254,6 +256,42 @@ async fn a_build_ends_in_the_pipeline_in_which_it_began() {
     let noted = tell(folder.path(), &server, GITLAB, events(&stages)).await;
     assert!(noted.dead_letters().len() == 1 && noted.dead_letters()[0].contains("Pipeline"), "{:?}", noted.dead_letters());
     assert_eq!(gitlab.statuses(), ["42 main success"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_commit_built_again_is_in_its_own_pipeline() {
+    let gitlab = GitLab::new();
+    // The answer to what a request says comes when its build has begun.
+    let slowly = |post: &Post, _| {
+        if post.method == "POST" && post.json()["state"] == "pending" {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        None
+    };
+    let server = gitlab.after(slowly).await;
+    let folder = tempfile::tempdir().unwrap();
+    let all = |first| [Stage::Requested, Stage::Started, Stage::Finished(0)].into_iter().zip(first..).map(|(stage, n)| checkout().at(stage, n));
+    let noted = tell(folder.path(), &server, GITLAB, all(1)).await;
+    assert_eq!((noted.dead_letters(), gitlab.statuses()), (vec![], vec!["42 main success".to_owned()]));
+    let newest = gitlab.kept(|kept| kept.begin(42, SHA, &json!("main")));
+    let noted = tell(folder.path(), &server, GITLAB, all(4).map(asked_for_again)).await;
+    assert_eq!((noted.dead_letters(), gitlab.statuses()), (vec![], vec!["42 main success".to_owned(); 2]), "the newest waits for ever");
+    assert!(gitlab.kept(|kept| kept.statuses.last().is_some_and(|it| it["pipeline_id"] == newest)), "{:?}", server.posts());
+}
+
+/// The same event of another build request.
+fn asked_for_again((mut event, source): (Event, Mapped)) -> (Event, Mapped) {
+    let again = |(path, rows): (&String, &Rows)| {
+        let (mut path, mut rows) = (path.clone(), rows.clone());
+        if path == "buildrequests/50" {
+            path = "buildrequests/51".into();
+            rows[0]["buildrequestid"] = json!(51);
+        }
+        (path, rows)
+    };
+    let rows: Vec<(String, Rows)> = source.rows().map(again).collect();
+    event.message["buildrequestid"] = json!(51);
+    (event, Mapped::new(rows))
 }
 
 #[tokio::test(flavor = "multi_thread")]

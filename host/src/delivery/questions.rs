@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::verdict::{Verdict, of_question};
 use super::worker::LONGEST_PAUSE_MS;
 use crate::contract::Later;
-use crate::transport::{Answer, Endpoint, HttpRequest};
+use crate::secret::{Encode, encode};
+use crate::transport::{Answer, Endpoint, EndpointKind, HttpRequest};
 
 /// How long a question is asked again to which the answer is that the remote has failed, in milliseconds.
 const PATIENCE_MS: i64 = 600_000;
@@ -74,12 +75,12 @@ impl Questions {
                 if limit || !known.has_failed_long([&question, &all], now_ms) {
                     let until = now_ms.saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX)).min(now_ms.saturating_add(LONGEST_PAUSE_MS));
                     known.hold(&destination, until, &why);
-                    return Err(Later { why: asked(&destination, request, &why), pause: Some(pause) });
+                    return Err(Later { why: asked(endpoint, request, &why), pause: Some(pause) });
                 }
                 return Ok(());
             }
         };
-        if known.has_failed_long([&question, &all], now_ms) { Ok(()) } else { Err(Later { why: asked(&destination, request, &why), pause }) }
+        if known.has_failed_long([&question, &all], now_ms) { Ok(()) } else { Err(Later { why: asked(endpoint, request, &why), pause }) }
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -116,9 +117,16 @@ impl Known {
     }
 }
 
-/// What was asked and what the answer was, for people.
-fn asked(destination: &str, request: &HttpRequest, why: &str) -> String {
-    format!("{} {destination}/{}: {why}", request.method, request.path.join("/"))
+/// What was asked and what the answer was, for people: `GET https://forge.example/…/api/v4/projects/grp%2Fproj: …`.
+fn asked(endpoint: &Endpoint, request: &HttpRequest, why: &str) -> String {
+    // The base's own path may be a token.
+    let base = match &endpoint.kind {
+        EndpointKind::Http(http) if http.base_url.path().trim_end_matches('/').is_empty() => "",
+        EndpointKind::Http(_) => "/…",
+        _ => "",
+    };
+    let path: String = request.path.iter().map(|segment| format!("/{}", encode(segment, Encode::Segment).unwrap_or_default())).collect();
+    format!("{} {}{base}{path}: {why}", request.method, endpoint.destination())
 }
 
 fn millis(ms: i64) -> Duration {
@@ -167,6 +175,24 @@ mod tests {
         }
         for (status, body) in [(200, ""), (401, ""), (403, "no"), (404, ""), (501, "")] {
             assert_eq!(ask(&Questions::default(), "it", "a", 0, status, &[], body), Ok(()), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_reason_names_what_was_asked_but_not_the_bases_path() {
+        for (base, shown) in [
+            ("https://forge.example", "https://forge.example/api/grp%2Fproj"),
+            ("https://forge.example/", "https://forge.example/api/grp%2Fproj"),
+            ("https://forge.example:8443/t0ken", "https://forge.example:8443/…/api/grp%2Fproj"),
+            ("https://forge.example/gl/t0ken/", "https://forge.example/…/api/grp%2Fproj"),
+        ] {
+            let endpoint = serde_json::from_value(serde_json::json!({"name": "api", "kind": "http", "base_url": base})).unwrap();
+            let request =
+                HttpRequest { method: "GET".into(), path: vec!["api".into(), "grp/proj".into()], query: vec![], headers: vec![], body: Default::default() };
+            for status in [502, 429] {
+                let later = Questions::default().judge("it", &endpoint, &request, &Answer { status, ..Answer::default() }, NOW).unwrap_err();
+                assert!(later.why.starts_with(&format!("GET {shown}: the answer was {status}")), "{later:?}");
+            }
         }
     }
 

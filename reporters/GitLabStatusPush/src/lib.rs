@@ -74,6 +74,7 @@ impl Reporter for GitLabStatusPush {
         let description = self.descriptions.of(event, build, state)?;
         let name = self.context.of(build, MOST)?;
         let pipeline = pipeline::given(self.pipeline.as_ref(), build)?;
+        let request = build.request_id().map(|id| format!("{}/buildrequests/{id}", event.source()));
         for (target, project) in statuses {
             let status = Status {
                 body: status::body(state, &target, &description, &build.url(), &name),
@@ -81,6 +82,7 @@ impl Reporter for GitLabStatusPush {
                 sha: target.sha,
                 pipeline,
                 build: build.number().map(|_| title::lane(&event.source(), build)),
+                request: request.clone(),
                 is_final: is_final(build),
             };
             status.send(&project);
@@ -94,6 +96,7 @@ impl Reporter for GitLabStatusPush {
         if answer.ended == "delivered" {
             return Ok(Outcome::Skipped(pipeline::learned(&tag, answer)));
         }
+        pipeline::unknown(&tag);
         let body = String::from_utf8_lossy(&answer.body);
         if answer.ended != "dead" || answer.status != 404 {
             return skip("the project is known");

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::project::Found;
 use crate::status::Status;
 
-/// Ids of pipelines in which a build that has not ended has a status, by build, project and commit; or a request of one, by what its status is about.
+/// Ids of pipelines in which a build that has not ended, or a request that waits, has its status, by build or request, project and commit; empty
+/// until GitLab says which.
 const PIPELINES: Remembered = Remembered::new("pipelines");
 
 /// The operator's pipeline for a build.
@@ -25,33 +26,48 @@ pub fn given(setting: Option<&Interpolate>, build: &Build) -> Result<Option<u64>
     Ok(id)
 }
 
-/// The pipeline of the status before this one. After the last one, it is not needed any more.
-pub fn kept(key: &str, is_final: bool) -> Option<u64> {
-    let id = PIPELINES.get(key)?.parse().ok();
-    if is_final {
-        PIPELINES.forget(key);
+/// Where the status before this one is, the build's or its request's, and the row for where this one will be; none after the last.
+///
+/// A build takes over from its request, and a request from a build that is made again: what is answered to the one after that finds no row.
+pub fn follow(build: Option<String>, request: Option<String>, waits: bool, is_final: bool) -> (Option<u64>, Option<String>) {
+    let kept = [&build, &request].map(|row| row.as_deref().and_then(take));
+    let id = kept.into_iter().flatten().next();
+    let next = if waits { request } else { build };
+    let row = next.filter(|_| !is_final);
+    if let Some(row) = &row {
+        PIPELINES.put(row, &id.map(|id| id.to_string()).unwrap_or_default());
     }
-    id
+    (id, row)
 }
 
-/// Keeps for a build where its request has a status.
-pub fn of_request(request: &str, build: &str, is_final: bool) -> Option<u64> {
-    let id = kept(request, true)?;
-    if !is_final {
-        PIPELINES.put(build, &id.to_string());
-    }
-    Some(id)
+fn take(row: &str) -> Option<u64> {
+    let id = PIPELINES.get(row)?;
+    PIPELINES.forget(row);
+    id.parse().ok()
 }
 
 /// Keeps where GitLab has put a status; what to say of it.
 pub fn learned(tag: &Value, answer: &Answer) -> String {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match (tag["key"].as_str(), body["pipeline_id"].as_u64()) {
-        (Some(key), Some(id)) => {
-            PIPELINES.put(key, &id.to_string());
+        (Some(row), Some(id)) if PIPELINES.get(row).is_some() => {
+            PIPELINES.put(row, &id.to_string());
             format!("the status is in the pipeline {id}")
         }
-        _ => "there is nothing to keep".into(),
+        (Some(_), Some(id)) => format!("the status is in the pipeline {id}, which is not kept: the build has begun or ended meanwhile"),
+        _ => {
+            unknown(tag);
+            "there is nothing to keep".into()
+        }
+    }
+}
+
+/// GitLab does not say where a status is: the next one need not wait for that.
+pub fn unknown(tag: &Value) {
+    if let Some(row) = tag["key"].as_str()
+        && PIPELINES.get(row).is_some_and(|id| id.is_empty())
+    {
+        PIPELINES.forget(row);
     }
 }
 
@@ -64,11 +80,13 @@ pub fn without(tag: &Value, refusal: &str) -> Option<Outcome> {
     if let Some(key) = tag["key"].as_str() {
         PIPELINES.forget(key);
     }
-    let id = &tag["body"]["pipeline_id"];
+    let gone = &tag["body"]["pipeline_id"];
     match tag["given"].as_bool() {
-        Some(true) => log(Level::Warn, &format!("GitLab has no pipeline {id} of this commit and ref, as pipelineId says: it chooses another")),
-        _ => log(Level::Info, &format!("the pipeline {id} of the status before is gone: GitLab chooses another")),
+        Some(true) => log(Level::Warn, &format!("GitLab has no pipeline {gone} of this commit and ref, as pipelineId says: it chooses another")),
+        _ => log(Level::Info, &format!("the pipeline {gone} of the status before is gone: GitLab chooses another")),
     }
-    status.send(&Found { id: tag["id"].as_str()?.to_owned(), kept_of: None });
+    let id = tag["id"].as_str()?.to_owned();
+    let key = tag["by"].as_str().unwrap_or(&id).to_owned();
+    status.send(&Found { id, kept_of: None, key });
     Some(Outcome::Sent)
 }

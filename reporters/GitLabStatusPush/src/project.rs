@@ -9,6 +9,8 @@ use crate::settings::ENDPOINT;
 
 /// Ids by path.
 const PROJECTS: Remembered = Remembered::new("projects");
+/// Paths that have stood in for an id.
+const STOOD_IN: Remembered = Remembered::new("projects by path");
 
 /// A project, as the build knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,9 @@ pub struct Found {
     pub id: String,
     /// The path, if the id is one that was kept and may be another by now.
     pub kept_of: Option<String>,
+    /// What lanes and what is kept call it: its id, or its path once that has stood in, so that what names the one and what names the other keep
+    /// their order. Not the path from the start: builds of merge requests know nothing but the id.
+    pub key: String,
 }
 
 impl Project {
@@ -44,25 +49,27 @@ impl Project {
     /// Why there is none.
     pub fn find(&self) -> Result<Found, String> {
         let path = match self {
-            Self::Id(id) => return Ok(Found { id: id.to_string(), kept_of: None }),
+            Self::Id(id) => return Ok(Found { id: id.to_string(), kept_of: None, key: id.to_string() }),
             Self::Path(path) => path,
         };
+        let key = |id: &str| STOOD_IN.get(path).map_or_else(|| id.to_owned(), |_| path.clone());
         if let Some(id) = PROJECTS.get(path) {
-            return Ok(Found { id, kept_of: Some(path.clone()) });
+            return Ok(Found { key: key(&id), id, kept_of: Some(path.clone()) });
         }
         let answer = http::query(Request::new(ENDPOINT, "GET", ["api", "v4", "projects", path]));
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let said = body["message"].as_str().or_else(|| body["error"].as_str()).map(|message| format!(": {message}")).unwrap_or_default();
         let refused = |why: &str| Err(format!("GitLab does not say which project {path} is; it answered {}{said}{why}", answer.status));
         match (answer.status, body["id"].as_u64()) {
-            (0, _) => Ok(Found { id: path.clone(), kept_of: None }),
+            (0, _) => Ok(Found { id: path.clone(), kept_of: None, key: path.clone() }),
             (500..=599, _) => {
                 log(Level::Warn, &format!("GitLab cannot say which project {path} is, and the status names its path; it answered {}{said}", answer.status));
-                Ok(Found { id: path.clone(), kept_of: None })
+                STOOD_IN.put(path, "");
+                Ok(Found { id: path.clone(), kept_of: None, key: path.clone() })
             }
             (200..=299, Some(id)) => {
                 PROJECTS.put(path, &id.to_string());
-                Ok(Found { id: id.to_string(), kept_of: None })
+                Ok(Found { id: id.to_string(), kept_of: None, key: key(&id.to_string()) })
             }
             // GitLab has the same answer for what a token may not see.
             (404, _) => Err(format!(

@@ -41,22 +41,20 @@ pub struct Status {
     pub pipeline: Option<u64>,
     /// The build; none of a build request, which has none yet.
     pub build: Option<String>,
+    /// The build request; none if the source knows none.
+    pub request: Option<String>,
     pub is_final: bool,
 }
 
 impl Status {
     /// Sends it.
     pub fn send(mut self, project: &project::Found) {
-        let key = format!("{} {} {} {}", project.id, self.sha, self.body["name"].as_str().unwrap_or_default(), self.body["ref"]);
-        let of_request = format!("request {key}");
-        let in_pipeline = self.build.as_ref().map_or_else(|| of_request.clone(), |build| format!("{build} {} {}", project.id, self.sha));
-        let kept = match (&self.build, self.pipeline) {
+        let key = format!("{} {} {} {}", project.key, self.sha, self.body["name"].as_str().unwrap_or_default(), self.body["ref"]);
+        let row = |of: &Option<String>| of.as_ref().map(|of| format!("{of} {} {}", project.key, self.sha));
+        let (kept, row) = match self.pipeline {
             // What is kept is for when the operator's is not there.
-            (_, Some(_)) => None,
-            (Some(_), None) => pipeline::kept(&in_pipeline, self.is_final).or_else(|| pipeline::of_request(&of_request, &in_pipeline, self.is_final)),
-            (None, None) if self.is_final => pipeline::kept(&of_request, true),
-            // A request is where GitLab puts it.
-            (None, None) => None,
+            Some(_) => (None, None),
+            None => pipeline::follow(row(&self.build), row(&self.request), self.body["state"] == "pending", self.is_final),
         };
         if let Some(id) = self.pipeline.or(kept) {
             self.body["pipeline_id"] = json!(id);
@@ -67,22 +65,29 @@ impl Status {
         // Of the first status, GitLab says where it is; of a project that was kept, and of a pipeline, that it is not there.
         let in_some = !self.body["pipeline_id"].is_null();
         if in_some || !self.is_final || project.kept_of.is_some() {
-            terms = terms.tag(self.tag(project, in_pipeline));
+            terms = terms.tag(self.tag(project, row));
         }
         http::send(request, terms);
     }
 
     /// All that is needed to say it again, if it is short enough.
-    fn tag(&self, project: &project::Found, in_pipeline: String) -> String {
-        let mut tag = json!({"id": project.id, "sha": self.sha, "body": self.body, "title": self.title, "build": self.build, "final": self.is_final});
+    fn tag(&self, project: &project::Found, row: Option<String>) -> String {
+        let mut tag = json!({"id": project.id, "sha": self.sha, "body": self.body, "title": self.title, "final": self.is_final});
+        for (name, value) in [("build", self.build.as_ref()), ("request", self.request.as_ref()), ("by", Some(&project.key).filter(|key| **key != project.id))]
+        {
+            if let Some(value) = value {
+                tag[name] = json!(value);
+            }
+        }
         let mut known = Map::new();
         if let Some(path) = &project.kept_of {
             known.insert("path".into(), json!(path));
         }
         if self.pipeline.is_some() {
             known.insert("given".into(), json!(true));
-        } else if !self.is_final {
-            known.insert("key".into(), json!(in_pipeline));
+        }
+        if let Some(row) = row {
+            known.insert("key".into(), json!(row));
         }
         let short = Value::Object(known.clone()).to_string();
         tag.as_object_mut().into_iter().for_each(|tag| tag.extend(known.clone()));
@@ -102,6 +107,14 @@ impl Status {
             body.remove("pipeline_id");
         }
         let text = |key: &str| tag[key].as_str().map(str::to_owned);
-        Some(Self { sha: text("sha")?, body, title: text("title")?, pipeline: None, build: text("build"), is_final: tag["final"].as_bool()? })
+        Some(Self {
+            sha: text("sha")?,
+            body,
+            title: text("title")?,
+            pipeline: None,
+            build: text("build"),
+            request: text("request"),
+            is_final: tag["final"].as_bool()?,
+        })
     }
 }

@@ -22,7 +22,7 @@ fn stamp(codebase: &str, repository: &str, branch: Value, revision: Value) -> Va
 
 fn event(kind: &str, results: Value) -> Value {
     json!({"kind": kind, "source": "main", "builds": [{
-        "number": 12, "results": results, "complete": !results.is_null(), "url": URL,
+        "number": 12, "buildrequestid": 30, "results": results, "complete": !results.is_null(), "url": URL,
         "builder": {"name": "linux", "tags": ["unit"]},
         "properties": {"buildername": ["linux", "Builder"], "buildnumber": [12, "Build"]},
         "buildset": {"sourcestamps": [stamp("", "git@gitlab.com:grp/sub/proj.git", json!("main"), json!(SHA))]}
@@ -32,6 +32,15 @@ fn event(kind: &str, results: Value) -> Value {
 fn request(kind: &str, results: Value) -> Value {
     let mut event = event(kind, results);
     event["builds"][0]["number"] = Value::Null;
+    of_request(30, event)
+}
+
+/// The same event, of another build request.
+fn of_request(id: u64, mut event: Value) -> Value {
+    let build = &mut event["builds"][0];
+    // As the host has them: of a pseudo-build, only the request says its id.
+    build["buildrequestid"] = if build["number"].is_null() { Value::Null } else { json!(id) };
+    build["buildrequest"] = json!({"buildrequestid": id});
     event
 }
 
@@ -201,7 +210,7 @@ fn a_build_stays_in_the_pipeline_of_its_first_status() {
     let numbered = |number: u64, kind: &str, results: Value| {
         let mut event = event(kind, results);
         event["builds"][0]["number"] = json!(number);
-        event
+        of_request(number, event)
     };
     let pipeline = |report: &testing::Report| body(report.only()).get("pipeline_id").cloned();
     let started = push.report(numbered(12, "build-started", Value::Null));
@@ -211,7 +220,11 @@ fn a_build_stays_in_the_pipeline_of_its_first_status() {
     assert_eq!(said.skipped(), "the status is in the pipeline 100");
     // A build request, and another build of the same commit, are where GitLab puts them.
     assert_eq!(pipeline(&push.report(request("buildrequest-new", Value::Null))), None);
-    assert_eq!(pipeline(&push.report(numbered(13, "build-started", Value::Null))), None);
+    let other = push.report(numbered(13, "build-started", Value::Null));
+    assert_eq!(pipeline(&other), None);
+    // Of what is not sent, nothing is waited for.
+    push.answered(&tag(&other), &answer("superseded", 0, json!({})));
+    push.answered(&tag(&push.report(request("buildrequest-new", Value::Null))), &answer("delivered", 400, json!({"message": "Cannot transition status"})));
     // A retry is no end.
     let retry = push.report(numbered(12, "build-finished", json!(5)));
     assert_eq!(pipeline(&retry), Some(json!(100)));
@@ -249,6 +262,84 @@ fn a_build_stays_in_the_pipeline_of_its_request() {
     waits();
     assert_eq!(pipeline(&push.report(request("buildrequest-cancelled", json!(6)))), Some(json!(100)));
     assert!(!testing::state().contains_key("pipelines"));
+}
+
+#[test]
+fn a_pipeline_is_that_of_one_request_alone() {
+    projects(42);
+    let push = configure(json!({}));
+    let pipeline = |report: &testing::Report| body(report.only()).get("pipeline_id").cloned();
+    let put =
+        |report: &testing::Report, id: u64| push.answered(report.only().terms().tag.as_ref().unwrap(), &answer("delivered", 201, json!({"pipeline_id": id})));
+    // GitLab answers to what the request says before its build begins, before that ends, and after that.
+    for answered in 0..3 {
+        let waits = push.report(request("buildrequest-new", Value::Null));
+        let late = |now: usize| {
+            if answered == now {
+                assert_eq!(put(&waits, 100).skipped(), "the status is in the pipeline 100, which is not kept: the build has begun or ended meanwhile");
+            }
+        };
+        if answered == 0 {
+            put(&waits, 100);
+        }
+        let started = push.report(event("build-started", Value::Null));
+        assert_eq!(pipeline(&started), (answered == 0).then(|| json!(100)));
+        late(1);
+        put(&started, 101);
+        assert_eq!(pipeline(&push.report(event("build-finished", json!(0)))), Some(json!(101)));
+        late(2);
+        assert!(!testing::state().contains_key("pipelines"), "{answered}");
+
+        // The same commit is built again, in another pipeline of the same ref.
+        put(&push.report(of_request(31, request("buildrequest-new", Value::Null))), 105);
+        for (kind, results) in [("build-started", Value::Null), ("build-finished", json!(0))] {
+            assert_eq!(pipeline(&push.report(of_request(31, event(kind, results)))), Some(json!(105)), "{kind}");
+        }
+        assert!(!testing::state().contains_key("pipelines"));
+    }
+    // What is answered to a build's start after its end.
+    let started = push.report(event("build-started", Value::Null));
+    push.report(event("build-finished", json!(0)));
+    put(&started, 107);
+    assert!(!testing::state().contains_key("pipelines"));
+    // A build that is made again, under another number.
+    put(&push.report(event("build-started", Value::Null)), 108);
+    push.report(event("build-finished", json!(5)));
+    let mut again = event("build-finished", json!(0));
+    again["builds"][0]["number"] = json!(13);
+    assert_eq!(pipeline(&push.report(again)), Some(json!(108)));
+    assert!(!testing::state().contains_key("pipelines"));
+}
+
+#[test]
+fn what_names_the_path_and_what_names_the_id_keep_their_order() {
+    let push = configure(json!({}));
+    let about = |report: &testing::Report| {
+        let terms = report.only().terms();
+        (terms.lane.clone().unwrap(), terms.supersede.clone().unwrap())
+    };
+    let answered = |report: &testing::Report, answer: Answer| push.answered(report.only().terms().tag.as_ref().unwrap(), &answer);
+    testing::remote(|_| answer("answered", 500, Value::Null));
+    let started = push.report(event("build-started", Value::Null));
+    assert_eq!(path(started.only()), format!("grp/sub/proj statuses {SHA}"));
+    answered(&started, answer("delivered", 201, json!({"pipeline_id": 100})));
+    projects(43);
+    // Asked for, and kept.
+    for results in [5, 0] {
+        let ended = push.report(event("build-finished", json!(results)));
+        assert_eq!((path(ended.only()), &body(ended.only())["pipeline_id"]), (format!("43 statuses {SHA}"), &json!(100)));
+        assert_eq!(about(&ended), about(&started));
+        let again = answered(&ended, answer("dead", 404, json!({"message": "404 Pipeline for pipeline_id, sha and ref Not Found"})));
+        assert_eq!((path(again.only()), about(&again)), (path(ended.only()), about(&started)));
+        if results == 5 {
+            answered(&again, answer("delivered", 201, json!({"pipeline_id": 100})));
+        }
+    }
+    assert!(!testing::state().contains_key("pipelines"));
+    projects(44);
+    let kept = push.report(event("build-finished", json!(0)));
+    let moved = answered(&kept, answer("dead", 404, json!({"message": "404 Project Not Found"})));
+    assert_eq!((path(moved.only()), about(&moved)), (format!("44 statuses {SHA}"), about(&started)));
 }
 
 #[test]
