@@ -34,7 +34,7 @@ pub(crate) fn add_named<'a>(env: &mut Environment<'_>, words: impl Iterator<Item
 }
 
 /// What [`add`] knows.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 21] = [
     "attr",
     "e",
     "escape",
@@ -43,6 +43,7 @@ const NAMES: [&str; 20] = [
     "filesizeformat",
     "forceescape",
     "lipsum",
+    "one_line",
     "random",
     "replace",
     "striptags",
@@ -70,6 +71,7 @@ fn add(env: &mut Environment<'_>, name: &str) {
             env.add_filter("lipsum", not_repeatable);
             env.add_function("lipsum", || not_repeatable(&Value::UNDEFINED));
         }
+        "one_line" => env.add_filter("one_line", one_line),
         "random" => env.add_filter("random", not_repeatable),
         "replace" => env.add_filter("replace", replace),
         "striptags" => env.add_filter("striptags", minijinja_contrib::filters::striptags),
@@ -191,6 +193,15 @@ fn duration(seconds: f64) -> String {
     let words: Vec<String> =
         parts.iter().enumerate().filter(|(n, (count, _))| *n == 0 || *count > 0).map(|(_, (count, unit))| format!("{count} {unit}")).collect();
     words.join(" ")
+}
+
+/// A name that somebody gave themselves, without what would begin a line of its own.
+fn one_line(value: Value) -> Value {
+    match value.as_str().filter(|text| text.contains(char::is_control)).map(crate::subject::one_line) {
+        Some(text) if value.is_safe() => Value::from_safe_string(text),
+        Some(text) => Value::from(text),
+        None => value,
+    }
 }
 
 fn escaped(text: &str) -> String {

@@ -168,6 +168,17 @@ fn durations() {
 }
 
 #[test]
+fn what_is_on_one_line() {
+    let values = context! { name => "bob\r\nBcc: <x>\u{1b}[1m", number => 7, safe => Value::from_safe_string("<b>a\tb</b>".to_owned()) };
+    let template = "{{ name|one_line }} {{ number|one_line }} {{ safe|one_line }} {{ missing|one_line }}.";
+    for (html, expected) in [(false, "bob Bcc: <x> [1m 7 <b>a b</b> ."), (true, "bob Bcc: &lt;x&gt; [1m 7 <b>a b</b> .")] {
+        let mut env = environment(html, false);
+        add_named(&mut env, crate::template::words(template));
+        assert_eq!(env.render_str(template, &values).unwrap(), expected);
+    }
+}
+
+#[test]
 fn html_is_escaped_and_plain_is_not() {
     let values = context! { x => "<a & 'b'>", nested => BTreeMap::from([("k", "<")]) };
     assert_eq!(

@@ -15,6 +15,7 @@ use crate::percent::python_str;
 use crate::results::{CANCELLED, EXCEPTION, FAILURE, NAMES, SUCCESS, WARNINGS, name};
 use crate::services::{Level, log};
 use crate::slot::{Context, Slot, ask};
+use crate::subject::one_line;
 use crate::template::{Defaults, Rendered, TemplateSettings, TemplateType, Templates, value_of};
 use crate::want::{Want, WantSettings};
 
@@ -57,7 +58,7 @@ impl Message {
             body.push_str(&format!("{number} of {} ended: {}", build.builder(), crate::results::name(build.results())));
             let state = build.state_string();
             if !state.is_empty() {
-                body.push_str(&format!(" ({state})"));
+                body.push_str(&format!(" ({})", one_line(&state)));
             }
             body.push_str(&format!("\n{}\n\n", build.url()));
         }
@@ -418,6 +419,7 @@ pub fn summary(build: &Build) -> String {
 
 /// A line for each source stamp.
 pub fn sourcestamps(stamps: &[serde_json::Value]) -> String {
+    let text = |value: &serde_json::Value| one_line(&text(value));
     let line = |stamp: &serde_json::Value| {
         let codebase = Some(text(&stamp["codebase"])).filter(|codebase| !codebase.is_empty()).map(|codebase| format!(" '{codebase}'")).unwrap_or_default();
         let branch = Some(text(&stamp["branch"])).filter(|branch| !branch.is_empty()).map(|branch| format!("[branch {branch}] ")).unwrap_or_default();

@@ -130,6 +130,28 @@ fn the_default_texts_contain_the_facts() {
     }
 }
 
+/// Names come from whoever pushes, forces a build or posts an event.
+#[test]
+fn nobodys_name_begins_a_line_of_the_default_texts() {
+    let forged = "bob\r\nBcc: x@y\u{1b}[2J";
+    let stamps = json!({"sourcestamps": [{"codebase": "", "project": forged, "branch": forged, "revision": forged}]});
+    let steps = json!([{"name": "test", "results": 2, "state_string": forged, "hidden": false}]);
+    let build = json!({"results": 2, "builder": {"name": "b"}, "state_string": forged, "buildset": stamps, "users": ["ada", forged], "steps": steps,
+        "properties": {"workername": [forged, "Worker"], "reason": [forged, "Force"], "got_revision": ["f00d\nBcc: x@y", "Git"]},
+        "changes": [{"author": forged, "revision": "1\nBcc: x@y", "comments": "Fix\u{1b}[2J\n\nlong"}]});
+    let event = Event::from_json(json!({"kind": "build-finished", "builds": [build]}));
+    let long = formatter(json!({})).unwrap().build(&event, 0, &[]).unwrap().body;
+    let short = |kind| MessageFormatter::compile_short(None, false, kind).unwrap().build(&event, 0, &[]).unwrap().body;
+    let plain = Message::plain(event.builds(), &[0], "why").body;
+    for body in [&long, &short(TemplateType::Plain), &short(TemplateType::Html), &plain] {
+        assert!(body.contains("bob Bcc: x@y [2J"), "{body}");
+        assert!(!body.contains(['\r', '\u{1b}']) && !body.lines().any(|line| line.starts_with("Bcc")), "{body}");
+    }
+    assert!(long.contains("\nWho: ada, bob Bcc: x@y [2J\n"), "{long}");
+    let own = formatter(json!({"template": "{{ blamelist[1] }}"})).unwrap().build(&event, 0, &[]).unwrap().body;
+    assert_eq!(own, forged, "a template of the operator's own gets what there is");
+}
+
 #[test]
 fn what_was_checked_out_is_told_where_the_source_stamps_do_not_know() {
     let body = |got: serde_json::Value, kind: &str| {

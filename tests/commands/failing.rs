@@ -1,8 +1,9 @@
 //! What cannot be reported, or run, is seen: in the log, among the dead letters, and by nobody else.
 
 use std::net::TcpListener;
+use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Place;
 
@@ -43,6 +44,23 @@ fn a_call_that_fails_for_good_is_a_dead_letter() {
     let event = dead[0]["event"].as_str().unwrap();
     let states: Vec<String> = rows(&place, &["list", "--event", event]).iter().map(|row| row["state"].as_str().unwrap().to_owned()).collect();
     assert_eq!(states, ["delivered", "superseded"]);
+}
+
+#[test]
+fn a_preview_of_what_fails_fails() {
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart.recording.jsonl").display().to_string();
+    let words = ["preview", "--event", "builds/5/finished", "--recording", &recording];
+    let place = place(&format!(
+        "{PUSH}[[services]]\ncomponent = 'hostile.wasm'\nname = 'fails'\nallow = ['https://hooks.example.org', 'smtp://127.0.0.1:25']\n\
+         serverUrl = 'https://hooks.example.org/'\ndo = 'fail'\n"
+    ));
+    std::fs::write(place.path("hostile.wasm"), test_guests::HOSTILE).unwrap();
+    place.run(&words).ended(1).says("POST").says("it failed: it was asked to fail").says("1 of 2 services failed: fails");
+    let json = place.run(&[&words[..], &["--json"]].concat()).ended(1).json();
+    let failed: Vec<_> = json.iter().map(|line| (&line["entry"], &line["failed"])).collect();
+    assert_eq!(failed, [(&json!("push"), &json!(false)), (&json!("fails"), &json!(true)), (&Value::Null, &Value::Null)]);
+    assert_eq!(json[2]["error"], "failed");
+    place.run(&[&words[..], &["--entry", "push"]].concat()).ended(0);
 }
 
 #[test]

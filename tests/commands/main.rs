@@ -106,6 +106,9 @@ fn a_recording_from_run_to_explain() {
     place.run(&["deliveries", "search", "no such text"]).ended(3);
     place.run(&["deliveries", "show", "9999"]).ended(3);
     place.run(&["deliveries", "explain", "builds/1/finished", "--entry", "mail"]).ended(0).says("mode is failing, the build succeeded");
+    place.run(&["deliveries", "explain", "builds/1/finished", "--entry", "nix"]).ended(2).says("there is no service \"nix\"").says("there are push, mail");
+    place.run(&["deliveries", "explain", "no such event", "--entry", "mial"]).ended(2).says("did you mean \"mail\"?");
+    place.run(&["deliveries", "explain", "no such event", "--entry", "mail"]).ended(3);
     // The recording has been played: nothing is told twice.
     place.run(&["run"]).ended(0).says("played before");
     assert_eq!(place.run(&["deliveries", "list", "--json"]).json().len(), list.len());

@@ -21,6 +21,9 @@ fn a_new_formatter_builds_is_tested_and_plugs_in() {
     place.run(&["new", "my-formatter"]).ended(0).says("my-formatter");
     place.run(&["new", "my-formatter"]).ended(2).says("my-formatter");
     place.run(&["new", "not a name"]).ended(2).says("not a name");
+    place.run(&["new", "fn"]).ended(2).says("write fn-formatter");
+    place.run(&["new", "serde", "--reporter", "--to", "mine"]).ended(2).says("write serde-reporter");
+    assert!(!place.path("fn").exists() && !place.path("mine").exists());
     let project = place.path("my-formatter");
     cargo(&project, &["test"]);
     cargo(&project, &["build", "--release", "--target", "wasm32-wasip2"]);

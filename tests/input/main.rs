@@ -125,6 +125,7 @@ cases! {
     missing_secret
     missing_settings
     no_settings
+    not_there_yet
     numbers
     page_spellings
     python_none

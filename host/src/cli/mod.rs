@@ -3,7 +3,7 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | something failed: a delivery, a connection, the store |
+//! | 1 | something failed: a delivery, a connection, the store, a component that `preview` called |
 //! | 2 | the command line or the settings are wrong |
 //! | 3 | nothing was found |
 
@@ -129,11 +129,15 @@ impl Context<'_> {
 
 /// Refuses names of entries that the settings do not have.
 fn known_entries(settings: &Settings, names: &[String]) -> Result<(), Failure> {
-    let known: Vec<_> = settings.services.iter().map(|service| service.name.as_str()).collect();
-    match names.iter().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(Failure::Usage(format!("there is no service {name:?} in {}; there are {}", settings.file.display(), known.join(", ")))),
-    }
+    let kept_out = settings.kept_out.iter().map(|out| out.name.as_str());
+    let known: Vec<_> = settings.services.iter().map(|service| service.name.as_str()).chain(kept_out).collect();
+    let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
+    let hint = match (settings::spelling::did_you_mean(name, known.iter().copied()), known.as_slice()) {
+        (Some(meant), _) => format!("did you mean {meant:?}?"),
+        (None, []) => "there is none at all".to_owned(),
+        (None, known) => format!("there are {}", known.join(", ")),
+    };
+    Err(Failure::Usage(format!("there is no service {name:?} in {}; {hint}", settings.file.display())))
 }
 
 /// Parses the command line, does it, and says how it ended.

@@ -64,6 +64,8 @@ pub struct Preview {
     pub event: String,
     /// Why it would keep silent, or how its component failed; none: it sends.
     pub why: Option<String>,
+    /// Whether its component failed.
+    pub failed: bool,
     /// What it would send.
     pub sends: Vec<Send>,
     /// What it logged: level and text.
@@ -96,7 +98,11 @@ pub(super) async fn preview(args: Args, context: &Context<'_>) -> Result<(), Fai
         return Err(Failure::Nothing("there is no such event".to_owned()));
     }
     previews.iter().for_each(|preview| preview.print(&context.output));
-    Ok(())
+    let failed: Vec<_> = previews.iter().filter(|preview| preview.failed).map(|preview| preview.entry.as_str()).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("{} of {} services failed: {}", failed.len(), previews.len(), failed.join(", "))))
 }
 
 impl Preview {

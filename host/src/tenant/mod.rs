@@ -2,6 +2,7 @@
 
 mod components;
 mod entry;
+mod links;
 pub mod reload;
 pub mod settings;
 

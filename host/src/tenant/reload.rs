@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +14,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::links;
 use super::settings::{Describe, Settings, load_to_run};
 
 /// Editors write a file in several steps, and configuration tools several files: this much quiet ends a change.
@@ -67,7 +68,7 @@ impl Watch {
     /// then is a change; for those that are new it is one if they changed after `began`, when they began to be read.
     pub fn follow(&mut self, files: &[PathBuf], began: Option<SystemTime>) {
         // Folders are watched, not files: an editor's rename or a changed symbolic link puts another file in the place.
-        let folders: BTreeSet<_> = files.iter().map(|file| folder(file)).collect();
+        let folders: BTreeSet<_> = files.iter().flat_map(|file| links::folders(file)).collect();
         if let Some(watcher) = &mut self.watcher {
             for gone in self.folders.difference(&folders) {
                 // A folder that was removed is not watched any more already.
@@ -130,11 +131,6 @@ impl Watch {
     }
 }
 
-fn folder(file: &Path) -> PathBuf {
-    let folder = if file.is_dir() { Some(file) } else { file.parent() };
-    folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
-}
-
 fn prints<'f>(files: impl Iterator<Item = &'f PathBuf>) -> BTreeMap<PathBuf, Option<Print>> {
     files.map(|file| (file.clone(), print(file))).collect()
 }
@@ -183,6 +179,8 @@ impl Reloader {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::super::settings::{ComponentRef, Described};
@@ -284,6 +282,64 @@ mod tests {
         let ticked = tokio::time::timeout(QUIET * 200, watch.tick()).await;
         busy.abort();
         assert_eq!(ticked, Ok(Tick::Changed));
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_link_is_watched_where_it_is() {
+        let _alone = ALONE.lock().await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["conf", "old", "new"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        for (name, age) in [("old/settings.toml", "60"), ("new/settings.toml", "'2 h'")] {
+            settings(&path(name), age);
+        }
+        symlink("old", path("now")).unwrap();
+        let file = path("conf/settings.toml");
+        symlink("../now/settings.toml", &file).unwrap();
+        let first = load_to_run(&file, &Nothing).unwrap();
+        let mut reloader = Reloader::new(&first, Arc::new(Nothing)).unwrap();
+        let swap = || {
+            symlink("new", path("next")).unwrap();
+            std::fs::rename(path("next"), path("now")).unwrap();
+        };
+        // The file itself, a link to its folder, the file that is there now, and the link that the operator named.
+        let steps: [(&dyn Fn(), u64); 4] = [
+            (&|| settings(&path("old/settings.toml"), "'1 h'"), 3_600),
+            (&swap, 7_200),
+            (&|| settings(&path("new/settings.toml"), "'30 h'"), 108_000),
+            (&|| std::fs::rename(path("old/settings.toml"), &file).unwrap(), 3_600),
+        ];
+        for (change, age) in steps {
+            change();
+            let next = tokio::time::timeout(QUIET * 200, reloader.next()).await;
+            assert_eq!(next.map(|settings| settings.retention.age), Ok(age));
+        }
+    }
+
+    /// As Kubernetes mounts a ConfigMap: the files are links through `..data`, which is put in the place of the one before.
+    #[tokio::test]
+    async fn a_mounted_folder_that_is_swapped_is_a_change_each_time() {
+        let _alone = ALONE.lock().await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let put = |version: &str, age: &str| {
+            std::fs::create_dir(path(version)).unwrap();
+            settings(&path(version).join("settings.toml"), age);
+            symlink(version, path("..data_tmp")).unwrap();
+            std::fs::rename(path("..data_tmp"), path("..data")).unwrap();
+        };
+        put("..1", "'1 h'");
+        symlink("..data/settings.toml", path("settings.toml")).unwrap();
+        let first = load_to_run(&path("settings.toml"), &Nothing).unwrap();
+        let mut reloader = Reloader::new(&first, Arc::new(Nothing)).unwrap();
+        for (version, before, age) in [("..2", "..1", 7_200), ("..3", "..2", 10_800)] {
+            put(version, &age.to_string());
+            std::fs::remove_dir_all(path(before)).unwrap();
+            let next = tokio::time::timeout(QUIET * 200, reloader.next()).await;
+            assert_eq!(next.map(|settings| settings.retention.age), Ok(age), "{version}");
+        }
     }
 
     #[tokio::test]

@@ -72,13 +72,15 @@ async fn look(settings: &Settings) -> Result<Option<Look>, String> {
 }
 
 async fn one(entry: Entry, details: Arc<Details>, state: BTreeMap<String, String>) -> Preview {
-    let mut preview = Preview { entry: entry.service.name.clone(), event: details.event.id.clone(), why: None, sends: Vec::new(), log: Vec::new() };
+    let (name, event) = (entry.service.name.clone(), details.event.id.clone());
+    let mut preview = Preview { entry: name, event, why: None, failed: false, sends: Vec::new(), log: Vec::new() };
     if !entry.follows(&details.event) {
         preview.why = Some(format!("it does not follow {} of {}", details.event.kind, details.event.source));
         return preview;
     }
     let unit = details.event.id.clone();
     let ran = entry.reporter.report(Occasion { entry: entry.view.clone(), details, state, awaited: Vec::new(), unit, patience: Duration::MAX }).await;
+    preview.failed = ran.answer.is_err();
     preview.why = match ran.answer {
         Ok(Outcome::Sent) => None,
         Ok(Outcome::Skipped(why)) => Some(why),

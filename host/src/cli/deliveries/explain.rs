@@ -1,9 +1,10 @@
 //! `deliveries explain`: what entries did with an event, and why there is no report.
 
-use super::super::Failure;
 use super::super::output::{Output, Paint, plain, relative};
+use super::super::{Failure, known_entries};
 use super::{failed, list};
 use crate::store::{Store, UnitRow, now_ms};
+use crate::tenant::settings::Settings;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
@@ -18,9 +19,11 @@ pub struct Args {
     limit: u32,
 }
 
-pub(super) async fn explain(args: Args, store: &dyn Store, output: &Output) -> Result<(), Failure> {
+pub(super) async fn explain(args: Args, settings: &Settings, store: &dyn Store, output: &Output) -> Result<(), Failure> {
     let rows = store.explain(&args.event, args.entry.as_deref(), args.limit).await.map_err(failed)?;
     if rows.is_empty() {
+        // One that the settings no longer have may well have rows.
+        known_entries(settings, args.entry.as_slice())?;
         return Err(Failure::Nothing(nothing(&args, store).await?));
     }
     let now = now_ms();

@@ -38,7 +38,7 @@ pub(super) async fn deliveries(command: Command, context: &Context<'_>) -> Resul
         Command::Show(args) => show::show(args, store_ref, output).await,
         Command::Retry(args) => act::retry(args, &settings, store_ref, output).await,
         Command::Drop(args) => act::drop(args, store_ref, output).await,
-        Command::Explain(args) => explain::explain(args, store_ref, output).await,
+        Command::Explain(args) => explain::explain(args, &settings, store_ref, output).await,
     };
     store.close().await;
     result

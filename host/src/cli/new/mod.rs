@@ -49,6 +49,9 @@ fn files(name: &str, kind: &str, template: &[(&str, &str)]) -> Result<Vec<(Strin
     if !fits {
         return Err(Failure::Usage(format!("{name:?} is no name for a crate: write lower-case letters, digits and dashes, such as my-formatter")));
     }
+    if let Some(why) = taken(name, template) {
+        return Err(Failure::Usage(format!("{name:?} is no name for a crate: {why}; write {name}-{}, or another one", kind.trim_end_matches('/'))));
+    }
     let others = |path: &str| path.starts_with("formatter/") || path.starts_with("reporter/");
     let files: Vec<_> = template
         .iter()
@@ -62,6 +65,31 @@ fn files(name: &str, kind: &str, template: &[(&str, &str)]) -> Result<Vec<(Strin
     }
     Ok(files)
 }
+
+/// Why the crate cannot be called that, though it is spelled as crates are: code could not name it, or it is somebody else's name.
+fn taken(name: &str, template: &[(&str, &str)]) -> Option<&'static str> {
+    let named = name.replace('-', "_");
+    if KEYWORDS.contains(&name) {
+        return Some("Rust has that word for itself");
+    }
+    if OF_RUST.contains(&named.as_str()) {
+        return Some("a crate of Rust's own is called that");
+    }
+    let (_, lock) = template.iter().find(|(path, _)| *path == "Cargo.lock")?;
+    // What stands in nobody's list is the project itself.
+    let needed = |line: &str| line.strip_prefix(" \"")?.split(['"', ' ']).next().map(|needed| needed.replace('-', "_"));
+    lock.lines().filter_map(needed).any(|needed| needed == named).then_some("the project needs another crate that is called that")
+}
+
+/// Words that no identifier can be (the Rust reference, "Keywords"), and so no crate.
+const KEYWORDS: [&str; 51] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn",
+    "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
+/// Crates that are there without being asked for.
+const OF_RUST: [&str; 5] = ["alloc", "core", "proc_macro", "std", "test"];
 
 /// `{{name}}` is the crate's name, `{{name_snake}}` the same as an identifier.
 fn fill(text: &str, name: &str) -> String {
@@ -87,6 +115,19 @@ mod tests {
         let files = files("my-formatter", "formatter/", TEMPLATE).unwrap();
         let expected = [("Cargo.toml", "name = \"my-formatter\""), ("src/lib.rs", "mod my_formatter; // {{ name }}")];
         assert_eq!(files, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn names_that_are_somebody_elses_are_refused_with_another() {
+        let files = |name: &str| files(name, "formatter/", template::FILES);
+        for name in ["fn", "self", "gen", "core", "test", "proc-macro", "serde", "serde-json", "reporter-sdk", "minijinja", "wit-bindgen-rust-macro"] {
+            let Err(Failure::Usage(why)) = files(name) else { panic!("{name} is taken") };
+            assert!(why.contains(&format!("write {name}-formatter, or another one")), "{why}");
+            assert!(files(&format!("{name}-formatter")).is_ok(), "{name}");
+        }
+        for name in ["headline", "union", "fns", "serde-of-mine"] {
+            assert!(files(name).is_ok(), "{name}");
+        }
     }
 
     #[test]

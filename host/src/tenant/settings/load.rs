@@ -14,6 +14,7 @@ use super::{NetworkSettings, Settings, include, keys, limits, sources};
 use crate::sandbox::Limits;
 use crate::secret::PlaceholderKey;
 use crate::store::Retention;
+use crate::transport::policy::{Cidr, CidrError};
 
 /// Reads the settings, to look at them or to check them. Nothing is written: unless the state folder has a key for
 /// placeholders already, they are made with one that ends with the process, and must not be stored.
@@ -185,19 +186,18 @@ fn network(trees: &[Node], found: &mut Found) -> NetworkSettings {
     let mut list = |name: &str| {
         let texts = table.as_ref().and_then(|table| table.texts(name, found)).unwrap_or_default();
         for (text, span) in &texts {
-            if !is_network(text) {
-                let error = Diagnostic::error(span, format!("{text:?} is neither an address nor a network"));
-                found.error(error.with_help("write \"10.1.2.3\", \"10.1.0.0/16\" or \"fd00::/8\"; names are not looked up here"));
-            }
+            let (what, help) = match text.parse::<Cidr>() {
+                Ok(_) => continue,
+                Err(CidrError::Host(_, network, address)) => {
+                    ("has bits set behind its prefix", format!("write \"{network}\", or \"{address}\" for the one address"))
+                }
+                Err(_) => {
+                    ("is neither an address nor a network", "write \"10.1.2.3\", \"10.1.0.0/16\" or \"fd00::/8\"; names are not looked up here".to_owned())
+                }
+            };
+            found.error(Diagnostic::error(span, format!("{text:?} {what}")).with_help(help));
         }
         texts.into_iter().map(|(text, _)| text.to_owned()).collect()
     };
     NetworkSettings { deny: list("deny"), allow: list("allow") }
-}
-
-fn is_network(text: &str) -> bool {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let Ok(address) = address.parse::<std::net::IpAddr>() else { return false };
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
 }

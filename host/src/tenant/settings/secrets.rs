@@ -1,7 +1,7 @@
 //! `[secrets]`: where the operator keeps them, and each entry's placeholders.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::SecretRef;
@@ -15,6 +15,8 @@ use crate::secret::{EntryVault, Keyring, PlaceholderKey, Plain, SecretSource, Va
 /// The operator's secrets.
 pub struct Secrets {
     names: BTreeSet<String>,
+    /// Folders of secrets that are not there, each in words.
+    unlisted: Vec<String>,
     keyring: Arc<Keyring>,
     key: PlaceholderKey,
 }
@@ -31,12 +33,12 @@ impl Secrets {
     /// Reads `[secrets]`.
     pub(super) fn read(node: Option<&Node>, key: PlaceholderKey, found: &mut Found) -> Self {
         let mut sources = BTreeMap::new();
-        let mut folders = Vec::new();
+        let mut folders: Vec<(PathBuf, &Span)> = Vec::new();
         for (name, node) in node.and_then(Node::as_table).unwrap_or_default() {
             match &node.kind {
-                Kind::Text(folder) if name.name == "folder" => folders.push(node.span.path(folder)),
+                Kind::Text(folder) if name.name == "folder" => folders.push((node.span.path(folder), &node.span)),
                 Kind::List(items) if name.name == "folder" => {
-                    folders.extend(items.iter().filter_map(|item| item.as_text().map(|folder| item.span.path(folder))));
+                    folders.extend(items.iter().filter_map(|item| item.as_text().map(|folder| (item.span.path(folder), &item.span))));
                 }
                 _ => {
                     if let Some(source) = source(&name.name, node, found) {
@@ -45,8 +47,20 @@ impl Secrets {
                 }
             }
         }
-        let names = sources.keys().cloned().chain(folders.iter().flat_map(names_in)).collect();
-        Self { names, keyring: Arc::new(Keyring::new(sources).with_folders(folders)), key }
+        let mut names: BTreeSet<_> = sources.keys().cloned().collect();
+        let mut unlisted = Vec::new();
+        for (folder, at) in &folders {
+            match names_in(folder) {
+                Ok(more) => names.extend(more),
+                Err(why) => {
+                    let message = format!("the folder {} cannot be listed now: {why}", folder.display());
+                    found.warn(Diagnostic::warning(at, format!("{message}; none of its secrets can be read")));
+                    unlisted.push(message);
+                }
+            }
+        }
+        let folders = folders.into_iter().map(|(folder, _)| folder).collect();
+        Self { names, unlisted, keyring: Arc::new(Keyring::new(sources).with_folders(folders)), key }
     }
 
     /// Reports a name that is not defined, and warns of one that cannot be read now.
@@ -55,7 +69,10 @@ impl Secrets {
             let error = Diagnostic::error(at, format!("there is no secret `{name}`"));
             return found.error(match did_you_mean(name, self.names.iter().map(String::as_str)) {
                 Some(meant) => error.with_help(format!("did you mean `{meant}`?")),
-                None => error.with_help(format!("define it: [secrets] {name} = {{ file = \"/path\" }} or {{ env = \"VARIABLE\" }}")),
+                None => {
+                    let define = format!("define it: [secrets] {name} = {{ file = \"/path\" }} or {{ env = \"VARIABLE\" }}");
+                    error.with_help(std::iter::once(define).chain(self.unlisted.iter().cloned()).collect::<Vec<_>>().join("; "))
+                }
             });
         }
         if let Err(VaultError::Unreadable { cause, .. }) = self.keyring.read(name) {
@@ -103,9 +120,9 @@ fn source(name: &str, node: &Node, found: &mut Found) -> Option<SecretSource> {
 }
 
 /// For guesses only: the folder is read anew whenever a value is needed.
-fn names_in(folder: &PathBuf) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect()
+fn names_in(folder: &Path) -> std::io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder)?.flatten();
+    Ok(entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.')).collect())
 }
 
 /// The secrets that a text names as `%(secret:NAME)s`.

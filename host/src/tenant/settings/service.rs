@@ -81,7 +81,7 @@ impl Reader<'_> {
         let follows = self.follows(&table, found);
         let allow = grants::allow(&table, found).or(if built_in { None } else { Some(Vec::new()) });
         let granted = grants::granted(&table, self.secrets, found);
-        let expires_after = table.duration("expires_after", found).unwrap_or(EXPIRES_AFTER);
+        let expires_after = expires_after(&table, found);
 
         let schema = &component.described.settings_schema;
         let own = table.entries().iter().filter(|(key, _)| keys::SERVICE.iter().all(|host| host.name != key.name));
@@ -125,7 +125,7 @@ impl Reader<'_> {
     }
 
     fn kept_out(&self, name: String, table: &Table<'_>, why: Diagnostic, found: &mut Found) -> KeptOut {
-        let expires_after = table.duration("expires_after", found).unwrap_or(EXPIRES_AFTER);
+        let expires_after = expires_after(table, found);
         KeptOut { name, follows: self.follows(table, found), expires_after, why }
     }
 
@@ -254,6 +254,11 @@ impl Reader<'_> {
         let limits = limits::read(table.get("limits"), "limits", base, found);
         Some(Ok(Formatter { component, settings: settings.to_value(), limits }))
     }
+}
+
+fn expires_after(table: &Table<'_>, found: &mut Found) -> Duration {
+    let help = "what is of use for no longer is never sent: write expires_after = \"3 days\", or enabled = false to send nothing";
+    table.at_least("expires_after", Duration::from_secs(1), help, found).unwrap_or(EXPIRES_AFTER)
 }
 
 fn disabled(node: &Node) -> bool {

@@ -10,6 +10,7 @@ use super::secrets::Secrets;
 use super::source::Span;
 use super::table::Table;
 use super::{InboxSettings, MasterSettings, SecretRef, SourceKind, SourceSettings, include, keys};
+use crate::store::now_ms;
 use crate::transport::Verify;
 
 /// The name of a source that has none.
@@ -80,9 +81,9 @@ fn master(table: &Table<'_>, title: &str, secrets: &Secrets, found: &mut Found) 
     Some(MasterSettings {
         url: url?,
         login,
-        catch_up_from: table.moment("catch_up_from", found),
+        catch_up_from: catch_up_from(table, found),
         catch_up_max: table.duration("catch_up_max", found).unwrap_or(Duration::from_secs(24 * 3600)),
-        poll_every: at_least(table, "poll_every", Duration::from_secs(1), Duration::from_secs(60), found),
+        poll_every: table.at_least("poll_every", Duration::from_secs(1), "write poll_every = \"60 s\"", found).unwrap_or(Duration::from_secs(60)),
         worker_missing_after: table.duration("worker_missing_after", found).unwrap_or(Duration::from_secs(3600)),
         most_log_bytes: table.size("most_log_bytes", found).unwrap_or(16 << 20),
         verify: verify(table, found),
@@ -102,13 +103,15 @@ fn command(table: &Table<'_>, name: &str, found: &mut Found) -> Option<Vec<Strin
     Some(words)
 }
 
-fn at_least(table: &Table<'_>, name: &str, least: Duration, default: Duration, found: &mut Found) -> Duration {
-    let value = table.duration(name, found).unwrap_or(default);
-    if value < least {
-        let at = table.get(name).map_or(table.span, |node| &node.span);
-        found.error(Diagnostic::error(at, format!("`{name}` is to be at least {} s", least.as_secs())));
+/// Where the first start begins. What is not past is hardly meant (a moment in milliseconds), and a clock may be wrong as well.
+fn catch_up_from(table: &Table<'_>, found: &mut Found) -> Option<i64> {
+    let from = table.moment("catch_up_from", found)?;
+    if from > now_ms() / 1_000 {
+        let at = table.get("catch_up_from").map_or(table.span, |node| &node.span);
+        let warning = Diagnostic::warning(at, "`catch_up_from` has not been yet, so the first start begins now");
+        found.warn(warning.with_help("write a time that is past, such as 2026-01-31T06:00:00Z or seconds since 1970, or leave it out"));
     }
-    value
+    Some(from)
 }
 
 fn master_url(text: &str, node: &Node, found: &mut Found) -> Option<Url> {

@@ -80,6 +80,16 @@ impl<'n> Table<'n> {
         duration.or_else(|| wrong(node, name, human::A_DURATION, found))
     }
 
+    /// A duration that is long enough to be meant; `help` is what to write instead of a shorter one.
+    pub fn at_least(&self, name: &str, least: Duration, help: &str, found: &mut Found) -> Option<Duration> {
+        let duration = self.duration(name, found)?;
+        if duration < least {
+            let at = self.get(name).map_or(self.span, |node| &node.span);
+            found.error(Diagnostic::error(at, format!("`{name}` is to be at least {} s", least.as_secs())).with_help(help));
+        }
+        Some(duration)
+    }
+
     pub fn size(&self, name: &str, found: &mut Found) -> Option<u64> {
         let node = self.get(name)?;
         let size = match &node.kind {
