@@ -12,6 +12,8 @@ mod control;
 mod cursor;
 mod fetch;
 mod found;
+#[cfg(test)]
+mod made;
 mod rest;
 mod session;
 mod table;
