@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::event::HEARD;
-use crate::store::{Cause, Unit};
+use crate::store::{Cause, Unit, shared};
 
 /// A service entry's name, and what its units are ordered by.
 pub type OrderKey = (String, String);
@@ -18,13 +18,7 @@ type Queues = HashMap<OrderKey, VecDeque<Unit>>;
 
 /// Where a unit can be queued: with all of its source, or with those of its build.
 fn keys(unit: &Unit) -> [OrderKey; 2] {
-    let order = &unit.order;
-    let of_source = match order.split_once('/') {
-        Some(("", _)) if order.starts_with(HEARD) => HEARD,
-        Some(("", _)) | None => order,
-        Some((source, _)) => source,
-    };
-    [of_source, order].map(|order| (unit.entry.clone(), order.to_owned()))
+    [shared(&unit.order), &unit.order].map(|order| (unit.entry.clone(), order.to_owned()))
 }
 
 fn push(queues: &mut Queues, key: OrderKey, unit: Unit) -> Option<OrderKey> {
@@ -147,7 +141,7 @@ mod tests {
         const MAIN: [&str; 3] = ["main/buildrequests/1", "main/buildrequests/2", "main/buildrequests/1"];
         const OTHERS: [&str; 5] = ["west/workers/1", "/heard/bot/server/1", "/heard/bot/server/2", "/answered/1", "/answered/2"];
         let all = |whole| MAIN.iter().chain(&OTHERS).map(|order| (*order, whole)).collect::<Vec<_>>();
-        assert_eq!(queued(&all(true)), expect(&[("main", &[0, 1, 2]), ("west", &[3]), (HEARD, &[4, 5]), ("/answered/1", &[6]), ("/answered/2", &[7])]));
+        assert_eq!(queued(&all(true)), expect(&[("main/", &[0, 1, 2]), ("west/", &[3]), (HEARD, &[4, 5]), ("/answered/1", &[6]), ("/answered/2", &[7])]));
         let apart = [("main/buildrequests/1", &[0, 2][..]), ("main/buildrequests/2", &[1]), ("west/workers/1", &[3]), (HEARD, &[4, 5])];
         assert_eq!(queued(&all(false))[..4], expect(&apart));
     }
@@ -155,7 +149,7 @@ mod tests {
     #[test]
     fn nobody_passes_those_that_waited_while_the_entry_was_not_known() {
         let units = [("main/buildrequests/1", true), ("main/buildrequests/2", false), ("west/buildrequests/1", false)];
-        assert_eq!(queued(&units), expect(&[("main", &[0, 1]), ("west/buildrequests/1", &[2])]));
+        assert_eq!(queued(&units), expect(&[("main/", &[0, 1]), ("west/buildrequests/1", &[2])]));
         let lanes = Lanes::default();
         let key = lanes.push(unit(1, "main/buildrequests/1"), true).unwrap();
         assert!(lanes.pop(&key).is_none() && lanes.is_idle());

@@ -61,7 +61,7 @@ impl Dispatch {
         while let Some(unit) = next {
             tokio::select! {
                 () = until(unit.due_ms) => {}
-                () = self.source_answers(&unit) => {}
+                () = self.source_answers(&unit), if unit.attempts > 0 => {}
                 // Also if it was while the unit was called.
                 _ = look_again.changed(), if unit.attempts > 0 => {}
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -96,7 +96,7 @@ impl Dispatch {
     /// Returns when something has come that the unit's event is being asked for; never, if nothing is, or nothing comes: who
     /// tried again then would never leave a source alone that is away.
     async fn source_answers(&self, unit: &Unit) {
-        let asked = self.at_hand.find(unit.event).filter(|details| unit.attempts > 0 && details.is_fetching());
+        let asked = self.at_hand.find(unit.event).filter(|details| details.is_fetching());
         let came = match asked {
             Some(details) => details.answered().await,
             None => false,

@@ -13,7 +13,7 @@ mod work;
 pub use log::{AttemptRow, DeliveryRow, DeliveryStory, Filter, Retention, UnitRow};
 pub use outbox::{AttemptLine, Delivery, NewDelivery, Nudged, Rule, RuleVerdict, Settle, Settled, SplitOff};
 pub use sqlite::{Look, Mode, SqliteStore};
-pub use work::{Cause, DUE, End, Follows, Job, Journalled, NewEvent, NewUnit, Reminder, SOON, TaggedAnswer, Unit, UnitEnd};
+pub use work::{Cause, DUE, End, Follows, Job, Journalled, NewEvent, NewUnit, Reminder, SOON, TaggedAnswer, Unit, UnitEnd, shared};
 
 use async_trait::async_trait;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Delivery, NewDelivery};
-use crate::event::{Event, Rows};
+use crate::event::{Event, HEARD, Rows};
 
 /// An event on its way into the journal, with the entries that are to see it.
 #[derive(Clone, Debug)]
@@ -113,6 +113,16 @@ pub struct TaggedAnswer {
     pub body: String,
     /// `delivered`, `superseded`, `dead`; of a reminder [`DUE`].
     pub ended: String,
+}
+
+/// What the order keys of all that can hold each other up begin with: those of one source (`main/`), or of what people say. A key that stands
+/// alone is its own.
+pub fn shared(order: &str) -> &str {
+    match order.find('/') {
+        Some(0) if order.starts_with(HEARD) => HEARD,
+        Some(0) | None => order,
+        Some(slash) => &order[..=slash],
+    }
 }
 
 /// What the order key of a reminder that counts as a send begins with.

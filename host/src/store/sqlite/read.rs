@@ -8,7 +8,7 @@ use sqlx::{Executor as _, QueryBuilder, Row as _, Sqlite, SqlitePool};
 use super::failed;
 use super::rows::{DELIVERY, delivery, delivery_row, get, json, unit};
 use crate::event::{Event, Rows};
-use crate::store::{AttemptRow, Delivery, DeliveryRow, DeliveryStory, Filter, Result, SOON, Unit, UnitRow, now_ms};
+use crate::store::{AttemptRow, Delivery, DeliveryRow, DeliveryStory, Filter, Result, SOON, Unit, UnitRow, now_ms, shared};
 
 /// Columns of [`DeliveryRow`].
 const ROW: &str = "d.id, d.state, d.entry, d.endpoint, d.destination, d.title, d.uid, d.lane, d.attempts, d.queued_ms, d.due_ms, \
@@ -167,10 +167,12 @@ pub(super) async fn story(pool: &SqlitePool, id: i64) -> Result<Option<DeliveryS
     Ok(Some(DeliveryStory { row: delivery_row(row)?, log, payload }))
 }
 
-/// What may hold up a unit that was not tried yet: an earlier one of its entry that is to be tried again.
-async fn waits_for(pool: &SqlitePool, entry: &str, unit: i64) -> Result<Option<String>> {
+/// What may hold up a unit that was not tried yet: an earlier one of its entry and source that is to be tried again.
+async fn waits_for(pool: &SqlitePool, entry: &str, unit: i64, order: &str) -> Result<Option<String>> {
+    let shared = shared(order);
     let mut query = QueryBuilder::new("SELECT u.why, e.id AS event_id FROM units u JOIN events e ON e.seq = u.event WHERE u.state = 'waiting' AND u.entry = ");
-    query.push_bind(entry).push(" AND u.id < ").push_bind(unit).push(" AND u.why IS NOT NULL ORDER BY u.id LIMIT 1");
+    query.push_bind(entry).push(" AND u.id < ").push_bind(unit).push(" AND u.why IS NOT NULL AND substr(u.ordering, 1, length(");
+    query.push_bind(shared).push(")) = ").push_bind(shared).push(" ORDER BY u.id LIMIT 1");
     let rows = all(pool, &mut query).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let (event, why): (String, String) = (get(row, "event_id")?, get(row, "why")?);
@@ -204,7 +206,7 @@ pub(super) async fn explain(pool: &SqlitePool, event: &str, entry: Option<&str>,
         let log: Option<String> = get(row, "log")?;
         let (state, why): (String, Option<String>) = (get(row, "state")?, get(row, "why")?);
         let why = match why {
-            None if state == "waiting" && get::<i64>(row, "due_ms")? <= now_ms() => waits_for(pool, get(row, "entry")?, id).await?,
+            None if state == "waiting" && get::<i64>(row, "due_ms")? <= now_ms() => waits_for(pool, get(row, "entry")?, id, get(row, "ordering")?).await?,
             why => why,
         };
         units.push(UnitRow {

@@ -112,12 +112,16 @@ async fn what_waits_is_told_for_what() {
     let store = place.open().await;
     let first = store.journal("main", None, vec![new_event("main/1", &["mail"])]).await.unwrap().remove(0).units.remove(0);
     store.journal("main", None, vec![new_event("main/2", &["mail", "chat"])]).await.unwrap();
+    let mut of_west = new_event("west/1", &["mail"]);
+    of_west.units[0].order = "west/buildrequests/2".into();
+    store.journal("west", None, vec![of_west]).await.unwrap();
     let end = End::Again { due_ms: now_ms() + 60_000, why: "GET https://forge/x: the answer was 500".into(), cause: Cause::NotNow };
     store.end_unit(UnitEnd { end, ..sent(&first, vec![]) }).await.unwrap();
     let of = async |event: &str, entry: &str| store.explain(event, Some(entry), 10).await.unwrap().remove(0).why;
     assert_eq!(of("main/1", "mail").await.unwrap(), "GET https://forge/x: the answer was 500");
     assert_eq!(of("main/2", "mail").await.unwrap(), "an earlier one of this entry waits, main/1: GET https://forge/x: the answer was 500");
     assert_eq!(of("main/2", "chat").await, None);
+    assert_eq!(of("west/1", "mail").await, None, "another source's holds up nothing");
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ fn event(id: &str) -> Event {
 }
 
 fn new_event(id: &str, entries: &[&str]) -> NewEvent {
-    let units = entries.iter().map(|entry| NewUnit { entry: (*entry).into(), order: "b".into() }).collect();
+    let units = entries.iter().map(|entry| NewUnit { entry: (*entry).into(), order: "main/buildrequests/1".into() }).collect();
     NewEvent { event: Arc::new(event(id)), details: Vec::new(), units }
 }
 
