@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -266,8 +266,21 @@ impl Call {
         value
     }
 
-    /// Waits for details of the event. A call whose time is up in here is made again: the fetch goes on without it.
-    pub(super) async fn fetch<T, E: Into<Ended>>(&mut self, work: impl Future<Output = Result<T, E>>) -> Result<T, Ended> {
+    /// Reads details of the event. Most of them are at hand, and reading those here needs no clock and no place in a future, which is
+    /// copied several times on its way into the engine. What is not is read again and waited for.
+    pub(super) async fn fetch<T, E, F>(&mut self, read: impl Fn() -> F) -> Result<T, Ended>
+    where
+        E: Into<Ended>,
+        F: Future<Output = Result<T, E>>,
+    {
+        match read().now_or_never() {
+            Some(found) => found.map_err(Into::into),
+            None => Box::pin(self.await_details(read())).await,
+        }
+    }
+
+    /// Waits for what needs details of the event. A call whose time is up in here is made again: the fetch goes on without it.
+    pub(super) async fn await_details<T, E: Into<Ended>>(&mut self, work: impl Future<Output = Result<T, E>>) -> Result<T, Ended> {
         self.fetching = true;
         let (patience, details) = (self.patience, self.details.clone());
         let fetched = self.wait(patiently(work, patience, details.as_deref())).await;
@@ -290,10 +303,6 @@ impl Call {
 /// Waits for `work` until `patience` is over and the source still owes an answer.
 async fn patiently<T, E: Into<Ended>>(work: impl Future<Output = Result<T, E>>, patience: Duration, details: Option<&Details>) -> Result<T, Ended> {
     let mut work = std::pin::pin!(work);
-    // Most of it is there already, and needs no clock.
-    if let Poll::Ready(done) = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
-        return done.map_err(Into::into);
-    }
     loop {
         match tokio::time::timeout(patience, work.as_mut()).await {
             Ok(done) => return done.map_err(Into::into),

@@ -53,7 +53,7 @@ impl Call {
 
     async fn log_text(&mut self, this: &Resource<LogHandle>) -> R<LogText> {
         let log = self.of_log(this)?;
-        Ok(self.fetch(log.text()).await?)
+        Ok(self.fetch(|| log.text()).await?)
     }
 
     /// How many lines of a log may be asked for: more than the budget has room for is not even looked up.
@@ -96,7 +96,7 @@ impl HostEvent for Call {
 
     async fn builds(&mut self, this: Resource<EventHandle>) -> R<Vec<Resource<BuildHandle>>> {
         let details = self.event(&this)?;
-        let builds = self.fetch(Build::of(&details)).await?;
+        let builds = self.fetch(|| Build::of(&details)).await?;
         builds.into_iter().map(|build| self.lend(BuildHandle(Arc::new(build)))).collect()
     }
 
@@ -118,7 +118,7 @@ impl HostEvent for Call {
 
     async fn master(&mut self, this: Resource<EventHandle>) -> R<MasterInfo> {
         let details = self.event(&this)?;
-        let config = self.fetch(details.one(paths::CONFIG)).await?;
+        let config = self.fetch(|| details.one(paths::CONFIG)).await?;
         let text = |key: &str| config[key].as_str().unwrap_or_default().to_owned();
         let versions = config["versions"].as_array();
         let version = versions.into_iter().flatten().find(|pair| pair[0] == "Buildbot");
@@ -179,43 +179,44 @@ impl HostBuild for Call {
 
     async fn property(&mut self, this: Resource<BuildHandle>, name: String) -> R<Option<String>> {
         let build = self.build(&this)?;
-        let properties = self.fetch(build.properties()).await?;
+        let properties = self.fetch(|| build.properties()).await?;
         properties.get(&name).map(|pair| self.hand(pair.to_string())).transpose()
     }
 
     async fn sourcestamps(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let buildset = self.fetch(build.set()).await?;
+        let buildset = self.fetch(|| build.set()).await?;
         self.hand_all(buildset["sourcestamps"].as_array().into_iter().flatten().map(Value::to_string).collect())
     }
 
     async fn previous(&mut self, this: Resource<BuildHandle>) -> R<Option<Resource<BuildHandle>>> {
         let build = self.build(&this)?;
-        let previous = self.fetch(build.previous()).await?;
+        let previous = self.fetch(|| build.previous()).await?;
         previous.map(|previous| self.lend(BuildHandle(Arc::new(previous)))).transpose()
     }
 
     async fn changes(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let changes = self.fetch(build.changes()).await?;
+        let changes = self.fetch(|| build.changes()).await?;
         self.hand_all(changes.iter().map(Value::to_string).collect())
     }
 
     async fn users(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let users = self.fetch(build.users()).await?;
+        let users = self.fetch(|| build.users()).await?;
         self.hand_all(users.into_iter().collect())
     }
 
     async fn steps(&mut self, this: Resource<BuildHandle>) -> R<Vec<Resource<StepHandle>>> {
         let build = self.build(&this)?;
-        let steps = self.fetch(build.steps()).await?;
+        let steps = self.fetch(|| build.steps()).await?;
         steps.into_iter().map(|step| self.lend(StepHandle(Arc::new(step)))).collect()
     }
 
     async fn document(&mut self, this: Resource<BuildHandle>, want: Vec<String>) -> R<String> {
         let build = self.build(&this)?;
-        let document = self.fetch(build.document(Want::parse(&want))).await?;
+        let want = Want::parse(&want);
+        let document = self.fetch(|| build.document(want)).await?;
         self.hand(document.as_ref().to_owned())
     }
 
@@ -256,7 +257,7 @@ impl HostStep for Call {
 
     async fn logs(&mut self, this: Resource<StepHandle>) -> R<Vec<Resource<LogHandle>>> {
         let step = self.of_step(&this)?;
-        let logs = self.fetch(step.logs()).await?;
+        let logs = self.fetch(|| step.logs()).await?;
         logs.into_iter().map(|log| self.lend(LogHandle(Arc::new(log)))).collect()
     }
 

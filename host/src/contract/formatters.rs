@@ -61,7 +61,7 @@ impl Host for Call {
         self.lent.set(so_far.max(most));
         let work = entry.formatters.format(&slot, details, subjects, context, most.saturating_sub(so_far));
         // A formatter waits for nothing but details.
-        let (answer, log) = self.fetch(work).await?;
+        let (answer, log) = self.await_details(work).await?;
         self.lent.set(so_far.saturating_add(began.elapsed()));
         for (level, line) in log {
             self.note(&level, &format!("{slot}: {line}"));

@@ -56,7 +56,7 @@ impl Host for Call {
                 }
                 Content::Log(log) => {
                     let log = self.table.delete(log)?.0;
-                    let text = self.fetch(log.text()).await?;
+                    let text = self.fetch(|| log.text()).await?;
                     let name = log.spool_name();
                     entry.spool.put(&name, &mut text.lines()).map_err(|error| Ended::NotNow(error.to_string()))?;
                     transport::Content::Spooled(name)
