@@ -4,10 +4,12 @@
 //! wit-component breaks that ring with a module of stand-ins (the shim), which call through a table that a third module
 //! (the fix-up) fills when everything is there. Each instance pays for all of it: two instances more, a table, and three functions an
 //! import. Here the memory moves into a small module of its own, so that the main module imports the lowered functions themselves.
-//! Its `realloc` calls the main module's through a table with one place, which the main module fills.
+//! Its `realloc` calls the main module's through a table with one place, which the main module fills. The main module's own table
+//! goes, too: see `calls`.
 //!
 //! What is not laid out like that stays as it is.
 
+mod calls;
 mod split;
 
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent};
@@ -18,7 +20,7 @@ use wasmparser::{CanonicalFunction, CanonicalOption, ComponentAlias, ComponentEx
 const ROOM: &str = "reporter-host:room";
 
 /// Changes with what is written here: compiled code is kept under it.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The same component without shim and fix-up; none if it is laid out in another way.
 pub(super) fn direct(component: &[u8]) -> Option<Vec<u8>> {
@@ -172,6 +174,8 @@ impl<'a> Layout<'a> {
     fn write(&self, items: &[Item<'a>]) -> Option<Vec<u8>> {
         let mut out = Writer::default();
         let (main, room) = split::split(self.modules.main.1)?;
+        // Its own comes after the memory's.
+        let main = calls::without_table(&main, 1).unwrap_or(main);
         let mut module = 0;
         let mut instance = 0;
         // Hoisted, so that what is lowered can come before the main module's instance.
@@ -374,6 +378,9 @@ mod tests {
             assert!(!main.windows(7).any(|at| at == b".debug_"), "{}", built_in.name);
             let memory = |module| imports(module).unwrap().iter().filter(|import| matches!(import.ty, TypeRef::Memory(_))).count();
             assert_eq!((memory(main), memory(room)), (1, 0), "{}", built_in.name);
+            let has_table =
+                |module| Parser::new(0).parse_all(module).any(|payload| matches!(payload, Ok(Payload::TableSection(section)) if section.count() > 0));
+            assert_eq!((has_table(main), has_table(room)), (false, true), "{}", built_in.name);
         }
     }
 
