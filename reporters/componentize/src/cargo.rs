@@ -67,6 +67,9 @@ impl Guests {
 
     /// Compiles these packages with the profile `guest`. Answers with their .wasm files, in the order of `packages`.
     ///
+    /// Each gets a call of its own: a library that is an rlib too, as its tests need it, is optimised as a whole only if the
+    /// rlib is not asked for, and cargo takes `--crate-type` for one package at a time.
+    ///
     /// Cargo.lock is taken as it stands (the outer cargo has just brought it up to date), and the net is used as the
     /// environment (`CARGO_NET_OFFLINE`) and cargo's configuration say.
     ///
@@ -75,11 +78,15 @@ impl Guests {
     /// If the target is missing and cannot be installed, or if a package does not compile.
     pub fn build(&self, packages: &[&str], target: Target) -> Result<Vec<PathBuf>, Error> {
         target.ensure()?;
+        packages.iter().map(|package| self.compile(package, target)).collect()
+    }
+
+    fn compile(&self, package: &str, target: Target) -> Result<PathBuf, Error> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(&cargo);
-        command.current_dir(&self.workspace).args(["build", "--locked", "--profile", "guest", "--target", target.triple()]);
+        command.current_dir(&self.workspace).args(["rustc", "--locked", "--profile", "guest", "--target", target.triple()]);
         command.arg("--target-dir").arg(&self.target_dir).args(["--color", "never"]);
-        command.args(packages.iter().flat_map(|package| ["--package", package]));
+        command.args(["--package", package, "--lib", "--crate-type", "cdylib"]);
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_outer(name)) {
             command.env_remove(name);
         }
@@ -87,7 +94,7 @@ impl Guests {
         if !built.status.success() {
             return Err(Error::Cargo(String::from_utf8_lossy(&built.stderr).into_owned()));
         }
-        packages.iter().map(|package| self.artifact(package, target)).collect()
+        self.artifact(package, target)
     }
 
     fn artifact(&self, package: &str, target: Target) -> Result<PathBuf, Error> {

@@ -10,8 +10,7 @@
 //! ```
 //!
 //! The nested cargo gets a target folder of its own, `guests` beside `debug` and `release`: on the outer one it would wait for
-//! the lock that the outer cargo holds until this build script has ended. All crates go into one call, so that what they
-//! depend on is compiled once.
+//! the lock that the outer cargo holds until this build script has ended. What the guests depend on is compiled once.
 
 mod cargo;
 mod error;
