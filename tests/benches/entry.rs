@@ -123,7 +123,7 @@ fn main() {
         group.finish();
         // In turns, so that whatever else the machine does meets all three.
         let mut times = [Vec::new(), Vec::new(), Vec::new()];
-        for _ in 0..400 {
+        for _ in 0..1_000 {
             times[0].push(took(&native));
             times[1].push(took(|| runtime.block_on(once(&fresh, &details))));
             times[2].push(took(|| runtime.block_on(once(&frozen, &details))));
