@@ -99,7 +99,8 @@ impl Called {
         let Operator::I32Const { value } = offset_expr.get_operators_reader().read().ok()? else { return None };
         let ElementItems::Functions(functions) = element.items else { return None };
         (self.places.len() + functions.count() as usize <= MOST).then_some(())?;
-        self.places.extend((value.cast_unsigned()..).zip(all(functions)?));
+        let first = value.cast_unsigned();
+        self.places.extend((first..first.checked_add(functions.count())?).zip(all(functions)?));
         Some(())
     }
 
