@@ -14,7 +14,9 @@ mod split;
 
 use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent};
 use wasm_encoder::{Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentSectionId, InstanceSection, RawSection};
-use wasmparser::{CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ExternalKind, Instance, Parser, Payload, TypeRef, Validator};
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ExternalKind, Instance, Operator, Parser, Payload, TypeRef, Validator,
+};
 
 /// The instance that owns the memory, as the main module imports it.
 const ROOM: &str = "reporter-host:room";
@@ -80,6 +82,13 @@ fn items(component: &[u8]) -> Option<Vec<Item<'_>>> {
 
 fn all<'a, T: wasmparser::FromReader<'a>>(section: wasmparser::SectionLimited<'a, T>) -> Option<Vec<T>> {
     section.into_iter().collect::<Result<_, _>>().ok()
+}
+
+/// An offset that is nothing but a number.
+fn constant(offset: &wasmparser::ConstExpr<'_>) -> Option<i32> {
+    let mut operators = offset.get_operators_reader();
+    let Operator::I32Const { value } = operators.read().ok()? else { return None };
+    (matches!(operators.read().ok()?, Operator::End) && operators.eof()).then_some(value)
 }
 
 /// Where the parts are, by index in their index spaces (instances, functions) or place among the items.
@@ -174,7 +183,7 @@ impl<'a> Layout<'a> {
     fn write(&self, items: &[Item<'a>]) -> Option<Vec<u8>> {
         let mut out = Writer::default();
         let (main, room) = split::split(self.modules.main.1)?;
-        // Its own comes after the memory's.
+        // Its own table comes after the one that it shares with the memory's module.
         let main = calls::without_table(&main, 1).unwrap_or(main);
         let mut module = 0;
         let mut instance = 0;
@@ -239,7 +248,7 @@ impl<'a> Layout<'a> {
                             out.map.functions.push(out.functions);
                             out.functions += 1;
                         }
-                        // The memory and the shim's table.
+                        // The memory and the shim's table; nobody asks for another, so the main module need not have one.
                         ComponentAlias::CoreInstanceExport { .. } => {}
                         hoisted if instance > self.shim && is_lowered(hoisted) => {}
                         other => out.alias(other.clone())?,

@@ -1,162 +1,73 @@
 //! Calls through a table as choices between the functions that are in it.
 //!
 //! A guest in Rust calls through function pointers: places in a table of a thousand functions, which never changes once it is filled. Each
-//! instance pays for it. The table's pages are scanned and reset, and a function that is called needs a reference first, made on the way.
+//! instance pays for it: the table's pages are scanned and reset, and a function that is called needs a reference first, made on the way.
 //! Functions that choose by the pointer, one for each type that is called, need none of that.
 //!
-//! What a call through an empty place or with another type traps with is then `unreachable`.
+//! A call through an empty place or with another type then traps as `unreachable`.
+
+mod called;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasm_encoder::reencode::{Error, Reencode, RoundtripReencoder, utils};
 use wasm_encoder::{BlockType, CodeSection, ElementSection, ExportSection, Function, FunctionSection, Instruction, InstructionSink, TableSection, TypeSection};
-use wasmparser::{CompositeInnerType, ElementItems, ElementKind, ExternalKind, FuncType, Operator, Parser, Payload, TypeRef, ValType};
+use wasmparser::{ElementKind, ExternalKind, FuncType, Operator, Parser, ValType, Validator};
 
-use super::all;
+use called::Called;
 
-/// Up to so many functions are compared one by one; for more there is a list of all places between the first and the last.
+/// Up to so many places are compared one by one; for more there is a list of all between the first and the last.
 const FEW: usize = 4;
-/// Entries of all those lists, and places that are filled: anybody's component comes through here.
-const MOST: usize = 1 << 20;
+/// Instructions of all functions that choose, and entries of their lists: anybody's component comes through here, and a function of
+/// many parameters takes as many instructions for each that it chooses between.
+const MOST: usize = 1 << 18;
 
-/// The same module without its own table, which is to be the last, of this index. None if it does more with it than call, or has none.
+/// The same module without its own table, which is to be the last, of this index. None if it does more with it than call, has none, or
+/// would become too large.
 pub(super) fn without_table(module: &[u8], table: u32) -> Option<Vec<u8>> {
-    let mut called = Called { table, ..Called::default() };
-    for payload in Parser::new(0).parse_all(module) {
-        called.read(&payload.ok()?)?;
-    }
-    (called.tables == table + 1 && called.own_tables > 0).then_some(())?;
-    let mut direct = Direct::new(called)?;
+    let mut direct = Direct::new(Called::of(module, table)?)?;
     let mut out = wasm_encoder::Module::new();
     direct.parse_core_module(&mut out, Parser::new(0), module).ok()?;
-    Some(out.finish())
-}
-
-/// What a module has, and what it calls through the table.
-#[derive(Default)]
-struct Called {
-    table: u32,
-    tables: u32,
-    own_tables: u32,
-    /// By index; none for what is no function's.
-    types: Vec<Option<FuncType>>,
-    /// Their types, imported functions first.
-    functions: Vec<u32>,
-    /// Function by place.
-    places: BTreeMap<u32, u32>,
-    /// The types that are called.
-    called: BTreeSet<u32>,
-}
-
-impl Called {
-    /// None: it is used in another way.
-    fn read(&mut self, payload: &Payload<'_>) -> Option<()> {
-        match payload {
-            Payload::TypeSection(section) => {
-                for group in all(section.clone())? {
-                    self.types.extend(group.into_types().map(|ty| match ty.composite_type.inner {
-                        CompositeInnerType::Func(ty) => Some(ty),
-                        _ => None,
-                    }));
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.clone().into_imports() {
-                    match import.ok()?.ty {
-                        TypeRef::Func(ty) => self.functions.push(ty),
-                        TypeRef::FuncExact(_) => return None,
-                        TypeRef::Table(_) => self.tables += 1,
-                        _ => {}
-                    }
-                }
-            }
-            Payload::FunctionSection(section) => self.functions.extend(all(section.clone())?),
-            Payload::TableSection(section) => {
-                self.own_tables = section.count();
-                self.tables += section.count();
-            }
-            Payload::ElementSection(section) => {
-                for element in all(section.clone())? {
-                    self.fill(element)?;
-                }
-            }
-            Payload::CodeSectionEntry(body) => {
-                let mut operators = body.get_operators_reader().ok()?;
-                while !operators.eof() {
-                    self.operator(&operators.read().ok()?)?;
-                }
-            }
-            _ => {}
-        }
-        Some(())
-    }
-
-    fn fill(&mut self, element: wasmparser::Element<'_>) -> Option<()> {
-        let ElementKind::Active { table_index, offset_expr } = element.kind else { return None };
-        if table_index.unwrap_or(0) != self.table {
-            return Some(());
-        }
-        let Operator::I32Const { value } = offset_expr.get_operators_reader().read().ok()? else { return None };
-        let ElementItems::Functions(functions) = element.items else { return None };
-        (self.places.len() + functions.count() as usize <= MOST).then_some(())?;
-        let first = value.cast_unsigned();
-        self.places.extend((first..first.checked_add(functions.count())?).zip(all(functions)?));
-        Some(())
-    }
-
-    fn operator(&mut self, operator: &Operator<'_>) -> Option<()> {
-        match *operator {
-            Operator::CallIndirect { type_index, table_index } | Operator::ReturnCallIndirect { type_index, table_index } if table_index == self.table => {
-                self.called.insert(type_index);
-            }
-            Operator::TableGet { table }
-            | Operator::TableSet { table }
-            | Operator::TableGrow { table }
-            | Operator::TableSize { table }
-            | Operator::TableFill { table }
-            | Operator::TableInit { table, .. }
-            | Operator::TableCopy { dst_table: table, .. }
-                if table == self.table =>
-            {
-                return None;
-            }
-            Operator::TableCopy { src_table, .. } if src_table == self.table => return None,
-            _ => {}
-        }
-        Some(())
-    }
+    let out = out.finish();
+    // A reference that only the table declared, for one.
+    Validator::new().validate_all(&out).ok()?;
+    Some(out)
 }
 
 /// Writes the module without the table, with the functions that choose after all others.
 struct Direct {
     table: u32,
+    /// How many types and functions there were before.
     types: u32,
     functions: u32,
     /// Types that are alike share one.
     choices: Vec<Choice>,
-    /// Which of them, by the index of the type.
+    /// Which of them, by the index of the type that is called.
     by_type: BTreeMap<u32, u32>,
 }
 
 impl Direct {
     fn new(called: Called) -> Option<Self> {
-        let ty = |index: u32| called.types.get(index as usize)?.clone();
-        let mut targets: BTreeMap<FuncType, BTreeMap<u32, u32>> = BTreeMap::new();
-        for index in &called.called {
-            targets.insert(ty(*index)?, BTreeMap::new());
-        }
-        for (place, function) in called.places {
-            if let Some(targets) = targets.get_mut(&ty(*called.functions.get(function as usize)?)?) {
-                targets.insert(place, function);
+        let kind = |index: u32| called.types.get(index as usize).copied();
+        let asked: BTreeSet<u32> = called.called.iter().map(|index| kind(*index)).collect::<Option<_>>()?;
+        let mut by_kind: BTreeMap<u32, Choice> = BTreeMap::new();
+        for (ty, kind) in called.kinds {
+            if asked.contains(&kind) {
+                by_kind.insert(kind, Choice { ty, targets: BTreeMap::new() });
             }
         }
-        let choices: Vec<Choice> = targets.into_iter().map(|(ty, targets)| Choice { ty, targets }).collect();
-        (choices.iter().map(Choice::places).sum::<usize>() <= MOST).then_some(())?;
+        for (place, function) in called.places {
+            let kind = kind(*called.functions.get(function as usize)?)?;
+            if let Some(choice) = by_kind.get_mut(&kind) {
+                choice.targets.insert(place, function);
+            }
+        }
         let mut by_type = BTreeMap::new();
         for index in called.called {
-            let place = choices.binary_search_by(|choice| Some(&choice.ty).cmp(&ty(index).as_ref())).ok()?;
-            by_type.insert(index, u32::try_from(place).ok()?);
+            by_type.insert(index, u32::try_from(asked.range(..kind(index)?).count()).ok()?);
         }
+        let choices: Vec<Choice> = by_kind.into_values().collect();
+        (choices.iter().map(Choice::size).sum::<usize>() <= MOST).then_some(())?;
         let (types, functions) = (u32::try_from(called.types.len()).ok()?, u32::try_from(called.functions.len()).ok()?);
         Some(Self { table: called.table, types, functions, choices, by_type })
     }
@@ -176,8 +87,9 @@ impl Choice {
         (self.targets.len() > FEW).then_some(ends)
     }
 
-    fn places(&self) -> usize {
-        self.listed().map_or(0, |(first, last)| (last - first) as usize + 1)
+    fn size(&self) -> usize {
+        let list = self.listed().map_or(0, |(first, last)| (last - first) as usize);
+        list.saturating_add(self.targets.len() * (self.ty.params().len() + FEW))
     }
 
     fn body(&self) -> Function {
@@ -232,8 +144,8 @@ impl Reencode for Direct {
 
     fn parse_function_section(&mut self, functions: &mut FunctionSection, section: wasmparser::FunctionSectionReader<'_>) -> Done {
         utils::parse_function_section(self, functions, section)?;
-        for place in 0..self.choices.len() as u32 {
-            functions.function(self.types + place);
+        for choice in 0..self.choices.len() as u32 {
+            functions.function(self.types + choice);
         }
         Ok(())
     }

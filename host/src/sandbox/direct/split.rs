@@ -5,9 +5,9 @@ use wasm_encoder::{
     CodeSection, ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection, Function, FunctionSection, ImportSection, MemorySection,
     MemoryType, RefType, TableSection, TableType, TypeSection, ValType,
 };
-use wasmparser::{DataKind, ExternalKind, Operator, Parser, Payload, TypeRef};
+use wasmparser::{DataKind, ExternalKind, Parser, Payload, TypeRef};
 
-use super::{ROOM, all};
+use super::{ROOM, all, constant};
 
 /// The main module without its memory and data, and the module that has them instead of it.
 pub(super) fn split(module: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
@@ -99,15 +99,12 @@ impl Reencode for Main {
         for data in section {
             let data = data?;
             match data.kind {
-                DataKind::Active { memory_index: 0, offset_expr } => {
-                    let mut offset = offset_expr.get_operators_reader();
-                    match offset.read()? {
-                        Operator::I32Const { value } => {
-                            self.data.active(0, &ConstExpr::i32_const(value), data.data.iter().copied());
-                        }
-                        _ => self.odd = true,
+                DataKind::Active { memory_index: 0, offset_expr } => match constant(&offset_expr) {
+                    Some(offset) => {
+                        self.data.active(0, &ConstExpr::i32_const(offset), data.data.iter().copied());
                     }
-                }
+                    None => self.odd = true,
+                },
                 // What a snapshot leaves of the segments that it has put into the memory.
                 DataKind::Passive if data.data.is_empty() => {}
                 _ => self.odd = true,
