@@ -43,4 +43,9 @@ fn a_new_reporter_is_made() {
     place.run(&["new", "my-reporter", "--reporter"]).ended(0);
     let project = place.path("my-reporter");
     cargo(&project, &["test"]);
+    // The project's own word for it, optimised as a whole.
+    cargo(&project, &["component-build"]);
+    let component = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new/wasm32-wasip2/release/my_reporter.wasm");
+    place.write(&format!("[[services]]\ncomponent = '{}'\nurl = 'https://example.org/hook'\nallow = ['https://example.org']\n", component.display()));
+    place.run(&["check"]).ended(0);
 }
