@@ -62,9 +62,10 @@ impl Direct {
                 choice.targets.insert(place, function);
             }
         }
+        let numbers: BTreeMap<u32, u32> = asked.into_iter().zip(0..).collect();
         let mut by_type = BTreeMap::new();
         for index in called.called {
-            by_type.insert(index, u32::try_from(asked.range(..kind(index)?).count()).ok()?);
+            by_type.insert(index, *numbers.get(&kind(index)?)?);
         }
         let choices: Vec<Choice> = by_kind.into_values().collect();
         (choices.iter().map(Choice::size).sum::<usize>() <= MOST).then_some(())?;
@@ -89,7 +90,7 @@ impl Choice {
 
     fn size(&self) -> usize {
         let list = self.listed().map_or(0, |(first, last)| (last - first) as usize);
-        list.saturating_add(self.targets.len() * (self.ty.params().len() + FEW))
+        FEW + list + self.targets.len() * (self.ty.params().len() + FEW)
     }
 
     fn body(&self) -> Function {
