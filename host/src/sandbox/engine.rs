@@ -12,6 +12,8 @@ pub const TICK: Duration = Duration::from_millis(10);
 const SMALL: u32 = 1_024;
 /// Instances of the large profile that can live at a time.
 const LARGE: u32 = 64;
+/// Places that a table of the large profile can have.
+pub(super) const PLACES: u32 = 20_000;
 
 /// What a component is run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +90,7 @@ pub(super) fn base() -> Config {
 fn config(profile: Profile) -> Config {
     let (instances, entries) = match profile {
         Profile::Small => (SMALL, 4_000),
-        Profile::Large => (LARGE, 20_000),
+        Profile::Large => (LARGE, PLACES as usize),
     };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_memories(instances)

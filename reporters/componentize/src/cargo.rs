@@ -67,7 +67,7 @@ impl Guests {
 
     /// Compiles these packages with the profile `guest`. Answers with their .wasm files, in the order of `packages`.
     ///
-    /// Each gets a call of its own: a library that is an rlib too, as its tests need it, is optimised as a whole only if the
+    /// Each gets a call of its own: a library that is an rlib too, for native use, is optimised as a whole only if the
     /// rlib is not asked for, and cargo takes `--crate-type` for one package at a time.
     ///
     /// Cargo.lock is taken as it stands (the outer cargo has just brought it up to date), and the net is used as the

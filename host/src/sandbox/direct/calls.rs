@@ -22,8 +22,8 @@ const FEW: usize = 4;
 /// many parameters takes as many instructions for each that it chooses between.
 const MOST: usize = 1 << 18;
 
-/// The same module without its own table, which is to be the last, of this index. None if it does more with it than call, has none, or
-/// would become too large.
+/// The same module without its own table, which has this index. None if it does more with it than call, has none or several, or would
+/// become too large.
 pub(super) fn without_table(module: &[u8], table: u32) -> Option<Vec<u8>> {
     let mut direct = Direct::new(Called::of(module, table)?)?;
     let mut out = wasm_encoder::Module::new();
@@ -151,11 +151,7 @@ impl Reencode for Direct {
         Ok(())
     }
 
-    fn parse_table_section(&mut self, tables: &mut TableSection, section: wasmparser::TableSectionReader<'_>) -> Done {
-        let others = (section.count() as usize).saturating_sub(1);
-        for table in section.into_iter().take(others) {
-            utils::parse_table(self, tables, table?)?;
-        }
+    fn parse_table_section(&mut self, _: &mut TableSection, _: wasmparser::TableSectionReader<'_>) -> Done {
         Ok(())
     }
 

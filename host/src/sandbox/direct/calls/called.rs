@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use wasmparser::{CompositeInnerType, ElementItems, ElementKind, FuncType, Operator, Parser, Payload, SubType, TableInit, TypeRef, ValType};
 
 use super::super::{all, constant};
+use crate::sandbox::engine::PLACES;
 
 /// Parameters that a function may have (the engine's limit); one that chooses has one more.
 const PARAMETERS: usize = 1_000;
-/// Places that the engines have room for (`engine.rs`).
-const PLACES: u64 = 20_000;
 
 /// What a module has, and what it calls through a table.
 #[derive(Default)]
@@ -66,7 +65,7 @@ impl Called {
             Payload::TableSection(section) => {
                 let [own] = &all(section.clone())?[..] else { return None };
                 let plain = matches!(own.init, TableInit::RefNull) && ValType::Ref(own.ty.element_type) == ValType::FUNCREF && !own.ty.table64;
-                (plain && own.ty.initial <= PLACES && self.imported_tables == self.table).then_some(())?;
+                (plain && own.ty.initial <= u64::from(PLACES) && self.imported_tables == self.table).then_some(())?;
                 self.length = Some(own.ty.initial);
             }
             Payload::ElementSection(section) => {
