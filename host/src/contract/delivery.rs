@@ -77,7 +77,7 @@ impl Call {
 /// The stable id of the `n`th delivery that a unit of work makes: the same if the unit is done again.
 pub(crate) fn uid(unit: &str, entry: &str, n: usize) -> String {
     let digest = Sha256::digest(format!("{unit}\n{entry}\n{n}"));
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..16])
 }
 
 /// A line for operators.
@@ -90,9 +90,7 @@ fn key(text: String) -> String {
     if text.len() <= WORDS {
         return text;
     }
-    let digest = Sha256::digest(&text);
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}…{digest}", &text[..text.floor_char_boundary(WORDS - 100)])
+    format!("{}…{}", &text[..text.floor_char_boundary(WORDS - 100)], hex::encode(Sha256::digest(&text)))
 }
 
 /// A text that would mean something else if it were cut.

@@ -185,8 +185,8 @@ impl HostBuild for Call {
 
     async fn sourcestamps(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
-        let buildset = self.fetch(|| build.set()).await?;
-        self.hand_all(buildset["sourcestamps"].as_array().into_iter().flatten().map(Value::to_string).collect())
+        let stamps = self.fetch(|| build.sourcestamps()).await?;
+        self.hand_all(stamps.to_vec())
     }
 
     async fn previous(&mut self, this: Resource<BuildHandle>) -> R<Option<Resource<BuildHandle>>> {
@@ -204,7 +204,7 @@ impl HostBuild for Call {
     async fn users(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
         let users = self.fetch(|| build.users()).await?;
-        self.hand_all(users.into_iter().collect())
+        self.hand_all(users.to_vec())
     }
 
     async fn steps(&mut self, this: Resource<BuildHandle>) -> R<Vec<Resource<StepHandle>>> {
@@ -217,7 +217,7 @@ impl HostBuild for Call {
         let build = self.build(&this)?;
         let want = Want::parse(&want);
         let document = self.fetch(|| build.document(want)).await?;
-        self.hand(document.as_ref().to_owned())
+        self.hand(document)
     }
 
     fn drop(&mut self, this: Resource<BuildHandle>) -> R<()> {

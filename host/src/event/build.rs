@@ -182,11 +182,17 @@ impl Build {
         Ok(request)
     }
 
-    /// The buildset, source stamps included, complete or not as the source had it when it was asked.
+    /// The source stamps, a JSON object each.
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn set(&self) -> Result<Row, FetchError> {
+    pub async fn sourcestamps(&self) -> Result<Arc<[String]>, FetchError> {
+        let find = async { Ok(self.set().await?["sourcestamps"].as_array().into_iter().flatten().map(Value::to_string).collect()) };
+        self.made(What::Sourcestamps, find).await
+    }
+
+    /// The buildset, source stamps included, complete or not as the source had it when it was asked.
+    async fn set(&self) -> Result<Row, FetchError> {
         if self.role == Role::Member {
             return Ok(Row::message(&self.details.event));
         }
@@ -224,7 +230,11 @@ impl Build {
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn users(&self) -> Result<BTreeSet<String>, FetchError> {
+    pub async fn users(&self) -> Result<Arc<[String]>, FetchError> {
+        self.made(What::Users, async { Ok(self.find_users().await?.into_iter().collect()) }).await
+    }
+
+    async fn find_users(&self) -> Result<BTreeSet<String>, FetchError> {
         let mut users = BTreeSet::new();
         let mut add = |value: &Value| match value {
             Value::String(name) if !name.trim().is_empty() => {
@@ -284,13 +294,21 @@ impl Build {
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn document(&self, want: Want) -> Result<Arc<str>, FetchError> {
+    pub async fn document(&self, want: Want) -> Result<String, FetchError> {
         // What logs say is much, and may have to be read again.
         if want.log_contents {
-            return Ok(self.make(want).await?.to_string().into());
+            return Ok(self.make(want).await?.to_string());
         }
-        let id = int(&self.object, if self.role == Role::Request { "buildrequestid" } else { "buildid" });
-        self.details.document((self.role, id.unwrap_or_default(), want), self.make(want)).await
+        let document = self.made(What::Document(want), async { Ok(vec![self.make(want).await?.to_string()]) }).await?;
+        Ok(document[0].clone())
+    }
+
+    /// Makes it once for all entries. Builds without an id cannot be told apart.
+    async fn made(&self, what: What, make: impl Future<Output = Result<Vec<String>, FetchError>>) -> Result<Arc<[String]>, FetchError> {
+        match int(&self.object, if self.role == Role::Request { "buildrequestid" } else { "buildid" }) {
+            Some(id) => self.details.made((self.role, id, what), make).await,
+            None => Ok(make.await?.into()),
+        }
     }
 
     async fn make(&self, want: Want) -> Result<Value, FetchError> {
@@ -340,6 +358,14 @@ async fn of_id(details: &Arc<Details>, object: &Value, key: &str, path: impl Fn(
     }
 }
 
+/// What is made of a build's details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum What {
+    Document(Want),
+    Sourcestamps,
+    Users,
+}
+
 /// What a document contains beside the build itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Want {
@@ -383,4 +409,43 @@ pub(super) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
 
 fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::event::{Event, Fetch, Keep};
+
+    struct Nothing;
+
+    #[async_trait]
+    impl Fetch for Nothing {
+        async fn fetch(&self, path: &str) -> Result<Rows, FetchError> {
+            Err(FetchError::Missing(path.to_owned()))
+        }
+    }
+
+    impl Keep for Nothing {
+        fn keep(&self, _: i64, _: &str, _: &Arc<Rows>) {}
+    }
+
+    #[tokio::test]
+    async fn what_is_made_once_is_not_another_builds() {
+        let event = Event { id: "m/1".into(), kind: Kind::BuildsetComplete, source: "m".into(), occurred_at: 0, late: false, message: json!({"bsid": 1}) };
+        let request = |n: u64, id: Value| (paths::request_builds(n), Arc::new(vec![json!({"buildid": id, "number": n})]));
+        let requests = (1..=4).map(|n| json!({"buildrequestid": n})).collect();
+        let kept =
+            [(paths::buildset_requests(1), Arc::new(requests)), request(1, Value::Null), request(2, Value::Null), request(3, 7.into()), request(4, 8.into())];
+        let details = Arc::new(Details::new(Arc::new(event), 1, kept, Arc::new(Nothing), Arc::new(Nothing)));
+        for _ in 0..2 {
+            let mut numbers = Vec::new();
+            for build in Build::of(&details).await.unwrap() {
+                let document: Value = serde_json::from_str(&build.document(Want::default()).await.unwrap()).unwrap();
+                numbers.push(document["number"].as_u64().unwrap());
+            }
+            assert_eq!(numbers, [1, 2, 3, 4]);
+        }
+    }
 }

@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use serde_json::Value;
 
-use super::build::{Role, Want};
+use super::build::{Role, What};
 use super::{Event, Fetch, FetchError, Keep, Row, Rows, paths, weight};
 
 /// Bytes of the contents of logs that are kept with one event. Logs beyond that are in memory only, and are fetched
@@ -31,12 +30,12 @@ pub struct Details {
     source: Arc<dyn Fetch>,
     journal: Arc<dyn Keep>,
     paths: Mutex<Paths>,
-    documents: Mutex<HashMap<About, Arc<str>>>,
+    made: Mutex<HashMap<About, Arc<[String]>>>,
     weight: AtomicUsize,
 }
 
-/// What a document is about: a build in its role, and what it contains.
-pub(super) type About = (Role, u64, Want);
+/// A build in its role and by its id, and what was made of it.
+pub(super) type About = (Role, u64, What);
 
 #[derive(Default)]
 struct Paths {
@@ -71,7 +70,7 @@ impl Details {
             }
             paths.all.insert(path, Detail::Known(rows));
         }
-        Self { event, seq, source, journal, paths: Mutex::new(paths), documents: Mutex::default(), weight: AtomicUsize::new(bytes) }
+        Self { event, seq, source, journal, paths: Mutex::new(paths), made: Mutex::default(), weight: AtomicUsize::new(bytes) }
     }
 
     /// Bytes of the event and its details in memory, roughly.
@@ -151,23 +150,23 @@ impl Details {
         Ok(Row::nth(&self.get(path).await?, 0))
     }
 
-    /// A document about the event, made once for all entries that ask for the same.
+    /// Texts about the event, made once for all entries that ask for the same.
     ///
     /// # Errors
     /// Those of `make`.
-    pub(super) async fn document(&self, about: About, make: impl Future<Output = Result<Value, FetchError>>) -> Result<Arc<str>, FetchError> {
-        if let Some(known) = self.documents().get(&about) {
+    pub(super) async fn made(&self, about: About, make: impl Future<Output = Result<Vec<String>, FetchError>>) -> Result<Arc<[String]>, FetchError> {
+        if let Some(known) = self.all_made().get(&about) {
             return Ok(known.clone());
         }
-        let document: Arc<str> = make.await?.to_string().into();
-        if self.documents().insert(about, document.clone()).is_none() {
-            self.weight.fetch_add(document.len(), Ordering::Relaxed);
+        let texts: Arc<[String]> = make.await?.into();
+        if self.all_made().insert(about, texts.clone()).is_none() {
+            self.weight.fetch_add(texts.iter().map(String::len).sum(), Ordering::Relaxed);
         }
-        Ok(document)
+        Ok(texts)
     }
 
-    fn documents(&self) -> MutexGuard<'_, HashMap<About, Arc<str>>> {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all_made(&self) -> MutexGuard<'_, HashMap<About, Arc<[String]>>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether something is being fetched.

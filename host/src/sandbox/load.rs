@@ -182,7 +182,7 @@ impl Loader {
         if bytes.len() as u64 > most {
             return Err(LoadError::TooLarge { size: bytes.len() as u64, most });
         }
-        let hash = hex(&Sha256::digest(bytes));
+        let hash = hex::encode(Sha256::digest(bytes));
         let key = (hash.clone(), profile);
         if let Some(found) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(found.clone());
@@ -275,8 +275,4 @@ fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
         // Not what it is: the file may be anybody's.
         _ => Err(LoadError::NotWasm),
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,7 +12,7 @@ use wasmtime_wizer::Wizer;
 
 use super::engine::{TICK, base};
 use super::instance::{Reporter, call, guard};
-use super::load::{Kind, Loaded, Loader, ReporterCode, hex, linker};
+use super::load::{Kind, Loaded, Loader, ReporterCode, linker};
 use crate::contract::{Call, Meter, Phase};
 
 /// The function that a snapshot is taken after.
@@ -97,7 +97,7 @@ impl Snapshots {
 /// What its compiled code is kept under: `configure` does the same for the same settings.
 fn name(reporter: &Reporter) -> String {
     let (loaded, settings, _) = reporter.parts();
-    format!("snapshot-{}", hex(&Sha256::digest(format!("{}\n{settings}", loaded.hash))))
+    format!("snapshot-{}", hex::encode(Sha256::digest(format!("{}\n{settings}", loaded.hash))))
 }
 
 fn link(loader: &Loader, loaded: &Loaded, component: &Component) -> Result<ReporterCode, SnapshotError> {

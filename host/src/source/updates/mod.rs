@@ -169,7 +169,7 @@ impl Fetch {
     fn mark(&self) -> String {
         let EndpointKind::Http(http) = &self.wanted.endpoint.kind else { return String::new() };
         let whole = substitute(http.base_url.as_str(), &self.wanted.endpoint.name, self.wanted.vault.as_ref(), Encode::Key).unwrap_or_default();
-        Sha256::digest(whole.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&Sha256::digest(whole.as_bytes())[..4])
     }
 }
 

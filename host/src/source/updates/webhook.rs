@@ -131,7 +131,7 @@ fn registering(register: &HttpRequest, url: &str, secret: &str) -> HttpRequest {
 fn random() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex::encode(bytes))
 }
 
 async fn take(State(hooks): State<Arc<Mutex<HashMap<String, Hook>>>>, request: Request<Body>) -> Response {
