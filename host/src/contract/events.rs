@@ -186,7 +186,7 @@ impl HostBuild for Call {
     async fn sourcestamps(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
         let stamps = self.fetch(|| build.sourcestamps()).await?;
-        self.hand_all(stamps.to_vec())
+        self.hand_all(stamps.iter().map(ToString::to_string).collect())
     }
 
     async fn previous(&mut self, this: Resource<BuildHandle>) -> R<Option<Resource<BuildHandle>>> {
@@ -204,7 +204,7 @@ impl HostBuild for Call {
     async fn users(&mut self, this: Resource<BuildHandle>) -> R<Vec<String>> {
         let build = self.build(&this)?;
         let users = self.fetch(|| build.users()).await?;
-        self.hand_all(users.to_vec())
+        self.hand_all(users.iter().map(ToString::to_string).collect())
     }
 
     async fn steps(&mut self, this: Resource<BuildHandle>) -> R<Vec<Resource<StepHandle>>> {

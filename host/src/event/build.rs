@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::details::Shares;
 use super::{Details, FetchError, Kind, Row, Rows, Step, paths};
 
 /// Buildbot's code of a build that will be tried again.
@@ -186,9 +187,13 @@ impl Build {
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn sourcestamps(&self) -> Result<Arc<[String]>, FetchError> {
-        let find = async { Ok(self.set().await?["sourcestamps"].as_array().into_iter().flatten().map(Value::to_string).collect()) };
-        self.made(What::Sourcestamps, find).await
+    pub async fn sourcestamps(&self) -> Result<Shares, FetchError> {
+        let find = async { Ok(self.set().await?["sourcestamps"].as_array().into_iter().flatten().map(written).collect()) };
+        match self.role {
+            // All builds of the set have the same ones.
+            Role::Member => find.await,
+            _ => self.texts(Texts::Sourcestamps, find).await,
+        }
     }
 
     /// The buildset, source stamps included, complete or not as the source had it when it was asked.
@@ -230,8 +235,8 @@ impl Build {
     ///
     /// # Errors
     /// [`FetchError::NotNow`].
-    pub async fn users(&self) -> Result<Arc<[String]>, FetchError> {
-        self.made(What::Users, async { Ok(self.find_users().await?.into_iter().collect()) }).await
+    pub async fn users(&self) -> Result<Shares, FetchError> {
+        self.texts(Texts::Users, async { Ok(self.find_users().await?.into_iter().map(String::into_boxed_str).collect()) }).await
     }
 
     async fn find_users(&self) -> Result<BTreeSet<String>, FetchError> {
@@ -299,15 +304,15 @@ impl Build {
         if want.log_contents {
             return Ok(self.make(want).await?.to_string());
         }
-        let document = self.made(What::Document(want), async { Ok(vec![self.make(want).await?.to_string()]) }).await?;
-        Ok(document[0].clone())
+        let document = self.texts(Texts::Document(want), async { Ok([written(&self.make(want).await?)].into()) }).await?;
+        Ok(document[0].to_string())
     }
 
-    /// Makes it once for all entries. Builds without an id cannot be told apart.
-    async fn made(&self, what: What, make: impl Future<Output = Result<Vec<String>, FetchError>>) -> Result<Arc<[String]>, FetchError> {
+    /// What an entry made before, or what `make` comes to. Builds without an id cannot be told apart, so nothing is kept of them.
+    async fn texts(&self, texts: Texts, make: impl Future<Output = Result<Shares, FetchError>>) -> Result<Shares, FetchError> {
         match int(&self.object, if self.role == Role::Request { "buildrequestid" } else { "buildid" }) {
-            Some(id) => self.details.made((self.role, id, what), make).await,
-            None => Ok(make.await?.into()),
+            Some(id) => self.details.texts((self.role, id, texts), make).await,
+            None => make.await,
         }
     }
 
@@ -358,9 +363,13 @@ async fn of_id(details: &Arc<Details>, object: &Value, key: &str, path: impl Fn(
     }
 }
 
-/// What is made of a build's details.
+fn written(value: &Value) -> Box<str> {
+    value.to_string().into()
+}
+
+/// Texts about a build that all entries share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum What {
+pub(super) enum Texts {
     Document(Want),
     Sourcestamps,
     Users,
@@ -413,17 +422,24 @@ fn strings(value: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use async_trait::async_trait;
 
     use super::*;
     use crate::event::{Event, Fetch, Keep};
 
-    struct Nothing;
+    /// A source that has nothing, and cannot be asked for some things at first.
+    struct Nothing(Mutex<Vec<String>>);
 
     #[async_trait]
     impl Fetch for Nothing {
         async fn fetch(&self, path: &str) -> Result<Rows, FetchError> {
-            Err(FetchError::Missing(path.to_owned()))
+            let mut away = self.0.lock().unwrap();
+            match away.iter().position(|it| it == path) {
+                Some(n) => Err(FetchError::NotNow(away.swap_remove(n))),
+                None => Err(FetchError::Missing(path.to_owned())),
+            }
         }
     }
 
@@ -431,14 +447,19 @@ mod tests {
         fn keep(&self, _: i64, _: &str, _: &Arc<Rows>) {}
     }
 
+    fn details<const N: usize>(kind: Kind, message: Value, kept: [(String, Value); N], away: &[String]) -> Arc<Details> {
+        let event = Event { id: "m/1".into(), kind, source: "m".into(), occurred_at: 0, late: false, message };
+        let kept = kept.map(|(path, rows)| (path, Arc::new(serde_json::from_value(rows).unwrap())));
+        let source = Arc::new(Nothing(Mutex::new(away.to_vec())));
+        Arc::new(Details::new(Arc::new(event), 1, kept, source.clone(), source))
+    }
+
     #[tokio::test]
-    async fn what_is_made_once_is_not_another_builds() {
-        let event = Event { id: "m/1".into(), kind: Kind::BuildsetComplete, source: "m".into(), occurred_at: 0, late: false, message: json!({"bsid": 1}) };
-        let request = |n: u64, id: Value| (paths::request_builds(n), Arc::new(vec![json!({"buildid": id, "number": n})]));
-        let requests = (1..=4).map(|n| json!({"buildrequestid": n})).collect();
-        let kept =
-            [(paths::buildset_requests(1), Arc::new(requests)), request(1, Value::Null), request(2, Value::Null), request(3, 7.into()), request(4, 8.into())];
-        let details = Arc::new(Details::new(Arc::new(event), 1, kept, Arc::new(Nothing), Arc::new(Nothing)));
+    async fn builds_with_and_without_an_id_have_texts_of_their_own() {
+        let request = |n: u64, id: Value| (paths::request_builds(n), json!([{"buildid": id, "number": n}]));
+        let requests = (paths::buildset_requests(1), json!([{"buildrequestid": 1}, {"buildrequestid": 2}, {"buildrequestid": 3}, {"buildrequestid": 4}]));
+        let builds = [requests, request(1, Value::Null), request(2, Value::Null), request(3, 0.into()), request(4, 8.into())];
+        let details = details(Kind::BuildsetComplete, json!({"bsid": 1}), builds, &[]);
         for _ in 0..2 {
             let mut numbers = Vec::new();
             for build in Build::of(&details).await.unwrap() {
@@ -447,5 +468,29 @@ mod tests {
             }
             assert_eq!(numbers, [1, 2, 3, 4]);
         }
+    }
+
+    #[tokio::test]
+    async fn texts_are_kept_by_role_and_kind_and_weigh_something() {
+        let kept = [
+            (paths::buildrequest(5), json!([{"buildrequestid": 5, "buildsetid": 6}])),
+            (paths::buildset(6), json!([{"bsid": 6, "sourcestamps": [{"branch": "main"}]}])),
+            (paths::properties(7), json!([{"owner": ["ann", "Build"]}])),
+            // With the id of the build itself, as a source has it that counts anew.
+            (paths::earlier_builds(3, 2), json!([{"buildid": 7, "number": 1, "results": 0}])),
+        ];
+        let message = json!({"buildid": 7, "number": 2, "builderid": 3, "buildrequestid": 5});
+        let details = details(Kind::BuildFinished, message, kept, &[paths::changes(7)]);
+        let build = Build::of(&details).await.unwrap().remove(0);
+        let before = details.weight();
+        assert!(build.users().await.is_err(), "its changes cannot be had yet");
+        for _ in 0..2 {
+            assert_eq!(*build.users().await.unwrap(), ["ann".into()]);
+            assert_eq!(*build.sourcestamps().await.unwrap(), [r#"{"branch":"main"}"#.into()]);
+            let earlier = build.previous().await.unwrap().unwrap();
+            assert!(earlier.sourcestamps().await.unwrap().is_empty(), "it has no request");
+            assert_eq!(details.weight() - before, "ann".len() + r#"{"branch":"main"}"#.len() + 2 * 32);
+        }
+        assert!(Arc::ptr_eq(&build.users().await.unwrap(), &build.users().await.unwrap()));
     }
 }

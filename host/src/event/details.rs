@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 
-use super::build::{Role, What};
+use super::build::{Role, Texts};
 use super::{Event, Fetch, FetchError, Keep, Row, Rows, paths, weight};
 
 /// Bytes of the contents of logs that are kept with one event. Logs beyond that are in memory only, and are fetched
@@ -30,12 +30,16 @@ pub struct Details {
     source: Arc<dyn Fetch>,
     journal: Arc<dyn Keep>,
     paths: Mutex<Paths>,
-    made: Mutex<HashMap<About, Arc<[String]>>>,
+    texts: Mutex<HashMap<About, Shares>>,
     weight: AtomicUsize,
 }
 
-/// A build in its role and by its id, and what was made of it.
-pub(super) type About = (Role, u64, What);
+/// A build in its role and by its id, and which texts about it.
+type About = (Role, u64, Texts);
+/// Texts that entries share.
+pub(super) type Shares = Arc<[Box<str>]>;
+/// Bytes that one of them takes beside its own: where it is, and what the allocator needs.
+const TEXT: usize = 32;
 
 #[derive(Default)]
 struct Paths {
@@ -70,7 +74,7 @@ impl Details {
             }
             paths.all.insert(path, Detail::Known(rows));
         }
-        Self { event, seq, source, journal, paths: Mutex::new(paths), made: Mutex::default(), weight: AtomicUsize::new(bytes) }
+        Self { event, seq, source, journal, paths: Mutex::new(paths), texts: Mutex::default(), weight: AtomicUsize::new(bytes) }
     }
 
     /// Bytes of the event and its details in memory, roughly.
@@ -150,23 +154,23 @@ impl Details {
         Ok(Row::nth(&self.get(path).await?, 0))
     }
 
-    /// Texts about the event, made once for all entries that ask for the same.
+    /// Texts about the event: those that an entry made before, or what `make` comes to.
     ///
     /// # Errors
-    /// Those of `make`.
-    pub(super) async fn made(&self, about: About, make: impl Future<Output = Result<Vec<String>, FetchError>>) -> Result<Arc<[String]>, FetchError> {
-        if let Some(known) = self.all_made().get(&about) {
+    /// Those of `make`, with nothing kept.
+    pub(super) async fn texts(&self, about: About, make: impl Future<Output = Result<Shares, FetchError>>) -> Result<Shares, FetchError> {
+        if let Some(known) = self.all_texts().get(&about) {
             return Ok(known.clone());
         }
-        let texts: Arc<[String]> = make.await?.into();
-        if self.all_made().insert(about, texts.clone()).is_none() {
-            self.weight.fetch_add(texts.iter().map(String::len).sum(), Ordering::Relaxed);
+        let texts = make.await?;
+        if self.all_texts().insert(about, texts.clone()).is_none() {
+            self.weight.fetch_add(texts.iter().map(|text| text.len() + TEXT).sum(), Ordering::Relaxed);
         }
         Ok(texts)
     }
 
-    fn all_made(&self) -> MutexGuard<'_, HashMap<About, Arc<[String]>>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all_texts(&self) -> MutexGuard<'_, HashMap<About, Shares>> {
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether something is being fetched.
