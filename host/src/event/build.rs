@@ -427,6 +427,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::event::weight::TEXT;
     use crate::event::{Event, Fetch, Keep};
 
     /// A source that has nothing, and cannot be asked for some things at first.
@@ -489,7 +490,7 @@ mod tests {
             assert_eq!(*build.sourcestamps().await.unwrap(), [r#"{"branch":"main"}"#.into()]);
             let earlier = build.previous().await.unwrap().unwrap();
             assert!(earlier.sourcestamps().await.unwrap().is_empty(), "it has no request");
-            assert_eq!(details.weight() - before, "ann".len() + r#"{"branch":"main"}"#.len() + 2 * 32);
+            assert_eq!(details.weight() - before, "ann".len() + r#"{"branch":"main"}"#.len() + 2 * TEXT);
         }
         assert!(Arc::ptr_eq(&build.users().await.unwrap(), &build.users().await.unwrap()));
     }

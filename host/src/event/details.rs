@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 
 use super::build::{Role, Texts};
+use super::weight::TEXT;
 use super::{Event, Fetch, FetchError, Keep, Row, Rows, paths, weight};
 
 /// Bytes of the contents of logs that are kept with one event. Logs beyond that are in memory only, and are fetched
@@ -38,8 +39,6 @@ pub struct Details {
 type About = (Role, u64, Texts);
 /// Texts that entries share.
 pub(super) type Shares = Arc<[Box<str>]>;
-/// Bytes that one of them takes beside its own: where it is, and what the allocator needs.
-const TEXT: usize = 32;
 
 #[derive(Default)]
 struct Paths {

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 /// What a member of an object takes beside its name and its value.
 const MEMBER: usize = 48;
+/// What a text that is one of many takes beside its letters: its place in the list, and what the allocator needs.
+pub(super) const TEXT: usize = 32;
 
 /// Bytes, roughly: what the value takes in memory is neither much less nor more than a small multiple.
 pub fn weight(value: &Value) -> usize {
