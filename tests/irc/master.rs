@@ -18,7 +18,7 @@ async fn a_master_is_asked_forced_stopped_and_shut_down() {
     let stopped = folder.path().join("stopped");
     let file = folder.path().join("settings.toml");
     let service = host::service(server.plain, "channels = ['#ci']\nuseColors = false\nauthz = { '!' = 'ann' }");
-    std::fs::write(&file, settings("", &buildbot.source(&stopped), &service)).unwrap();
+    std::fs::write(&file, settings("", &buildbot.source(buildbot.port(), &stopped), &service)).unwrap();
     let mut program = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file);
     program.start();
     ann.so("the bot", |line| line.starts_with(":bbot!") && line.contains("JOIN")).await;

@@ -6,11 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use reporter_host_tests::process::Process;
+use reporter_host_tests::proxy::Proxy;
 use reporter_host_tests::server::Server;
 use serde_json::Value;
 
 use crate::buildbot::Buildbot;
-use crate::proxy::Proxy;
 
 /// For each build and whether it had ended: the ids of the deliveries that told so, and what each said.
 type Came = BTreeMap<(i64, bool), Vec<(String, Value)>>;

@@ -238,6 +238,10 @@ impl Buildbot {
 
 impl Drop for Buildbot {
     fn drop(&mut self) {
+        // Who waited in vain for the host's word knows nothing of the master's.
+        if std::thread::panicking() {
+            eprintln!("the master said:\n{}", self.log());
+        }
         for child in self.master.iter_mut().chain(self.workers.iter_mut().map(|(_, child)| child)) {
             let _ = child.kill();
             let _ = child.wait();

@@ -7,11 +7,11 @@ use serde_json::Value;
 use crate::buildbot::Buildbot;
 
 impl Buildbot {
-    /// The settings of a host that follows it, and that would end it by making this file.
-    pub fn source(&self, stopped: &Path) -> String {
+    /// The settings of a host that follows it at this port, and that would end it by making this file.
+    pub fn source(&self, port: u16, stopped: &Path) -> String {
         format!(
             "[[masters]]\nurl = 'http://127.0.0.1:{}/'\nuser = 'admin'\npassword = 'secret'\npoll_every = '1 s'\nstop_command = ['touch', '{}']\n",
-            self.port(),
+            port,
             stopped.display()
         )
     }

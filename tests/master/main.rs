@@ -4,17 +4,16 @@
 mod binary;
 mod buildbot;
 mod host;
-mod proxy;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reporter_host::event::Kind;
+use reporter_host_tests::proxy::Proxy;
 use serde_json::{Value, json};
 
 use buildbot::Buildbot;
 use host::{Host, Memory, complete};
-use proxy::Proxy;
 
 async fn heard(buildbot: &Buildbot, journal: &Memory, id: &str) {
     buildbot.until(&format!("{id} is journalled"), async || journal.find(id).is_some()).await;

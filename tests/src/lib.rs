@@ -5,6 +5,7 @@ pub mod bot;
 pub mod gerrit;
 pub mod play;
 pub mod process;
+pub mod proxy;
 pub mod real;
 pub mod recorded;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use reporter_host_tests::bot::settings;
 use reporter_host_tests::process::Process;
+use reporter_host_tests::proxy::Proxy;
 
 use crate::buildbot::Buildbot;
 use crate::fake::{ANN, BOB, Fake, GROUP, TOKEN};
@@ -10,13 +11,15 @@ use crate::host;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_is_asked_forced_stopped_and_shut_down() {
     let mut buildbot = Buildbot::start(false).await;
+    // The host is killed, maybe in the middle of an answer.
+    let proxy = Proxy::to(buildbot.port()).await;
     let fake = Fake::start().await;
     let folder = tempfile::tempdir().unwrap();
     let stopped = folder.path().join("stopped");
     let file = folder.path().join("settings.toml");
     std::fs::write(folder.path().join("token"), TOKEN).unwrap();
     let service = host::service(fake.port, "authz = { '!' = [9001] }");
-    std::fs::write(&file, settings("", &buildbot.source(&stopped), &service)).unwrap();
+    std::fs::write(&file, settings("", &buildbot.source(proxy.port(), &stopped), &service)).unwrap();
     let mut program = Process::new(env!("CARGO_BIN_EXE_host-under-test"), &file);
     program.start();
 

@@ -54,6 +54,14 @@ impl Ended {
     }
 }
 
+/// Why a request that was sent has none, and what to do if that goes on.
+pub(super) fn unanswered(error: &reqwest::Error) -> String {
+    let why = chain(error);
+    // A master that was harmed takes connections, and its log alone says that something is wrong.
+    let hung_up = error.is_request() && !error.is_connect() && !error.is_timeout();
+    if hung_up { format!("{why} (a master that goes on hanging up has to be restarted: docs/sources.md, \"Kind to the master\")") } else { why }
+}
+
 /// Reads an answer.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
-use super::answer::{Ended, Read, read};
+use super::answer::{Ended, Read, read, unanswered};
 use crate::event::{Acted, FetchError, Rows};
 use crate::secret::{Plain, VaultError};
 use crate::source::lenient;
@@ -234,7 +234,7 @@ impl Rest {
             let answer = tokio::time::timeout(Duration::from_secs(60), request.send())
                 .await
                 .map_err(|_| RestError::Away(format!("{url}: no answer to the WebSocket handshake within a minute")))?
-                .map_err(|error| RestError::Away(format!("{url}: {}", chain(&error))))?;
+                .map_err(|error| RestError::Away(format!("{url}: {}", unanswered(&error))))?;
             match answer.status() {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if again && self.log_in(cookie.as_deref()).await? => {
                     self.to_its_end(&url, answer);
@@ -306,7 +306,7 @@ impl Rest {
             match request.send().await {
                 Ok(answer) => read(&url, answer).await,
                 Err(error) if error.is_connect() => Err(Ended::NotSent(chain(&error))),
-                Err(error) => Err(Ended::Lost(chain(&error))),
+                Err(error) => Err(Ended::Lost(unanswered(&error))),
             }
         });
         asking.await.unwrap_or_else(|error| Err(Ended::Lost(error.to_string())))

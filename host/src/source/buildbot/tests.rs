@@ -262,6 +262,29 @@ async fn an_answer_without_an_end_is_hung_up_on() {
 }
 
 #[tokio::test]
+async fn a_master_that_hangs_up_is_to_be_restarted() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let hangs_up = tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    let why = async |with_login| match master(&url, with_login).fetch("workers").await.unwrap_err() {
+        FetchError::NotNow(why) => why,
+        FetchError::Missing(why) => panic!("{why}"),
+    };
+    for with_login in [false, true] {
+        let why = why(with_login).await;
+        assert!(why.contains("has to be restarted"), "{why}");
+    }
+    hangs_up.abort();
+    let _ = hangs_up.await;
+    let why = why(false).await;
+    assert!(!why.contains("has to be restarted"), "nobody is there: {why}");
+}
+
+#[tokio::test]
 async fn a_source_goes_on_after_an_answer_without_an_end() {
     let made = Shared::default();
     let url = serve(made.clone()).await;
