@@ -10,7 +10,6 @@ mod rows;
 mod tests;
 mod writer;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,7 +38,7 @@ pub struct SqliteStore {
     writer: Writer,
     mode: Mode,
     /// Held by the host until it closes: a fetch under way may outlast that, and holds what it keeps its answer in.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<open::Lock>>,
 }
 
 impl SqliteStore {

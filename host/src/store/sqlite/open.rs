@@ -15,13 +15,23 @@ const VERSION: i64 = 3;
 /// How long a connection waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// The lock that keeps a second host out.
-pub(super) fn lock(path: &Path) -> Result<File> {
+/// A lock that keeps a second host out.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that is being started has it open, too, until it is another program.
+        self.0.unlock().ok();
+    }
+}
+
+/// Takes the lock of a store.
+pub(super) fn lock(path: &Path) -> Result<Lock> {
     let lock = path.with_extension("lock");
     let said = |error: std::io::Error| StoreError::Failed(format!("{}: {error}", lock.display()));
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(said)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(StoreError::Failed(format!("another reporter-host runs on {}; stop it, or give this one a `state_dir` of its own", path.display())))
         }
@@ -89,6 +99,21 @@ pub(super) fn known(version: i64, path: &Path) -> Result<()> {
         0 => Err(StoreError::Failed(format!("{} is no store of reporter-host", path.display()))),
         newer => {
             Err(StoreError::Failed(format!("{} was written by a newer reporter-host (schema {newer}, this one knows {VERSION}); run that one", path.display())))
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_while_processes_are_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let starts = std::thread::spawn(|| (0..200).for_each(|_| assert!(std::process::Command::new("true").status().unwrap().success())));
+        while !starts.is_finished() {
+            drop(lock(&path).unwrap());
         }
     }
 }
