@@ -1,6 +1,7 @@
 //! Guests that run into each limit, or do what the contract forbids: the call ends with its reason,
 //! nothing of it is kept, and the next one works. What the host makes harmless goes out harmless.
 
+mod compile;
 mod conversation;
 mod formatters;
 mod harmless;

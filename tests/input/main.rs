@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use reporter_host::sandbox::Limits;
 use reporter_host::tenant::settings::spelling::{self, Argument};
 use reporter_host::tenant::settings::{ComponentRef, Describe, Described, Settings, load, schema};
 use reporter_host_tests::real::{Real, problems};
@@ -20,13 +21,13 @@ fn here() -> PathBuf {
 struct Descriptions;
 
 impl Describe for Descriptions {
-    fn describe(&self, component: &ComponentRef) -> Result<Described, String> {
+    fn describe(&self, component: &ComponentRef, limits: &Limits) -> Result<Described, String> {
         match component {
             ComponentRef::BuiltIn(name) if !Real.built_in().contains(name) => {
                 let text = std::fs::read_to_string(here().join(format!("schemas/{name}.json"))).map_err(|e| e.to_string())?;
                 Described::parse(&text)
             }
-            other => Real.describe(other),
+            other => Real.describe(other, limits),
         }
     }
 
@@ -209,7 +210,8 @@ fn spellings_of_arguments() {
 /// Editors are told the truth: the cases that are taken fit the schema, as far as it is not about files and wrapping.
 #[test]
 fn the_schema_for_editors_knows_every_key() {
-    let reporters: Vec<_> = Descriptions.built_in().into_iter().map(|name| Descriptions.describe(&ComponentRef::BuiltIn(name)).unwrap()).collect();
+    let reporters: Vec<_> =
+        Descriptions.built_in().into_iter().map(|name| Descriptions.describe(&ComponentRef::BuiltIn(name), &Limits::default()).unwrap()).collect();
     let schema = schema(&reporters);
     let validator = jsonschema::validator_for(&schema).unwrap();
     let valid = |text: &str| validator.validate(&toml::from_str::<Value>(text).unwrap()).map_err(|e| e.to_string());

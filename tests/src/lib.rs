@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use reporter_host::contract::{Ask, Ended, EntryView, Formatted, Later, Plan, Spool, Subformat, Subjects};
 use reporter_host::event::{Details, Event, Fetch, FetchError, Keep, Kind, Rows};
 use reporter_host::host::Workbench;
-use reporter_host::sandbox::{ConfigureError, Limits, LoadError, Loaded, Occasion, Outcome, Profile, Ran, Reporter, RunError, Snapshots};
+use reporter_host::sandbox::{ConfigureError, Limits, LoadError, Loaded, Occasion, Outcome, Ran, Reporter, RunError, Snapshots};
 use reporter_host::secret::{Plain, Vault, VaultError};
 use reporter_host::transport::{Answer, Endpoint, HttpRequest, SshCommand};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ impl Kit {
     /// # Errors
     /// The loader's.
     pub fn load(&self, bytes: &[u8]) -> Result<Loaded, LoadError> {
-        self.workbench.loader.bytes(bytes, self.limits.component_bytes, Profile::of(self.limits.memory))
+        self.workbench.loader.bytes(bytes, &self.limits)
     }
 
     /// Loads a built-in reporter.

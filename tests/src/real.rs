@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use reporter_host::host::{Wires, Workbench, diagnostics};
+use reporter_host::sandbox::Limits;
 use reporter_host::tenant::settings::{ComponentRef, Describe, Described, Diagnostic, Service, Settings};
 use reporter_host::tenant::{Components, Entry};
 use tokio::runtime::Runtime;
@@ -15,7 +16,7 @@ static WORKBENCH: LazyLock<Workbench> = LazyLock::new(|| RUNTIME.block_on(async 
 static DESCRIBED: LazyLock<BTreeMap<String, Described>> = LazyLock::new(|| {
     let components = Components::new(WORKBENCH.loader.clone());
     let one = |name: String| {
-        let described = RUNTIME.block_on(async { components.describe(&ComponentRef::BuiltIn(name.clone())) });
+        let described = RUNTIME.block_on(async { components.describe(&ComponentRef::BuiltIn(name.clone()), &Limits::default()) });
         (name, described.expect("a built-in component describes itself"))
     };
     components.built_in().into_iter().map(one).collect()
@@ -26,11 +27,11 @@ static DESCRIBED: LazyLock<BTreeMap<String, Described>> = LazyLock::new(|| {
 pub struct Real;
 
 impl Describe for Real {
-    fn describe(&self, component: &ComponentRef) -> Result<Described, String> {
+    fn describe(&self, component: &ComponentRef, limits: &Limits) -> Result<Described, String> {
         match component {
             ComponentRef::BuiltIn(name) => match DESCRIBED.get(name) {
                 Some(described) => Ok(described.clone()),
-                None => RUNTIME.block_on(async { Components::new(WORKBENCH.loader.clone()).describe(component) }),
+                None => RUNTIME.block_on(async { Components::new(WORKBENCH.loader.clone()).describe(component, limits) }),
             },
             ComponentRef::File(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;

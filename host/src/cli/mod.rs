@@ -9,6 +9,7 @@
 
 pub mod app;
 pub mod check;
+mod compile;
 mod completions;
 pub mod deliveries;
 pub mod new;
@@ -82,6 +83,8 @@ enum Command {
     Schema,
     /// Print shell completions.
     Completions(completions::Args),
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 /// Why a command ended early.
@@ -168,6 +171,10 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::New(args) => new::new(&args, context.host.template(), &context.output),
         Command::Schema => schema::print(context),
         Command::Completions(args) => completions::print(args),
+        Command::Compile(args) => {
+            compile::compile(&args);
+            Ok(())
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::StartError;
 use super::wires::{Asking, Wires};
 use crate::dispatch::{Entries, Out};
-use crate::sandbox::{ConfigureError, Engines, Loader};
+use crate::sandbox::{ConfigureError, Engines, Loader, this_program};
 use crate::tenant::settings::{Diagnostic, KeptOut, Report, Settings};
 use crate::tenant::{Entry, EntryError, Shared};
 
@@ -23,11 +23,16 @@ impl Workbench {
     /// # Errors
     /// [`StartError::Engine`], [`StartError::Cache`].
     pub fn new() -> Result<Self, StartError> {
-        crate::transport::install_crypto();
-        let engines = Engines::start().map_err(|error| StartError::Engine(format!("{error:#}")))?;
-        let path = cache_folder();
-        let loader = Loader::new(engines, path.clone()).map_err(|cause| StartError::Cache { path, cause })?;
-        Ok(Self { loader: Arc::new(loader) })
+        Ok(Self { loader: Arc::new(loader()?) })
+    }
+
+    /// The same for a program that is this host: with `compile` it compiles what does not come with it, in a process of its own and within limits.
+    ///
+    /// # Errors
+    /// As [`Workbench::new`].
+    pub fn compiling_apart() -> Result<Self, StartError> {
+        let program = this_program().map_err(|error| StartError::Engine(format!("the system does not tell which program this is: {error}")))?;
+        Ok(Self { loader: Arc::new(loader()?.compiling_with(program)) })
     }
 
     /// What entries share.
@@ -93,6 +98,13 @@ impl Workbench {
         }
         (entries, wrong)
     }
+}
+
+fn loader() -> Result<Loader, StartError> {
+    crate::transport::install_crypto();
+    let engines = Engines::start().map_err(|error| StartError::Engine(format!("{error:#}")))?;
+    let path = cache_folder();
+    Loader::new(engines, path.clone()).map_err(|cause| StartError::Cache { path, cause })
 }
 
 /// What is wrong with an entry, where it stands in the settings.

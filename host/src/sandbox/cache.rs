@@ -42,15 +42,23 @@ impl Cache {
         self.read(engine, &self.path(engine, name))
     }
 
-    /// Keeps compiled code under this name, and maps it. None: it cannot be written, which costs time at the next
-    /// start and nothing else.
-    pub fn put(&self, engine: &Engine, name: &str, code: &[u8]) -> Option<Component> {
+    /// Keeps code that was just compiled for such an engine under this name, and maps it. Where it cannot be written, that costs memory now and time
+    /// at the next start, and nothing else.
+    ///
+    /// # Errors
+    /// The engine does not take it.
+    #[allow(unsafe_code)]
+    pub fn put(&self, engine: &Engine, name: &str, code: &[u8]) -> wasmtime::Result<Component> {
         let path = self.path(engine, name);
         if let Err(error) = write_whole(&self.folder, &path, code) {
             tracing::warn!("compiled code cannot be kept in {}: {error}", self.folder.display());
         }
         self.prune(MOST_BYTES);
-        self.read(engine, &path)
+        match self.read(engine, &path) {
+            Some(component) => Ok(component),
+            // SAFETY: the compiler wrote it, of this process or of this program.
+            None => unsafe { Component::deserialize(engine, code) },
+        }
     }
 
     fn path(&self, engine: &Engine, name: &str) -> PathBuf {

@@ -30,6 +30,14 @@ impl Profile {
         if memory <= Self::Small.memory() { Self::Small } else { Self::Large }
     }
 
+    /// What it is called between processes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Large => "large",
+        }
+    }
+
     /// The most memory that the profile has for an instance, in bytes.
     pub fn memory(self) -> u64 {
         match self {

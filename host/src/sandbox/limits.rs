@@ -1,8 +1,10 @@
-//! What one call of a component may use.
+//! What one call of a component may use, and its compiler.
 
 use std::time::Duration;
 
-/// The limits of one entry (or formatter), each in the settings under `limits` and each enforced per call.
+use super::compile::Bounds;
+
+/// The limits of one entry (or formatter), each in the settings under `limits` and each enforced: per call, but for the last two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// `compute_ms`: time computing, to the 10 ms of the epoch clock.
@@ -26,6 +28,8 @@ pub struct Limits {
     pub state_bytes: u64,
     /// `component_mib`: size of the component's file, in bytes.
     pub component_bytes: u64,
+    /// `compile_ms` and `compile_mib`.
+    pub compile: Bounds,
 }
 
 impl Default for Limits {
@@ -41,6 +45,7 @@ impl Default for Limits {
             queries: 50,
             state_bytes: 64 << 10,
             component_bytes: 32 << 20,
+            compile: Bounds::default(),
         }
     }
 }

@@ -12,8 +12,9 @@ use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{AsContextMut, Engine};
 
 use super::cache::Cache;
-use super::direct::direct;
+use super::compile::{Bounds, Failed, apart, here};
 use super::engine::{Engines, Profile};
+use super::limits::Limits;
 use crate::contract::chat::exports::reporter_host::reporter::chat as heard;
 use crate::contract::reporter::exports::reporter_host::reporter::{component, reporting};
 use crate::contract::{Call, formatter, reporter};
@@ -26,6 +27,9 @@ const REPORTING: &str = "reporter-host:reporter/reporting@0.1.0";
 const CHAT: &str = "reporter-host:reporter/chat@0.1.0";
 /// Interface that formatters export.
 const FORMATTING: &str = "reporter-host:reporter/formatting@0.1.0";
+
+/// Components that are known not to compile.
+const MOST_REFUSED: usize = 256;
 
 /// Why a component cannot be used. Each says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +73,8 @@ pub struct Loaded {
     pub bytes: Arc<[u8]>,
     /// What it is run with.
     pub profile: Profile,
+    /// What compiling it may use. None: it comes with the host.
+    pub(super) bounds: Option<Bounds>,
     /// Whether it imports WASI.
     pub wasi: bool,
     /// What it is.
@@ -132,12 +138,17 @@ impl ReporterCode {
     }
 }
 
+/// What is known not to compile within these bounds, so that not each reload tries again.
+type Refused = HashMap<(String, Profile), (Bounds, String)>;
+
 /// Loads components.
 pub struct Loader {
     engines: Engines,
     cache: Cache,
+    /// What compiles, in a process of its own; this process where there is none.
+    compiler: Option<PathBuf>,
     /// Compiling takes a second and all cores: one at a time.
-    compiling: Mutex<()>,
+    compiling: Mutex<Refused>,
     loaded: Mutex<HashMap<(String, Profile), Loaded>>,
 }
 
@@ -148,7 +159,14 @@ impl Loader {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(engines: Engines, cache: PathBuf) -> io::Result<Self> {
-        Ok(Self { engines, cache: Cache::new(cache)?, compiling: Mutex::default(), loaded: Mutex::default() })
+        let cache = Cache::new(cache)?;
+        Ok(Self { engines, cache, compiler: None, compiling: Mutex::default(), loaded: Mutex::default() })
+    }
+
+    /// Compiles what does not come with the host in processes of this program, whose command `compile` is
+    /// [`serve_compiler`](super::serve_compiler). Without one, compiling takes what it takes.
+    pub fn compiling_with(self, program: PathBuf) -> Self {
+        Self { compiler: Some(program), ..self }
     }
 
     /// The engines.
@@ -160,36 +178,43 @@ impl Loader {
     ///
     /// # Errors
     /// [`LoadError`].
-    pub fn file(&self, path: &Path, most: u64, profile: Profile) -> Result<Loaded, LoadError> {
+    pub fn file(&self, path: &Path, limits: &Limits) -> Result<Loaded, LoadError> {
         let unreadable = |error: io::Error| LoadError::Unreadable(error.to_string());
         let found = fs::metadata(path).map_err(unreadable)?;
         // A device would be read without end, a pipe waited for.
         if !found.is_file() {
             return Err(LoadError::Unreadable("it is no file".into()));
         }
-        let size = found.len();
-        if size > most {
-            return Err(LoadError::TooLarge { size, most });
-        }
-        self.bytes(&fs::read(path).map_err(unreadable)?, most, profile)
+        fits(found.len(), limits)?;
+        self.bytes(&fs::read(path).map_err(unreadable)?, limits)
     }
 
     /// Loads a component from its bytes. Blocks while it compiles.
     ///
     /// # Errors
     /// [`LoadError`].
-    pub fn bytes(&self, bytes: &[u8], most: u64, profile: Profile) -> Result<Loaded, LoadError> {
-        if bytes.len() as u64 > most {
-            return Err(LoadError::TooLarge { size: bytes.len() as u64, most });
-        }
+    pub fn bytes(&self, bytes: &[u8], limits: &Limits) -> Result<Loaded, LoadError> {
+        fits(bytes.len() as u64, limits)?;
+        self.load(bytes, Profile::of(limits.memory), Some(limits.compile))
+    }
+
+    /// Loads a component that comes with the host.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn built_in(&self, bytes: &[u8], profile: Profile) -> Result<Loaded, LoadError> {
+        self.load(bytes, profile, None)
+    }
+
+    fn load(&self, bytes: &[u8], profile: Profile, bounds: Option<Bounds>) -> Result<Loaded, LoadError> {
         let hash = hex::encode(Sha256::digest(bytes));
         let key = (hash.clone(), profile);
         if let Some(found) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(found.clone());
         }
-        let component = self.component(bytes, &hash, profile)?;
+        let component = self.component(bytes, &hash, profile, bounds)?;
         let wasi = imports_wasi(&component, self.engines.of(profile));
-        let loaded = Loaded { hash, bytes: bytes.into(), profile, wasi, kind: self.link(&component, profile)? };
+        let loaded = Loaded { hash, bytes: bytes.into(), profile, bounds, wasi, kind: self.link(&component, profile)? };
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(key, loaded.clone());
         Ok(loaded)
     }
@@ -200,26 +225,21 @@ impl Loader {
     }
 
     /// Compiles, or takes what was compiled before under this name.
-    pub(super) fn component(&self, bytes: &[u8], name: &str, profile: Profile) -> Result<Component, LoadError> {
+    pub(super) fn component(&self, bytes: &[u8], name: &str, profile: Profile, bounds: Option<Bounds>) -> Result<Component, LoadError> {
         check_header(bytes)?;
         if let Some(component) = self.compiled(name, profile) {
             return Ok(component);
         }
-        let _one = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(component) = self.compiled(name, profile) {
             return Ok(component);
         }
         let engine = self.engines.of(profile);
-        let refused = |error| LoadError::Refused(format!("it does not compile: {error:#}"));
-        // What goes wrong with the shorter way is not the component's fault.
-        let code = match direct(bytes).and_then(|bytes| engine.precompile_component(&bytes).ok()) {
-            Some(code) => code,
-            None => engine.precompile_component(bytes).map_err(refused)?,
+        let code = match (&self.compiler, bounds) {
+            (Some(program), Some(bounds)) => compile_apart(program, bytes, (name.to_owned(), profile), bounds, &mut refused),
+            _ => here(engine, bytes),
         };
-        match self.cache.put(engine, name, &code) {
-            Some(component) => Ok(component),
-            None => Component::from_binary(engine, bytes).map_err(refused),
-        }
+        self.cache.put(engine, name, &code.map_err(LoadError::Refused)?).map_err(|error| LoadError::Refused(format!("{error:#}")))
     }
 
     /// Links a compiled component into what it can be run as.
@@ -249,6 +269,27 @@ impl Loader {
     }
 }
 
+fn compile_apart(program: &Path, bytes: &[u8], key: (String, Profile), bounds: Bounds, refused: &mut Refused) -> Result<Vec<u8>, String> {
+    if let Some((_, why)) = refused.get(&key).filter(|(within, _)| *within == bounds) {
+        return Err(why.clone());
+    }
+    apart(program, key.1, bytes, bounds).map_err(|failed| match failed {
+        Failed::Refused(why) => {
+            if refused.len() >= MOST_REFUSED {
+                refused.clear();
+            }
+            refused.insert(key, (bounds, why.clone()));
+            why
+        }
+        Failed::Died(why) => why,
+    })
+}
+
+fn fits(size: u64, limits: &Limits) -> Result<(), LoadError> {
+    let most = limits.component_bytes;
+    if size > most { Err(LoadError::TooLarge { size, most }) } else { Ok(()) }
+}
+
 /// Everything that a component may import.
 pub(super) fn linker(engine: &Engine, wasi: bool) -> wasmtime::Result<Linker<Call>> {
     use crate::contract::chat::reporter_host::reporter::{irc, master};
@@ -274,5 +315,31 @@ fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
         Some([0, b'a', b's', b'm', ..]) => Err(LoadError::CoreModule),
         // Not what it is: the file may be anybody's.
         _ => Err(LoadError::NotWasm),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::compile::tests::program;
+    use super::*;
+
+    #[test]
+    fn what_does_not_compile_is_tried_again_within_other_bounds_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = program(folder.path(), &format!("echo x >>{}/tries\necho no >&2\nexit 1", folder.path().display()));
+        let loader = Loader::new(Engines::start().unwrap(), folder.path().join("cache")).unwrap().compiling_with(program);
+        let mut limits = Limits::default();
+        let bytes = b"\0asm\x0d\0\x01\0";
+        let tries = |limits: &Limits| {
+            assert_eq!(loader.bytes(bytes, limits).err(), Some(LoadError::Refused("no".into())));
+            std::fs::read_to_string(folder.path().join("tries")).unwrap().lines().count()
+        };
+        assert_eq!((tries(&limits), tries(&limits)), (1, 1));
+        limits.compile.time += Duration::from_secs(1);
+        assert_eq!((tries(&limits), tries(&limits)), (2, 2));
+        let built_in = loader.built_in(bytes, Profile::Small).err().unwrap().to_string();
+        assert!(built_in.contains("another world"), "it is compiled here: {built_in}");
     }
 }

@@ -2,6 +2,7 @@
 //! through host calls.
 
 mod cache;
+mod compile;
 mod direct;
 mod engine;
 mod instance;
@@ -10,6 +11,7 @@ mod load;
 mod output;
 mod snapshot;
 
+pub use compile::{Bounds, serve as serve_compiler, this_program};
 pub use engine::{Engines, Profile};
 pub use instance::{ConfigureError, Occasion, Outcome, Ran, Reporter, RunError};
 pub use limits::Limits;

@@ -109,7 +109,8 @@ fn link(loader: &Loader, loaded: &Loaded, component: &Component) -> Result<Repor
 
 fn freeze(loader: &Loader, reporter: &Reporter) -> Result<ReporterCode, SnapshotError> {
     let (loaded, ..) = reporter.parts();
-    let component = loader.component(&frozen(reporter)?, &name(reporter), loaded.profile).map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    let component =
+        loader.component(&frozen(reporter)?, &name(reporter), loaded.profile, loaded.bounds).map_err(|error| SnapshotError::Refused(error.to_string()))?;
     link(loader, loaded, &component)
 }
 
@@ -190,7 +191,7 @@ mod tests {
         let loader = Loader::new(Engines::start().unwrap(), cache.path().to_owned()).unwrap();
         let limits = Limits::default();
         let built_in = reporter_bundle::find("HttpStatusPush").unwrap();
-        let loaded = loader.bytes(built_in.component, u64::MAX, Profile::Small).unwrap();
+        let loaded = loader.built_in(built_in.component, Profile::Small).unwrap();
         let reporter = Reporter::new(loaded, &serde_json::json!({"serverUrl": "https://example.org/"}), limits).unwrap();
         assert!(direct(&frozen(&reporter).unwrap()).is_some());
     }

@@ -17,14 +17,13 @@ impl Components {
         Self { loader }
     }
 
-    async fn ask(&self, component: &ComponentRef) -> Result<Described, String> {
-        // Settings say how much an entry may use; they cannot be read before the component has said what they mean.
-        let limits = Limits { memory: 256 << 20, ..Limits::default() };
-        let small = Limits::default();
-        let loaded = load(&self.loader, component, &small).await.map_err(|error| error.to_string())?;
-        let said = match loaded.describe(&small).await {
+    async fn ask(&self, component: &ComponentRef, limits: &Limits) -> Result<Described, String> {
+        let loaded = load(&self.loader, component, limits).await.map_err(|error| error.to_string())?;
+        let said = match loaded.describe(limits).await {
             Ok(said) => said,
+            // What it lacks in memory is told when it is configured.
             Err(_) => {
+                let limits = Limits { memory: 256 << 20, ..limits.clone() };
                 let loaded = load(&self.loader, component, &limits).await.map_err(|error| error.to_string())?;
                 loaded.describe(&limits).await.map_err(|error| error.to_string())?
             }
@@ -34,8 +33,8 @@ impl Components {
 }
 
 impl Describe for Components {
-    fn describe(&self, component: &ComponentRef) -> Result<Described, String> {
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.ask(component)))
+    fn describe(&self, component: &ComponentRef, limits: &Limits) -> Result<Described, String> {
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.ask(component, limits)))
     }
 
     fn built_in(&self) -> Vec<String> {

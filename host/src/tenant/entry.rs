@@ -188,15 +188,12 @@ pub async fn load(loader: &Arc<Loader>, component: &ComponentRef, limits: &Limit
         ComponentRef::BuiltIn(name) => name.clone(),
         ComponentRef::File(path) => path.display().to_string(),
     };
-    let work = tokio::task::spawn_blocking(move || {
-        let profile = Profile::of(limits.memory);
-        match component {
-            ComponentRef::BuiltIn(name) => match reporter_bundle::find(&name).or_else(|| reporter_bundle::example(&name)) {
-                Some(built_in) => loader.bytes(built_in.component, u64::MAX, profile),
-                None => Err(LoadError::Unreadable("there is no built-in component of this name".into())),
-            },
-            ComponentRef::File(path) => loader.file(&path, limits.component_bytes, profile),
-        }
+    let work = tokio::task::spawn_blocking(move || match component {
+        ComponentRef::BuiltIn(name) => match reporter_bundle::find(&name).or_else(|| reporter_bundle::example(&name)) {
+            Some(built_in) => loader.built_in(built_in.component, Profile::of(limits.memory)),
+            None => Err(LoadError::Unreadable("there is no built-in component of this name".into())),
+        },
+        ComponentRef::File(path) => loader.file(&path, &limits),
     });
     let loaded = work.await.unwrap_or_else(|error| Err(LoadError::Refused(error.to_string())));
     loaded.map_err(|cause| EntryError::Load { component: name, cause })

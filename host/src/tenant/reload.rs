@@ -185,6 +185,7 @@ mod tests {
 
     use super::super::settings::{ComponentRef, Described};
     use super::*;
+    use crate::sandbox::Limits;
 
     /// A hangup reaches every watch of the process, so one test at a time.
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -192,7 +193,7 @@ mod tests {
     struct Nothing;
 
     impl Describe for Nothing {
-        fn describe(&self, _: &ComponentRef) -> Result<Described, String> {
+        fn describe(&self, _: &ComponentRef, _: &Limits) -> Result<Described, String> {
             Err("there are no components in this test".to_owned())
         }
         fn built_in(&self) -> Vec<String> {
@@ -227,7 +228,7 @@ mod tests {
     }
 
     impl Describe for Meddler {
-        fn describe(&self, _: &ComponentRef) -> Result<Described, String> {
+        fn describe(&self, _: &ComponentRef, _: &Limits) -> Result<Described, String> {
             if !self.done.swap(true, Ordering::Relaxed) {
                 std::fs::write(&self.file, &self.with).unwrap();
             }

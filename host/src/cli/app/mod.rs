@@ -17,6 +17,7 @@ use super::run::Ended;
 use super::told::Told;
 use super::wiring::{Host, Tell};
 use crate::host::{StartError, Workbench, store_file};
+use crate::sandbox::Limits;
 use crate::store::{Mode, SqliteStore, Store};
 use crate::tenant::Components;
 use crate::tenant::settings::{ComponentRef, Describe, Described, Settings};
@@ -29,7 +30,7 @@ pub struct App {
 
 impl App {
     fn workbench(&self) -> Result<Workbench, String> {
-        self.workbench.get_or_init(|| Workbench::new().map_err(|error| error.to_string())).clone()
+        self.workbench.get_or_init(|| Workbench::compiling_apart().map_err(|error| error.to_string())).clone()
     }
 }
 
@@ -37,7 +38,7 @@ impl App {
 struct Broken(String);
 
 impl Describe for Broken {
-    fn describe(&self, _: &ComponentRef) -> Result<Described, String> {
+    fn describe(&self, _: &ComponentRef, _: &Limits) -> Result<Described, String> {
         Err(self.0.clone())
     }
 

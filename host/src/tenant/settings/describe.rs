@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::ComponentRef;
+use crate::sandbox::Limits;
 
 /// Knows components. The sandbox implements it by calling `describe` in the component.
 pub trait Describe: Send + Sync {
-    /// What a component says about itself, or why it cannot be used.
+    /// What a component says about itself within these limits, or why it cannot be used.
     ///
     /// # Errors
     /// Words for the operator: no such file, not a component, made for another world …
-    fn describe(&self, component: &ComponentRef) -> Result<Described, String>;
+    fn describe(&self, component: &ComponentRef, limits: &Limits) -> Result<Described, String>;
 
     /// The names of the built-in reporters.
     fn built_in(&self) -> Vec<String>;

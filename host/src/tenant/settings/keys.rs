@@ -139,6 +139,8 @@ pub const LIMITS: &[HostKey] = &[
     key("queries", Form::Count, "Queries and calls of formatters; default 50."),
     key("state_kib", Form::Count, "KiB of state kept between calls; default 64."),
     key("component_mib", Form::Count, "MiB of the component's file; default 32."),
+    key("compile_ms", Form::Count, "Milliseconds compiling it; default 60000."),
+    key("compile_mib", Form::Count, "MiB of memory compiling it; default 2048."),
 ];
 
 /// `[retention]`

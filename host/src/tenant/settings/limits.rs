@@ -29,6 +29,8 @@ pub(super) fn read(node: Option<&Node>, title: &str, base: &Limits, found: &mut 
     set(&mut limits.queries, count("queries", some).and_then(small));
     set(&mut limits.state_bytes, count("state_kib", gib_kib).map(|kib| kib << 10));
     set(&mut limits.component_bytes, count("component_mib", 1 << 10).map(|mib| mib << 20));
+    set(&mut limits.compile.time, count("compile_ms", hour_ms).map(Duration::from_millis));
+    set(&mut limits.compile.memory, count("compile_mib", 1 << 20).map(|mib| mib << 20));
     limits
 }
 

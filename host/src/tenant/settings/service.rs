@@ -61,7 +61,9 @@ impl Reader<'_> {
         if table.flag("enabled", found) == Some(false) {
             return None;
         }
-        let component = match self.component(&table, found)? {
+        // First, because they hold for finding out what the component is.
+        let limits = limits::read(table.get("limits"), "limits", self.limits, found);
+        let component = match self.component(&table, &limits, found)? {
             Ok(component) => component,
             Err((reference, why)) => {
                 // Its own name, or one that it can be told by.
@@ -77,7 +79,6 @@ impl Reader<'_> {
         let name = self.name(&table, &component.described.name, found);
         let built_in = matches!(component.reference, ComponentRef::BuiltIn(_));
 
-        let limits = limits::read(table.get("limits"), "limits", self.limits, found);
         let follows = self.follows(&table, found);
         let allow = grants::allow(&table, found).or(if built_in { None } else { Some(Vec::new()) });
         let granted = grants::granted(&table, self.secrets, found);
@@ -131,7 +132,7 @@ impl Reader<'_> {
 
     /// The component; none if the settings name none, an error if it cannot be used.
     #[allow(clippy::type_complexity)]
-    fn component(&self, table: &Table<'_>, found: &mut Found) -> Option<Result<Component, (ComponentRef, Diagnostic)>> {
+    fn component(&self, table: &Table<'_>, limits: &Limits, found: &mut Found) -> Option<Result<Component, (ComponentRef, Diagnostic)>> {
         let help = "write reporter = \"MailNotifier\" for a built-in reporter, or component = \"path.wasm\" for one of your own";
         let (at, reference) = match (table.get("reporter"), table.get("component")) {
             (Some(at), None) => (at, self.built_in(table.text("reporter", found)?, at, found)?),
@@ -145,7 +146,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let described = match described(self.describe, &reference, at, found) {
+        let described = match described(self.describe, &reference, limits, at, found) {
             Ok(described) => described,
             Err(why) => return Some(Err((reference, why))),
         };
@@ -233,7 +234,8 @@ impl Reader<'_> {
         let table = Table::new(node, &format!("`{setting}`"), keys::FORMATTER, found)?;
         let at = table.get("component")?;
         let component = component(at, table.text("component", found)?);
-        let described = match described(self.describe, &component, at, found) {
+        let limits = limits::read(table.get("limits"), "limits", base, found);
+        let described = match described(self.describe, &component, &limits, at, found) {
             Ok(described) => described,
             Err(why) => return Some(Err(why)),
         };
@@ -251,7 +253,6 @@ impl Reader<'_> {
         };
         Table::open(&settings, "`settings`", found)?;
         Arguments::new(&described.name, &described.settings_schema, None).prepare(&mut settings, found);
-        let limits = limits::read(table.get("limits"), "limits", base, found);
         Some(Ok(Formatter { component, settings: settings.to_value(), limits }))
     }
 }
@@ -265,11 +266,11 @@ fn disabled(node: &Node) -> bool {
     node.get("enabled").is_some_and(|node| matches!(node.kind, Kind::Flag(false)))
 }
 
-fn described(describe: &dyn Describe, component: &ComponentRef, at: &Node, found: &mut Found) -> Result<Described, Diagnostic> {
+fn described(describe: &dyn Describe, component: &ComponentRef, limits: &Limits, at: &Node, found: &mut Found) -> Result<Described, Diagnostic> {
     if let ComponentRef::File(path) = component {
         found.file(path.clone());
     }
-    describe.describe(component).map_err(|why| Diagnostic::error(&at.span, why))
+    describe.describe(component, limits).map_err(|why| Diagnostic::error(&at.span, why))
 }
 
 /// Arguments that the reporter does not have under the name that the page's examples use.

@@ -1,0 +1,102 @@
+//! Components that are small and hard to compile, given to the program itself: it compiles in a process of its own, within limits.
+
+use reporter_host_tests::play::record;
+use reporter_host_tests::process::{Process, check};
+use reporter_host_tests::server::Server;
+use wasm_encoder::{BlockType, CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection, ValType};
+
+use super::whole::open;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_host-under-test");
+
+/// 100 KB in which everything is alive everywhere: minutes and gigabytes for a compiler.
+fn bomb() -> Vec<u8> {
+    const VALUES: u32 = 2_000;
+    const BLOCKS: u32 = 5_000;
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I32], [ValType::I32]);
+    let mut functions = FunctionSection::new();
+    functions.function(0);
+    let mut function = Function::new([(VALUES, ValType::I32)]);
+    let mut code = function.instructions();
+    for value in 1..=VALUES {
+        code.local_get(0).i32_const(value as i32).i32_add().local_set(value);
+    }
+    for block in 0..BLOCKS {
+        let value = |factor: u32| (block * factor) % VALUES + 1;
+        code.local_get(value(1)).if_(BlockType::Empty).local_get(value(7)).i32_const(1).i32_add().local_set(value(13)).end();
+    }
+    for value in 1..=VALUES {
+        code.local_get(0).local_get(value).i32_add().local_set(0);
+    }
+    code.local_get(0).end();
+    let mut codes = CodeSection::new();
+    codes.function(&function);
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&codes);
+    let mut component = Component::new();
+    component.section(&ModuleSection(&module));
+    component.finish()
+}
+
+/// The hostile reporter, made larger by nothing of use.
+fn padded(mib: usize) -> Vec<u8> {
+    let mut component = Component::new();
+    component.section(&wasm_encoder::CustomSection { name: "padding".into(), data: vec![0; mib << 20].into() });
+    let section = component.finish().split_off(8);
+    [test_guests::HOSTILE, &section].concat()
+}
+
+fn service(limits: &str) -> String {
+    format!(
+        "[[services]]\ncomponent = 'component.wasm'\nallow = ['http://127.0.0.1:1', 'smtp://127.0.0.1:25']\ndo = 'send'\nserverUrl = 'http://127.0.0.1:1/'\nlimits = {{ {limits} }}\n"
+    )
+}
+
+fn checked(component: &[u8], limits: &str) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("component.wasm"), component).unwrap();
+    check(PROGRAM, folder.path(), &open(service(limits)), &[])
+}
+
+#[test]
+fn what_takes_the_compiler_too_long_or_too_much_memory_is_given_up() {
+    let bomb = bomb();
+    for (limits, says) in [
+        ("compile_ms = 300", "it takes longer to compile than the 300 ms that `limits.compile_ms` allows"),
+        ("compile_mib = 64", "to compile it takes more memory than the 64 MiB that `limits.compile_mib` allows"),
+    ] {
+        let (code, said) = checked(&bomb, limits);
+        assert!(code == 2 && said.contains(says) && said.contains("reporter-host.toml:4"), "{code}: {said}");
+    }
+}
+
+#[test]
+fn an_entry_may_have_more_than_is_usual() {
+    let large = padded(33);
+    let (code, said) = checked(&large, "sends = 1");
+    assert!(code == 2 && said.contains("`limits.component_mib` allows"), "{code}: {said}");
+    let (code, said) = checked(&large, "component_mib = 40");
+    assert_eq!(code, 0, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_go_on_without_it() {
+    let server = Server::content().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("component.wasm"), bomb()).unwrap();
+    record(folder.path(), 2);
+    let settings = format!(
+        "[[recordings]]\nfile = 'recording.jsonl'\n{}[[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{}/works'\n",
+        service("compile_ms = 300"),
+        server.port
+    );
+    let file = folder.path().join("reporter-host.toml");
+    std::fs::write(&file, settings).unwrap();
+    let mut host = Process::new(PROGRAM, &file);
+    host.start();
+    host.until("the other entry has reported", || server.bodies("/works").len() == 2).await;
+    let said = host.said();
+    assert!(said.contains("the entry is kept out") && said.contains("`limits.compile_ms` allows"), "{said}");
+    host.terminate().await;
+}
