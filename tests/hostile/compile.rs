@@ -1,7 +1,11 @@
 //! Components that are small and hard to compile, given to the program itself: it compiles in a process of its own, within limits.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use reporter_host_tests::play::record;
-use reporter_host_tests::process::{Process, check};
+use reporter_host_tests::process::{PATIENCE, Process};
 use reporter_host_tests::server::Server;
 use wasm_encoder::{BlockType, CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection, ValType};
 
@@ -53,10 +57,39 @@ fn service(limits: &str) -> String {
     )
 }
 
+/// The program, with a cache of its own: what was compiled once is compiled within any limits.
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env("XDG_CACHE_HOME", folder.join("cache")).current_dir(folder);
+    command
+}
+
 fn checked(component: &[u8], limits: &str) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("component.wasm"), component).unwrap();
-    check(PROGRAM, folder.path(), &open(service(limits)), &[])
+    std::fs::write(folder.path().join("reporter-host.toml"), open(service(limits))).unwrap();
+    let output = program(folder.path()).arg("check").output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// The compilers that work for a process.
+fn compilers(of: u32) -> Vec<u32> {
+    let children = Command::new("pgrep").args(["-P", &of.to_string()]).output().unwrap();
+    String::from_utf8(children.stdout).unwrap().lines().map(|id| id.parse().unwrap()).collect()
+}
+
+fn runs(id: u32) -> bool {
+    // One that has ended and was not waited for has no memory any more.
+    std::fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains("VmRSS"))
+}
+
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 #[test]
@@ -68,6 +101,23 @@ fn what_takes_the_compiler_too_long_or_too_much_memory_is_given_up() {
     ] {
         let (code, said) = checked(&bomb, limits);
         assert!(code == 2 && said.contains(says) && said.contains("reporter-host.toml:4"), "{code}: {said}");
+    }
+    let (code, said) = checked(test_guests::HOSTILE, "compile_mib = 1024");
+    assert_eq!(code, 0, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_the_host_to_end_waits_for_no_compiler_and_none_is_left_behind() {
+    for signal in ["TERM", "KILL"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("reporter-host.toml"), open(service("compile_ms = 3_600_000"))).unwrap();
+        std::fs::write(folder.path().join("component.wasm"), bomb()).unwrap();
+        let mut host = program(folder.path()).args(["run", "--quiet"]).stderr(Stdio::null()).spawn().unwrap();
+        until("it compiles", || !compilers(host.id()).is_empty()).await;
+        let compiler = compilers(host.id())[0];
+        assert!(Command::new("kill").arg(format!("-{signal}")).arg(host.id().to_string()).status().unwrap().success());
+        host.wait().unwrap();
+        until("the compiler has ended", || !runs(compiler)).await;
     }
 }
 

@@ -9,7 +9,6 @@
 
 pub mod app;
 pub mod check;
-mod compile;
 mod completions;
 pub mod deliveries;
 pub mod new;
@@ -29,6 +28,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::sandbox::{COMPILE, serve_compiler};
 use crate::tenant::settings::{self, Report, Settings};
 use output::{Color, Output};
 use wiring::Host;
@@ -83,8 +83,6 @@ enum Command {
     Schema,
     /// Print shell completions.
     Completions(completions::Args),
-    #[command(hide = true)]
-    Compile(compile::Args),
 }
 
 /// Why a command ended early.
@@ -145,6 +143,9 @@ fn known_entries(settings: &Settings, names: &[String]) -> Result<(), Failure> {
 
 /// Parses the command line, does it, and says how it ended.
 pub fn main(host: &dyn Host) -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|first| first == COMPILE) {
+        return serve_compiler();
+    }
     let cli = Cli::parse();
     let output = Output::new(cli.common.json, cli.common.color);
     let context = Context { output, host, file: cli.common.settings, log: cli.common.log };
@@ -157,6 +158,8 @@ pub fn main(host: &dyn Host) -> ExitCode {
         Err(failure) => end(&context.output, failure),
     };
     runtime.block_on(output::errors_emptied(PATIENCE));
+    // A component that is being compiled is not waited for: its compiler ends with this process.
+    runtime.shutdown_background();
     code
 }
 
@@ -171,10 +174,6 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::New(args) => new::new(&args, context.host.template(), &context.output),
         Command::Schema => schema::print(context),
         Command::Completions(args) => completions::print(args),
-        Command::Compile(args) => {
-            compile::compile(&args);
-            Ok(())
-        }
     }
 }
 

@@ -26,13 +26,12 @@ impl Workbench {
         Ok(Self { loader: Arc::new(loader()?) })
     }
 
-    /// The same for a program that is this host: with `compile` it compiles what does not come with it, in a process of its own and within limits.
+    /// The same for the program itself: what does not come with it is compiled in a process of its own and within limits.
     ///
     /// # Errors
     /// As [`Workbench::new`].
     pub fn compiling_apart() -> Result<Self, StartError> {
-        let program = this_program().map_err(|error| StartError::Engine(format!("the system does not tell which program this is: {error}")))?;
-        Ok(Self { loader: Arc::new(loader()?.compiling_with(program)) })
+        Ok(Self { loader: Arc::new(loader()?.compiling_with(this_program())) })
     }
 
     /// What entries share.

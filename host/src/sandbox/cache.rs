@@ -57,7 +57,9 @@ impl Cache {
         match self.read(engine, &path) {
             Some(component) => Ok(component),
             // SAFETY: the compiler wrote it, of this process or of this program.
-            None => unsafe { Component::deserialize(engine, code) },
+            None => unsafe { Component::deserialize(engine, code) }.inspect_err(|_| {
+                fs::remove_file(&path).ok();
+            }),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// The epoch clock: how long a guest computes before the host looks at it again.
@@ -16,7 +17,7 @@ const LARGE: u32 = 64;
 pub(super) const PLACES: u32 = 20_000;
 
 /// What a component is run with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Profile {
     /// Up to 16 MiB: guests in Rust and the like.
     Small,
@@ -28,14 +29,6 @@ impl Profile {
     /// The profile for a cap on memory, in bytes.
     pub fn of(memory: u64) -> Self {
         if memory <= Self::Small.memory() { Self::Small } else { Self::Large }
-    }
-
-    /// What it is called between processes.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Small => "small",
-            Self::Large => "large",
-        }
     }
 
     /// The most memory that the profile has for an instance, in bytes.

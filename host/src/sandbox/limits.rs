@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::compile::Bounds;
 
 /// The limits of one entry (or formatter), each in the settings under `limits` and each enforced: per call, but for the last two.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Limits {
     /// `compute_ms`: time computing, to the 10 ms of the epoch clock.
     pub compute: Duration,

@@ -1,10 +1,11 @@
 //! Loading components: checked, compiled once, and kept as native code in a private folder.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
@@ -12,9 +13,10 @@ use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{AsContextMut, Engine};
 
 use super::cache::Cache;
-use super::compile::{Bounds, Failed, apart, here};
+use super::compile::{Bounds, Failed, Freeze, Job, apart, here};
 use super::engine::{Engines, Profile};
 use super::limits::Limits;
+use super::snapshot::frozen;
 use crate::contract::chat::exports::reporter_host::reporter::chat as heard;
 use crate::contract::reporter::exports::reporter_host::reporter::{component, reporting};
 use crate::contract::{Call, formatter, reporter};
@@ -30,6 +32,10 @@ const FORMATTING: &str = "reporter-host:reporter/formatting@0.1.0";
 
 /// Components that are known not to compile.
 const MOST_REFUSED: usize = 256;
+/// For how long they are: a busy machine may have been why.
+const REFUSED_FOR: Duration = Duration::from_secs(600);
+/// Bytes of components that are loaded, and that no entry uses.
+const MOST_UNUSED: usize = 64 << 20;
 
 /// Why a component cannot be used. Each says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,8 +79,8 @@ pub struct Loaded {
     pub bytes: Arc<[u8]>,
     /// What it is run with.
     pub profile: Profile,
-    /// What compiling it may use. None: it comes with the host.
-    pub(super) bounds: Option<Bounds>,
+    /// Whether it comes with the host, and is compiled by it.
+    comes_with_the_host: bool,
     /// Whether it imports WASI.
     pub wasi: bool,
     /// What it is.
@@ -138,8 +144,8 @@ impl ReporterCode {
     }
 }
 
-/// What is known not to compile within these bounds, so that not each reload tries again.
-type Refused = HashMap<(String, Profile), (Bounds, String)>;
+/// What does not compile within these bounds, since when that is known, and why: not each reload tries again.
+type Refused = HashMap<(String, Profile, Bounds), (Instant, String)>;
 
 /// Loads components.
 pub struct Loader {
@@ -163,8 +169,8 @@ impl Loader {
         Ok(Self { engines, cache, compiler: None, compiling: Mutex::default(), loaded: Mutex::default() })
     }
 
-    /// Compiles what does not come with the host in processes of this program, whose command `compile` is
-    /// [`serve_compiler`](super::serve_compiler). Without one, compiling takes what it takes.
+    /// Compiles what does not come with the host in processes of this program, which calls [`serve_compiler`](super::serve_compiler) when its
+    /// first argument is [`COMPILE`](super::COMPILE). Without one, compiling takes what it takes.
     pub fn compiling_with(self, program: PathBuf) -> Self {
         Self { compiler: Some(program), ..self }
     }
@@ -180,13 +186,16 @@ impl Loader {
     /// [`LoadError`].
     pub fn file(&self, path: &Path, limits: &Limits) -> Result<Loaded, LoadError> {
         let unreadable = |error: io::Error| LoadError::Unreadable(error.to_string());
-        let found = fs::metadata(path).map_err(unreadable)?;
         // A device would be read without end, a pipe waited for.
-        if !found.is_file() {
+        if !path.metadata().map_err(unreadable)?.is_file() {
             return Err(LoadError::Unreadable("it is no file".into()));
         }
-        fits(found.len(), limits)?;
-        self.bytes(&fs::read(path).map_err(unreadable)?, limits)
+        let file = File::open(path).map_err(unreadable)?;
+        fits(file.metadata().map_err(unreadable)?.len(), limits)?;
+        let mut bytes = Vec::new();
+        // It may grow while it is read.
+        file.take(limits.component_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+        self.bytes(&bytes, limits)
     }
 
     /// Loads a component from its bytes. Blocks while it compiles.
@@ -195,7 +204,7 @@ impl Loader {
     /// [`LoadError`].
     pub fn bytes(&self, bytes: &[u8], limits: &Limits) -> Result<Loaded, LoadError> {
         fits(bytes.len() as u64, limits)?;
-        self.load(bytes, Profile::of(limits.memory), Some(limits.compile))
+        self.load(bytes, Profile::of(limits.memory), Some(limits))
     }
 
     /// Loads a component that comes with the host.
@@ -206,16 +215,29 @@ impl Loader {
         self.load(bytes, profile, None)
     }
 
-    fn load(&self, bytes: &[u8], profile: Profile, bounds: Option<Bounds>) -> Result<Loaded, LoadError> {
+    /// None for limits: it comes with the host.
+    fn load(&self, bytes: &[u8], profile: Profile, limits: Option<&Limits>) -> Result<Loaded, LoadError> {
         let hash = hex::encode(Sha256::digest(bytes));
         let key = (hash.clone(), profile);
         if let Some(found) = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(found.clone());
         }
-        let component = self.component(bytes, &hash, profile, bounds)?;
+        check_header(bytes)?;
+        let bounds = limits.map_or_else(Bounds::default, |limits| limits.compile);
+        let compile = || match (&self.compiler, limits) {
+            (Some(program), Some(limits)) => apart(program, &Job { profile, limits: limits.clone(), freeze: None }, bytes),
+            _ => here(self.engines.of(profile), bytes).map_err(Failed::Refused),
+        };
+        let component = self.compiled_by(&hash, profile, bounds, compile).map_err(LoadError::Refused)?;
         let wasi = imports_wasi(&component, self.engines.of(profile));
-        let loaded = Loaded { hash, bytes: bytes.into(), profile, bounds, wasi, kind: self.link(&component, profile)? };
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(key, loaded.clone());
+        let loaded = Loaded { hash, bytes: bytes.into(), profile, comes_with_the_host: limits.is_none(), wasi, kind: self.link(&component, profile)? };
+        let mut all = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(key, loaded.clone());
+        // Somebody may go on replacing a component.
+        let used = |one: &Loaded| Arc::strong_count(&one.bytes) > 1;
+        if all.values().filter(|one| !used(one)).map(|one| one.bytes.len()).sum::<usize>() > MOST_UNUSED {
+            all.retain(|_, one| used(one));
+        }
         Ok(loaded)
     }
 
@@ -224,9 +246,23 @@ impl Loader {
         self.cache.get(self.engines.of(profile), name)
     }
 
-    /// Compiles, or takes what was compiled before under this name.
-    pub(super) fn component(&self, bytes: &[u8], name: &str, profile: Profile, bounds: Option<Bounds>) -> Result<Component, LoadError> {
-        check_header(bytes)?;
+    /// Configures a component, freezes it (`snapshot.rs`), and compiles what comes of it; or takes what was compiled before under this name.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn frozen(&self, loaded: &Loaded, settings: &str, limits: &Limits, name: &str) -> Result<Component, String> {
+        let Loaded { bytes, profile, wasi, .. } = loaded;
+        self.compiled_by(name, *profile, limits.compile, || match &self.compiler {
+            Some(program) if !loaded.comes_with_the_host => {
+                let freeze = Some(Freeze { settings: settings.to_owned(), wasi: *wasi });
+                apart(program, &Job { profile: *profile, limits: limits.clone(), freeze }, bytes)
+            }
+            _ => frozen(bytes, *wasi, settings, limits).and_then(|frozen| here(self.engines.of(*profile), &frozen)).map_err(Failed::Refused),
+        })
+    }
+
+    /// What was compiled before under this name, or what is compiled now.
+    fn compiled_by(&self, name: &str, profile: Profile, bounds: Bounds, compile: impl FnOnce() -> Result<Vec<u8>, Failed>) -> Result<Component, String> {
         if let Some(component) = self.compiled(name, profile) {
             return Ok(component);
         }
@@ -234,12 +270,21 @@ impl Loader {
         if let Some(component) = self.compiled(name, profile) {
             return Ok(component);
         }
-        let engine = self.engines.of(profile);
-        let code = match (&self.compiler, bounds) {
-            (Some(program), Some(bounds)) => compile_apart(program, bytes, (name.to_owned(), profile), bounds, &mut refused),
-            _ => here(engine, bytes),
-        };
-        self.cache.put(engine, name, &code.map_err(LoadError::Refused)?).map_err(|error| LoadError::Refused(format!("{error:#}")))
+        let key = (name.to_owned(), profile, bounds);
+        refused.retain(|_, (since, _)| since.elapsed() < REFUSED_FOR);
+        if let Some((_, why)) = refused.get(&key) {
+            return Err(why.clone());
+        }
+        let put = |code: Vec<u8>| self.cache.put(self.engines.of(profile), name, &code).map_err(|error| Failed::Refused(format!("{error:#}")));
+        compile().and_then(put).map_err(|failed| match failed {
+            Failed::Refused(why) => {
+                if refused.len() < MOST_REFUSED {
+                    refused.insert(key, (Instant::now(), why.clone()));
+                }
+                why
+            }
+            Failed::Died(why) => why,
+        })
     }
 
     /// Links a compiled component into what it can be run as.
@@ -267,22 +312,6 @@ impl Loader {
             Kind::Formatter(formatter::FormatterPre::new(pre).map_err(refused)?)
         })
     }
-}
-
-fn compile_apart(program: &Path, bytes: &[u8], key: (String, Profile), bounds: Bounds, refused: &mut Refused) -> Result<Vec<u8>, String> {
-    if let Some((_, why)) = refused.get(&key).filter(|(within, _)| *within == bounds) {
-        return Err(why.clone());
-    }
-    apart(program, key.1, bytes, bounds).map_err(|failed| match failed {
-        Failed::Refused(why) => {
-            if refused.len() >= MOST_REFUSED {
-                refused.clear();
-            }
-            refused.insert(key, (bounds, why.clone()));
-            why
-        }
-        Failed::Died(why) => why,
-    })
 }
 
 fn fits(size: u64, limits: &Limits) -> Result<(), LoadError> {
@@ -320,26 +349,43 @@ fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::time::Duration;
-
     use super::super::compile::tests::program;
     use super::*;
 
     #[test]
     fn what_does_not_compile_is_tried_again_within_other_bounds_only() {
         let folder = tempfile::tempdir().unwrap();
-        let program = program(folder.path(), &format!("echo x >>{}/tries\necho no >&2\nexit 1", folder.path().display()));
+        let program = program(folder.path(), &format!("echo x >>{}/tries\necho no >&2\nexit 3", folder.path().display()));
         let loader = Loader::new(Engines::start().unwrap(), folder.path().join("cache")).unwrap().compiling_with(program);
-        let mut limits = Limits::default();
+        let limits = Limits::default();
         let bytes = b"\0asm\x0d\0\x01\0";
         let tries = |limits: &Limits| {
             assert_eq!(loader.bytes(bytes, limits).err(), Some(LoadError::Refused("no".into())));
             std::fs::read_to_string(folder.path().join("tries")).unwrap().lines().count()
         };
         assert_eq!((tries(&limits), tries(&limits)), (1, 1));
-        limits.compile.time += Duration::from_secs(1);
-        assert_eq!((tries(&limits), tries(&limits)), (2, 2));
-        let built_in = loader.built_in(bytes, Profile::Small).err().unwrap().to_string();
+        let more = Limits { compile: Bounds { time: Duration::from_secs(61), ..limits.compile }, ..limits.clone() };
+        assert_eq!((tries(&more), tries(&limits), tries(&more)), (2, 2, 2));
+        let other = b"\0asm\x0d\0\x01\0\0\x01\0";
+        let built_in = loader.built_in(other, Profile::Small).err().unwrap().to_string();
         assert!(built_in.contains("another world"), "it is compiled here: {built_in}");
+    }
+
+    #[test]
+    fn what_no_entry_uses_does_not_add_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let loader = Loader::new(Engines::start().unwrap(), folder.path().to_owned()).unwrap();
+        let component = reporter_bundle::example("example:headline").unwrap().component;
+        let version = |n: u8| {
+            let mut padding = wasm_encoder::Component::new();
+            padding.section(&wasm_encoder::CustomSection { name: "padding".into(), data: vec![n; 30 << 20].into() });
+            loader.bytes(&[component, &padding.finish()[8..]].concat(), &Limits::default()).unwrap()
+        };
+        let used = version(0);
+        for n in 1..5 {
+            version(n);
+        }
+        let loaded = loader.loaded.lock().unwrap();
+        assert!(loaded.len() <= 3 && loaded.contains_key(&(used.hash.clone(), used.profile)), "{}", loaded.len());
     }
 }

@@ -11,7 +11,7 @@ mod load;
 mod output;
 mod snapshot;
 
-pub use compile::{Bounds, serve as serve_compiler, this_program};
+pub use compile::{Bounds, COMPILE, serve as serve_compiler, this_program};
 pub use engine::{Engines, Profile};
 pub use instance::{ConfigureError, Occasion, Outcome, Ran, Reporter, RunError};
 pub use limits::Limits;

@@ -12,6 +12,7 @@ use wasmtime_wizer::Wizer;
 
 use super::engine::{TICK, base};
 use super::instance::{Reporter, call, guard};
+use super::limits::Limits;
 use super::load::{Kind, Loaded, Loader, ReporterCode, linker};
 use crate::contract::{Call, Meter, Phase};
 
@@ -41,9 +42,6 @@ pub enum SnapshotError {
     /// There are as many as the host keeps.
     #[error("{MOST} snapshots are kept already")]
     Full,
-    /// `configure` answered with an error; that is never frozen.
-    #[error("configure answered with an error")]
-    NotConfigured,
     /// The component cannot be frozen.
     #[error("{0}")]
     Refused(String),
@@ -108,16 +106,17 @@ fn link(loader: &Loader, loaded: &Loaded, component: &Component) -> Result<Repor
 }
 
 fn freeze(loader: &Loader, reporter: &Reporter) -> Result<ReporterCode, SnapshotError> {
-    let (loaded, ..) = reporter.parts();
-    let component =
-        loader.component(&frozen(reporter)?, &name(reporter), loaded.profile, loaded.bounds).map_err(|error| SnapshotError::Refused(error.to_string()))?;
+    let (loaded, settings, limits) = reporter.parts();
+    let component = loader.frozen(loaded, settings, limits, &name(reporter)).map_err(SnapshotError::Refused)?;
     link(loader, loaded, &component)
 }
 
-/// The component of a reporter with the memory that `configure` leaves.
-fn frozen(reporter: &Reporter) -> Result<Vec<u8>, SnapshotError> {
-    let refused = |error: &dyn std::fmt::Display| SnapshotError::Refused(error.to_string());
-    let (loaded, settings, limits) = reporter.parts();
+/// The component that a reporter is once it is configured: with the memory that `configure` leaves. Compiles it, the quick way, and runs it.
+///
+/// # Errors
+/// It cannot be frozen, or `configure` answers with an error, which never is: in words.
+pub(super) fn frozen(bytes: &[u8], wasi: bool, settings: &str, limits: &Limits) -> Result<Vec<u8>, String> {
+    let refused = |error: &dyn std::fmt::Display| error.to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|error| refused(&error))?;
     // Not the pool's engine: an instance that is frozen is instrumented, and outlives the usual time. It is called once,
     // so the code is compiled the quick way.
@@ -135,7 +134,7 @@ fn frozen(reporter: &Reporter) -> Result<Vec<u8>, SnapshotError> {
             }
         })
         .map_err(|error| refused(&error))?;
-    let linker = linker(&engine, loaded.wasi).map_err(|error| refused(&format!("{error:#}")))?;
+    let linker = linker(&engine, wasi).map_err(|error| refused(&format!("{error:#}")))?;
     let mut state = call(limits, Phase::Configure);
     state.meter = Meter::new(limits.memory + EXTRA_PAGE);
     state.began = Instant::now();
@@ -144,13 +143,13 @@ fn frozen(reporter: &Reporter) -> Result<Vec<u8>, SnapshotError> {
     let mut wizer = Wizer::new();
     wizer.init_func(format!("{CONFIGURE}({})", wave(settings))).keep_init_func(true);
     let frozen = runtime.block_on(async {
-        let work = wizer
-            .run_component(&mut store, &loaded.bytes, async |store: &mut Store<Call>, component: &Component| linker.instantiate_async(store, component).await);
+        let work =
+            wizer.run_component(&mut store, bytes, async |store: &mut Store<Call>, component: &Component| linker.instantiate_async(store, component).await);
         tokio::time::timeout(limits.wait, work).await
     });
     let (bytes, answer) = frozen.map_err(|error| refused(&error))?.map_err(|error| refused(&format!("{error:#}")))?;
     if !matches!(answer.first(), Some(Val::Result(Ok(_)))) {
-        return Err(SnapshotError::NotConfigured);
+        return Err("configure answered with an error".to_owned());
     }
     Ok(bytes)
 }
@@ -192,7 +191,7 @@ mod tests {
         let limits = Limits::default();
         let built_in = reporter_bundle::find("HttpStatusPush").unwrap();
         let loaded = loader.built_in(built_in.component, Profile::Small).unwrap();
-        let reporter = Reporter::new(loaded, &serde_json::json!({"serverUrl": "https://example.org/"}), limits).unwrap();
-        assert!(direct(&frozen(&reporter).unwrap()).is_some());
+        let settings = serde_json::json!({"serverUrl": "https://example.org/"}).to_string();
+        assert!(direct(&frozen(&loaded.bytes, loaded.wasi, &settings, &limits).unwrap()).is_some());
     }
 }

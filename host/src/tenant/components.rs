@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::entry::load;
 use super::settings::{ComponentRef, Describe, Described};
-use crate::sandbox::{Limits, Loader};
+use crate::sandbox::{Limits, Loader, RunError};
 
 /// Describes components by calling them.
 pub struct Components {
@@ -21,12 +21,13 @@ impl Components {
         let loaded = load(&self.loader, component, limits).await.map_err(|error| error.to_string())?;
         let said = match loaded.describe(limits).await {
             Ok(said) => said,
-            // What it lacks in memory is told when it is configured.
-            Err(_) => {
+            // What it lacks is told when it is configured.
+            Err(RunError::Limit("memory_mib")) => {
                 let limits = Limits { memory: 256 << 20, ..limits.clone() };
                 let loaded = load(&self.loader, component, &limits).await.map_err(|error| error.to_string())?;
                 loaded.describe(&limits).await.map_err(|error| error.to_string())?
             }
+            Err(error) => return Err(error.to_string()),
         };
         Described::parse(&said)
     }

@@ -19,6 +19,8 @@ use super::settings::{Describe, Settings, load_to_run};
 
 /// Editors write a file in several steps, and configuration tools several files: this much quiet ends a change.
 const QUIET: Duration = Duration::from_millis(250);
+/// How often files that change all the time are waited for.
+const RESTLESS: u32 = 20;
 /// The system writes times of change by a clock that is behind by up to a tick.
 const COARSE: Duration = Duration::from_millis(20);
 
@@ -113,21 +115,22 @@ impl Watch {
         }
     }
 
-    /// Whether a file is not what it was. If so, waits until all of them stay what they are.
+    /// Whether a file is not what it was. If so, waits until all of them stay what they are, but not for ever: each tenant has a file among them.
     async fn changed(&mut self) -> bool {
         let mut now = prints(self.seen.keys());
         if now == self.seen {
             return false;
         }
-        loop {
+        for _ in 0..RESTLESS {
             tokio::time::sleep(QUIET).await;
             let later = prints(self.seen.keys());
             if later == now {
-                self.seen = now;
-                return true;
+                break;
             }
             now = later;
         }
+        self.seen = now;
+        true
     }
 }
 

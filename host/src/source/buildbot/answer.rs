@@ -58,7 +58,11 @@ impl Ended {
 pub(super) fn unanswered(error: &reqwest::Error) -> String {
     let why = chain(error);
     // A master that was harmed takes connections, and its log alone says that something is wrong.
-    let hung_up = error.is_request() && !error.is_connect() && !error.is_timeout();
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let hung_up = causes.any(|cause| {
+        cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
+            || cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
+    });
     if hung_up { format!("{why} (a master that goes on hanging up has to be restarted: docs/sources.md, \"Kind to the master\")") } else { why }
 }
 

@@ -278,6 +278,15 @@ async fn a_master_that_hangs_up_is_to_be_restarted() {
         let why = why(with_login).await;
         assert!(why.contains("has to be restarted"), "{why}");
     }
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = format!("http://{}/", other.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = other.accept().await {
+            tokio::io::AsyncWriteExt::write_all(&mut connection, b"SSH-2.0-OpenSSH_9.2\r\n").await.unwrap();
+        }
+    });
+    let FetchError::NotNow(said) = master(&elsewhere, false).fetch("workers").await.unwrap_err() else { panic!("it is no master") };
+    assert!(!said.contains("has to be restarted"), "{said}");
     hangs_up.abort();
     let _ = hangs_up.await;
     let why = why(false).await;

@@ -115,5 +115,6 @@ mod tests {
         while !starts.is_finished() {
             drop(lock(&path).unwrap());
         }
+        starts.join().unwrap();
     }
 }
