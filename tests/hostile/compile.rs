@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use reporter_host::sandbox::{Bounds, Engines, Limits, Loader, Reporter, Snapshots};
 use reporter_host_tests::play::record;
 use reporter_host_tests::process::{PATIENCE, Process};
 use reporter_host_tests::server::Server;
+use serde_json::{Value, json};
 use wasm_encoder::{BlockType, CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection, ValType};
 
 use super::whole::open;
@@ -104,6 +107,28 @@ fn what_takes_the_compiler_too_long_or_too_much_memory_is_given_up() {
     }
     let (code, said) = checked(test_guests::HOSTILE, "compile_mib = 1024");
     assert_eq!(code, 0, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_frozen_is_frozen_there_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let loader = Loader::new(Engines::start().unwrap(), folder.path().to_owned()).unwrap().compiling_with(PROGRAM.into());
+    let loader = Arc::new(loader);
+    let limits = Limits::default();
+    let loaded = loader.bytes(test_guests::HOSTILE, &limits).unwrap();
+    let made = async |settings: Value, limits: Limits| {
+        let reporter = Arc::new(Reporter::new(loaded.clone(), &settings, limits).unwrap());
+        let made = Snapshots::default().make(loader.clone(), reporter.clone()).await;
+        assert_eq!(made.is_ok(), reporter.has_snapshot());
+        made.map_err(|error| error.to_string())
+    };
+    let settings = json!({"do": "send", "serverUrl": "https://example.org/"});
+    assert_eq!(made(settings.clone(), limits.clone()).await, Ok(()));
+    let again = made(json!({"do": "configure-loop"}), Limits { compute: Duration::from_millis(100), ..limits.clone() }).await;
+    assert!(again.is_err(), "a configure without an end");
+    let short = Limits { compile: Bounds { time: Duration::from_millis(1), ..Bounds::default() }, ..limits };
+    let why = made(json!({"do": "skip"}), short).await.unwrap_err();
+    assert!(why.contains("`limits.compile_ms` allows"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
