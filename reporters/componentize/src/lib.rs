@@ -1,13 +1,6 @@
 //! Builds guest crates of this workspace from a build script, and makes components of them.
 //!
-//! ```no_run
-//! use reporter_componentize::{Guests, Target, encode};
-//!
-//! let guests = Guests::from_build_script().unwrap();
-//! for module in guests.build(&["mail-notifier"], Target::Core).unwrap() {
-//!     let component = encode(&std::fs::read(module).unwrap()).unwrap();
-//! }
-//! ```
+//! `reporters/bundle/build.rs` shows how.
 //!
 //! The nested cargo gets a target folder of its own, `guests` beside `debug` and `release`: on the outer one it would wait for
 //! the lock that the outer cargo holds until this build script has ended. What the guests depend on is compiled once.
