@@ -75,10 +75,11 @@ fn checked(component: &[u8], limits: &str) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-/// The compilers that work for a process.
-fn compilers(of: u32) -> Vec<u32> {
-    let children = Command::new("pgrep").args(["-P", &of.to_string()]).output().unwrap();
-    String::from_utf8(children.stdout).unwrap().lines().map(|id| id.parse().unwrap()).collect()
+/// The processes that a process has started.
+fn children(of: u32) -> Vec<u32> {
+    let ids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let parent = format!("PPid:\t{of}\n");
+    ids.filter(|id| std::fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains(&parent))).collect()
 }
 
 fn runs(id: u32) -> bool {
@@ -138,8 +139,8 @@ async fn who_asks_the_host_to_end_waits_for_no_compiler_and_none_is_left_behind(
         std::fs::write(folder.path().join("reporter-host.toml"), open(service("compile_ms = 3_600_000"))).unwrap();
         std::fs::write(folder.path().join("component.wasm"), bomb()).unwrap();
         let mut host = program(folder.path()).args(["run", "--quiet"]).stderr(Stdio::null()).spawn().unwrap();
-        until("it compiles", || !compilers(host.id()).is_empty()).await;
-        let compiler = compilers(host.id())[0];
+        until("it compiles", || !children(host.id()).is_empty()).await;
+        let compiler = children(host.id())[0];
         assert!(Command::new("kill").arg(format!("-{signal}")).arg(host.id().to_string()).status().unwrap().success());
         host.wait().unwrap();
         until("the compiler has ended", || !runs(compiler)).await;

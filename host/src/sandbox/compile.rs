@@ -115,7 +115,7 @@ pub(super) fn apart(program: &Path, job: &Job, bytes: &[u8]) -> Result<Vec<u8>, 
 
 /// Nothing is left to read of it, so it has ended, or is not worth waiting for.
 fn finished(child: &mut Child) -> io::Result<ExitStatus> {
-    let until = Instant::now() + GRACE;
+    let until = Instant::now() + Duration::from_secs(10);
     while Instant::now() < until {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
