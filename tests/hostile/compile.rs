@@ -1,13 +1,13 @@
 //! Components that are small and hard to compile, given to the program itself: it compiles in a process of its own, within limits.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reporter_host::sandbox::{Bounds, Engines, Limits, Loader, Reporter, Snapshots};
 use reporter_host_tests::play::record;
-use reporter_host_tests::process::{PATIENCE, Process};
+use reporter_host_tests::process::{Process, free_port};
 use reporter_host_tests::server::Server;
 use serde_json::{Value, json};
 use wasm_encoder::{BlockType, CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection, ValType};
@@ -60,19 +60,21 @@ fn service(limits: &str) -> String {
     )
 }
 
-/// The program, with a cache of its own: what was compiled once is compiled within any limits.
-fn program(folder: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.env("XDG_CACHE_HOME", folder.join("cache")).current_dir(folder);
-    command
-}
-
+/// What `check` says of a component, and its exit code. With a cache of its own: what was compiled once is compiled within any limits.
 fn checked(component: &[u8], limits: &str) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("component.wasm"), component).unwrap();
     std::fs::write(folder.path().join("reporter-host.toml"), open(service(limits))).unwrap();
-    let output = program(folder.path()).arg("check").output().unwrap();
+    let output = Command::new(PROGRAM).arg("check").env("XDG_CACHE_HOME", folder.path().join("cache")).current_dir(folder.path()).output().unwrap();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// A host with these settings and this component. It is not started yet.
+fn host(folder: &Path, settings: &str, component: &[u8]) -> Process {
+    let file = folder.join("reporter-host.toml");
+    std::fs::write(folder.join("component.wasm"), component).unwrap();
+    std::fs::write(&file, settings).unwrap();
+    Process::new(PROGRAM, &file).cache(&folder.join("cache"))
 }
 
 /// The processes that a process has started.
@@ -85,15 +87,6 @@ fn children(of: u32) -> Vec<u32> {
 fn runs(id: u32) -> bool {
     // One that has ended and was not waited for has no memory any more.
     std::fs::read_to_string(format!("/proc/{id}/status")).is_ok_and(|status| status.contains("VmRSS"))
-}
-
-async fn until(what: &str, so: impl Fn() -> bool) {
-    let waiting = async {
-        while !so() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 #[test]
@@ -123,10 +116,9 @@ async fn what_is_frozen_is_frozen_there_too() {
         assert_eq!(made.is_ok(), reporter.has_snapshot());
         made.map_err(|error| error.to_string())
     };
-    let settings = json!({"do": "send", "serverUrl": "https://example.org/"});
-    assert_eq!(made(settings.clone(), limits.clone()).await, Ok(()));
-    let again = made(json!({"do": "configure-loop"}), Limits { compute: Duration::from_millis(100), ..limits.clone() }).await;
-    assert!(again.is_err(), "a configure without an end");
+    assert_eq!(made(json!({"do": "send", "serverUrl": "https://example.org/"}), limits.clone()).await, Ok(()));
+    let endless = made(json!({"do": "configure-loop"}), Limits { compute: Duration::from_millis(100), ..limits.clone() }).await;
+    assert!(endless.is_err());
     let short = Limits { compile: Bounds { time: Duration::from_millis(1), ..Bounds::default() }, ..limits };
     let why = made(json!({"do": "skip"}), short).await.unwrap_err();
     assert!(why.contains("`limits.compile_ms` allows"), "{why}");
@@ -134,17 +126,26 @@ async fn what_is_frozen_is_frozen_there_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_the_host_to_end_waits_for_no_compiler_and_none_is_left_behind() {
-    for signal in ["TERM", "KILL"] {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("reporter-host.toml"), open(service("compile_ms = 3_600_000"))).unwrap();
-        std::fs::write(folder.path().join("component.wasm"), bomb()).unwrap();
-        let mut host = program(folder.path()).args(["run", "--quiet"]).stderr(Stdio::null()).spawn().unwrap();
-        until("it compiles", || !children(host.id()).is_empty()).await;
-        let compiler = children(host.id())[0];
-        assert!(Command::new("kill").arg(format!("-{signal}")).arg(host.id().to_string()).status().unwrap().success());
-        host.wait().unwrap();
-        until("the compiler has ended", || !runs(compiler)).await;
-    }
+    let folder = tempfile::tempdir().unwrap();
+    // It works before it is replaced by another.
+    let port = free_port();
+    let inbox = format!("[[inboxes]]\nlisten = '127.0.0.1:{port}'\ntoken = 'let-me-in'\n");
+    let mut host = host(folder.path(), &open(inbox + &service("compile_ms = 3_600_000")), test_guests::HOSTILE);
+    let compiler = async |host: &Process| {
+        host.until("it compiles", || !children(host.id()).is_empty()).await;
+        children(host.id())[0]
+    };
+    host.start();
+    host.until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
+    std::fs::write(folder.path().join("component.wasm"), bomb()).unwrap();
+    let left = compiler(&host).await;
+    host.terminate().await;
+    host.until("the compiler of a reload has ended", || !runs(left)).await;
+
+    host.start();
+    let left = compiler(&host).await;
+    host.kill();
+    host.until("the compiler of a start has ended", || !runs(left)).await;
 }
 
 #[test]
@@ -160,16 +161,13 @@ fn an_entry_may_have_more_than_is_usual() {
 async fn the_others_go_on_without_it() {
     let server = Server::content().await;
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("component.wasm"), bomb()).unwrap();
     record(folder.path(), 2);
     let settings = format!(
         "[[recordings]]\nfile = 'recording.jsonl'\n{}[[services]]\nreporter = 'HttpStatusPush'\nserverUrl = 'http://127.0.0.1:{}/works'\n",
         service("compile_ms = 300"),
         server.port
     );
-    let file = folder.path().join("reporter-host.toml");
-    std::fs::write(&file, settings).unwrap();
-    let mut host = Process::new(PROGRAM, &file);
+    let mut host = host(folder.path(), &settings, &bomb());
     host.start();
     host.until("the other entry has reported", || server.bodies("/works").len() == 2).await;
     let said = host.said();

@@ -43,13 +43,14 @@ pub struct Process {
     settings: PathBuf,
     log: PathBuf,
     level: &'static str,
+    cache: Option<PathBuf>,
     child: Option<Child>,
 }
 
 impl Process {
     /// Not started yet. `program` is `env!("CARGO_BIN_EXE_host-under-test")`; the log is beside the settings.
     pub fn new(program: &str, settings: &Path) -> Self {
-        Self { program: program.into(), settings: settings.to_owned(), log: settings.with_file_name("log"), level: "info", child: None }
+        Self { program: program.into(), settings: settings.to_owned(), log: settings.with_file_name("log"), level: "info", cache: None, child: None }
     }
 
     /// With this `--log` instead of info.
@@ -58,11 +59,18 @@ impl Process {
         self
     }
 
+    /// With compiled components in this folder, where there are none of other tests.
+    pub fn cache(mut self, folder: &Path) -> Self {
+        self.cache = Some(folder.to_owned());
+        self
+    }
+
     /// Starts it.
     pub fn start(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
         let mut command = Command::new(&self.program);
         command.args(["run", "--quiet", "--log", self.level]).arg(&self.settings);
+        command.envs(self.cache.iter().map(|folder| ("XDG_CACHE_HOME", folder)));
         self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().expect("the host starts"));
     }
 
@@ -81,6 +89,11 @@ impl Process {
         assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}:\n{}", self.said());
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
@@ -90,7 +103,7 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let id = self.child.as_ref().expect("it runs").id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").arg(format!("-{name}")).arg(id).status().expect("kill").success());
     }
 

@@ -35,6 +35,8 @@ use wiring::Host;
 
 /// How long the end waits for somebody to read what was said, since they last did.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the end waits for what threads do that nobody waits for.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Tells people and services what builds did.
 #[derive(Debug, Parser)]
@@ -158,8 +160,8 @@ pub fn main(host: &dyn Host) -> ExitCode {
         Err(failure) => end(&context.output, failure),
     };
     runtime.block_on(output::errors_emptied(PATIENCE));
-    // A component that is being compiled is not waited for: its compiler ends with this process.
-    runtime.shutdown_background();
+    // Not until a component is compiled: its compiler ends with this process.
+    runtime.shutdown_timeout(LAST);
     code
 }
 

@@ -289,6 +289,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_is_never_quiet_holds_nothing_up() {
+        let _alone = ALONE.lock().await;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        settings(&file, "60");
+        let mut watch = Watch::new(std::slice::from_ref(&file)).unwrap();
+        let busy = tokio::spawn(async move {
+            for n in 0.. {
+                settings(&file, &n.to_string());
+                tokio::time::sleep(QUIET / 10).await;
+            }
+        });
+        let ticked = tokio::time::timeout(QUIET * 200, watch.tick()).await;
+        busy.abort();
+        assert_eq!(ticked, Ok(Tick::Changed));
+    }
+
+    #[tokio::test]
     async fn what_is_behind_a_link_is_watched_where_it_is() {
         let _alone = ALONE.lock().await;
         let folder = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::rest::RestError;
-use crate::transport::http::chain;
+use crate::transport::http::{causes, chain};
 
 /// Bytes of an answer that are kept. What is larger is of no use.
 const MOST: usize = if cfg!(test) { 1 << 20 } else { 128 << 20 };
@@ -58,8 +58,7 @@ impl Ended {
 pub(super) fn unanswered(error: &reqwest::Error) -> String {
     let why = chain(error);
     // A master that was harmed takes connections, and its log alone says that something is wrong.
-    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    let hung_up = causes.any(|cause| {
+    let hung_up = causes(error).any(|cause| {
         cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
             || cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset)
     });

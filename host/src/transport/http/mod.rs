@@ -19,7 +19,7 @@ mod tests;
 mod verify;
 mod whole;
 
-pub(crate) use failure::chain;
+pub(crate) use failure::{causes, chain};
 pub use request::{RequestError, check_endpoint, check_request};
 pub use verify::{VerifyError, verified};
 
